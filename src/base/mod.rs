@@ -1,0 +1,11 @@
+//! What everything stands on: time, randomness, identifiers and secret bytes.
+
+pub mod clock;
+pub mod entropy;
+pub mod ids;
+pub mod secret;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use entropy::{Entropy, OsEntropy, SeededEntropy};
+pub use ids::{ContactId, ConversationId, GrantId, JobId, MessageId};
+pub use secret::SecretBytes;

@@ -1,0 +1,1 @@
+//! Wiring, life cycle, control socket, systemd.

@@ -1,0 +1,65 @@
+//! Zegel: a mail gateway that keeps confidential mail sealed and lets ordinary mail pass untouched.
+//!
+//! # The way of a message
+//!
+//! ```text
+//! mail server --SMTP--> receive --> relay: policy decides per recipient
+//!                                     |-- pass: same bytes to the next hop, its reply back
+//!                                     '-- seal: intake encrypts, commits, "250"
+//! queue leases due jobs --> notify composes and sends --> next hop
+//! browser --HTTPS--> web: prove, read, download
+//! operator --> cli --> control socket of the daemon
+//! ```
+//!
+//! # The custody rule
+//!
+//! We answer 250 only when the next hop answered 2xx to these same bytes, or the sealed body and all its records are on
+//! disk past fdatasync. Anything uncertain is 4xx. A message that should be sealed is sealed or refused; it never leaves
+//! in clear.
+//!
+//! # Who may import whom
+//!
+//! The table below is read by `tests/layers.rs`, which fails when a file imports what its row does not name. Pure modules
+//! stand at the top: they know no socket, file, clock or randomness; `now` and random bytes come in as parameters.
+//!
+//! <!-- layers:begin -->
+//! | module | owns | may import |
+//! |---|---|---|
+//! | base | clock, entropy, ids, secret bytes | |
+//! | mail | addresses, envelope, header view, MIME index, reply codes; no I/O | base |
+//! | text | templates and translations (nl, en), with sample contexts | base |
+//! | seal | formats, keys, locks, codes; pure | base |
+//! | access | may this grant, contact and network try a code now; pure | base |
+//! | policy | facts and rules to a verdict per recipient; pure and total | base, mail |
+//! | store | journal, index, committer, bodies, records; engines behind one contract | base, mail, seal, access |
+//! | nexthop | connections to an SMTP server: TLS, AUTH, pool; on mail-send | base, mail |
+//! | intake | the only place where we take custody | base, mail, seal, policy, store |
+//! | relay | one mail transaction: ordinary mail through, confidential mail to intake | base, mail, policy, intake, nexthop |
+//! | notify | composes notices and sender mails; one attempt to an outcome | base, mail, text, seal, store, nexthop |
+//! | queue | lease, retry schedule, worker | base, store, notify |
+//! | receive | SMTP server: commands, DATA bytes, session, driver, listener | base, mail, relay |
+//! | web | routes, pages, sessions, guards | base, mail, text, seal, access, store |
+//! | config | file as written to the settings of each component, or all mistakes at once | base, mail, text, seal, access, policy, store, nexthop, intake, relay, notify, queue, receive, web |
+//! | daemon | wiring, life cycle, control socket, systemd | base, mail, text, seal, access, policy, store, nexthop, intake, relay, notify, queue, receive, web, config |
+//! | demo | the whole gateway on this machine, with a mailbox page | base, mail, text, seal, access, policy, store, nexthop, intake, relay, notify, queue, receive, web, config, daemon |
+//! | cli | commands | base, mail, text, seal, store, policy, config, daemon, demo |
+//! <!-- layers:end -->
+
+pub mod access;
+pub mod base;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod demo;
+pub mod intake;
+pub mod mail;
+pub mod nexthop;
+pub mod notify;
+pub mod policy;
+pub mod queue;
+pub mod receive;
+pub mod relay;
+pub mod seal;
+pub mod store;
+pub mod text;
+pub mod web;

@@ -1,0 +1,13 @@
+//! Mail as bytes and as facts: addresses, envelope, header view, MIME index, dot-stuffing, replies. No I/O.
+
+pub mod address;
+pub mod envelope;
+pub mod reply;
+
+pub use address::{Address, AddressError, Domain};
+pub use envelope::{MailFrom, Param, RcptTo};
+pub use reply::Reply;
+
+pub mod dot;
+pub mod header;
+pub mod mime;

@@ -1,0 +1,5 @@
+//! The `zegel` command.
+
+fn main() -> std::process::ExitCode {
+    zegel::cli::main()
+}

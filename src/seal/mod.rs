@@ -1,0 +1,43 @@
+//! Formats, keys, locks and codes. Pure: no file, socket or clock; random bytes come in through [`Entropy`].
+//!
+//! ```text
+//! root keyring (file, outside the data folder)
+//!   |- wraps the store secret -- HKDF --> one key per purpose (records, index, pepper, cookie, jobs …)
+//!   '- wraps each conversation key (assisted lock)
+//!         '- wraps the content keys of that conversation's messages
+//!               '- STREAM-encrypts one body each
+//! ```
+//!
+//! The byte layouts are specified in `docs/formats.md` and frozen by test vectors.
+
+pub mod body;
+pub mod code;
+pub mod keyring;
+pub mod lock;
+pub mod record;
+pub mod token;
+
+use crate::base::Entropy;
+
+/// A sealed thing did not open. The variants are for the log; a caller fails closed on each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Magic, version or suite is not one that this release knows.
+    #[error("unknown format or version")]
+    Format,
+    /// The bytes end too early.
+    #[error("truncated")]
+    Truncated,
+    /// The key does not match the commitment in the header.
+    #[error("not the key that this was sealed with")]
+    WrongKey,
+    /// The tag does not verify: the bytes, their place or their name were changed.
+    #[error("changed or damaged")]
+    Damaged,
+    /// The key id is not in the keyring.
+    #[error("root key {0:08x} is not in the keyring")]
+    UnknownKey(u32),
+}
+
+/// Used so that doc links resolve.
+const _: fn(&dyn Entropy) = |_| {};

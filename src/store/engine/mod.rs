@@ -1,0 +1,157 @@
+//! The contract of an engine: ordered spaces of encrypted values, read by key or range, written by atomic batches.
+//!
+//! - A batch is applied wholly or not at all, and is durable when `commit` returns.
+//! - Batches are applied in one total order; a check sees every batch before it, also those of the same group.
+//! - `get` and `scan` see every batch whose `commit` returned before they were called.
+
+pub mod body;
+pub mod local;
+pub mod memory;
+
+use super::StoreError;
+
+/// A family of records with one kind of key. The number is part of the format; numbers are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Space {
+    /// What this data folder is: schema version.
+    Meta = 1,
+    /// [`super::records::Message`] by message id.
+    Message = 2,
+    /// Manifest (header view and MIME index) by message id.
+    Manifest = 3,
+    /// Small sealed bodies by message id.
+    Body = 4,
+    /// [`super::records::Conversation`] by conversation id.
+    Conversation = 5,
+    /// Locks on conversation keys, by conversation id and lock number. Erasable.
+    Lock = 6,
+    /// Wrapped content keys by conversation id and message id. Erasable.
+    ContentKey = 7,
+    /// [`super::records::Contact`] by contact id.
+    Contact = 8,
+    /// Code verifiers by contact id. Erasable.
+    Verifier = 9,
+    /// Contact id by keyed hash of sender and recipient.
+    ContactIndex = 10,
+    /// [`super::records::Grant`] by grant id.
+    Grant = 11,
+    /// Grant id by keyed hash of the link token.
+    GrantIndex = 12,
+    /// Wrong tries by grant id.
+    GrantTries = 13,
+    /// Wrong tries by contact id.
+    ContactTries = 14,
+    /// [`super::records::Session`] by keyed hash of the cookie.
+    Session = 15,
+    /// [`super::records::Job`] by job id.
+    Job = 16,
+    /// What a job needs in clear (link token, code), under the jobs key, by job id. Erasable.
+    JobSecret = 17,
+    /// Job ids by due time.
+    JobDue = 18,
+    /// Prepared messages: what to drop at start, by message id.
+    Prepared = 19,
+    /// Message id by keyed hash of sender, Message-ID, recipient and body hash.
+    Repeat = 20,
+    /// Messages by keyed hash of an address, then time, then message id: for `message find`.
+    ByAddress = 21,
+    /// Message ids by expiry.
+    Expiry = 22,
+    /// Deliveries: one message in one conversation, by message id and conversation id.
+    Delivery = 23,
+}
+
+impl Space {
+    /// Whether a superseded value must be overwritten on disk, not just dropped from the index.
+    #[must_use]
+    pub const fn erasable(self) -> bool {
+        matches!(self, Self::Lock | Self::ContentKey | Self::Verifier | Self::JobSecret)
+    }
+}
+
+/// Where a value lives.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The space.
+    pub space: Space,
+    /// At most 128 bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A value and the sequence number of the batch that wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned {
+    /// Encrypted bytes.
+    pub value: Vec<u8>,
+    /// Changes with every write of this key.
+    pub version: u64,
+}
+
+/// What must hold for a batch to be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// The key has no value.
+    Absent(Key),
+    /// The key's value is of exactly this version.
+    Version(Key, u64),
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Sets or replaces a value.
+    Put(Key, Vec<u8>),
+    /// Removes a value, if there is one.
+    Delete(Key),
+}
+
+/// Changes that happen together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Batch {
+    /// All of these must hold.
+    pub checks: Vec<Check>,
+    /// In order; of two writes to one key the later one stands.
+    pub writes: Vec<Write>,
+}
+
+/// Why a batch was not applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// A check failed (its position in [`Batch::checks`]): read again and decide again.
+    #[error("a precondition no longer holds")]
+    Conflict(usize),
+    /// The engine could not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One of the engines. An enum, since both are ours and known.
+#[derive(Debug)]
+pub enum Engine {
+    /// On this machine's disk.
+    Local(local::Local),
+    /// In memory: the model.
+    Memory(memory::Memory),
+}
+
+impl Engine {
+    /// The value of a key.
+    pub async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        todo!()
+    }
+    /// Keys and values of `space` from `from` (inclusive) to `to` (exclusive, `None`: the end), in order, at most `limit`.
+    pub async fn scan(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Versioned)>, StoreError> {
+        todo!()
+    }
+    /// Applies a batch, durably; returns its sequence number.
+    pub async fn commit(&self, batch: Batch) -> Result<u64, CommitError> {
+        todo!()
+    }
+}

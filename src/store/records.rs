@@ -1,0 +1,253 @@
+//! What is stored, as numbered CBOR fields: a field's number never changes its meaning, new ones are optional.
+
+use minicbor::{Decode, Encode};
+
+use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
+
+/// Who sent a sealed mail, and where mails to that person go.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Sender {
+    /// The From address.
+    #[n(0)]
+    pub address: String,
+    /// The display name, empty when there was none.
+    #[n(1)]
+    pub name: String,
+    /// The home mailbox that gets codes and receipts: the sender's own, or the organisation's fallback.
+    #[n(2)]
+    pub mailbox: String,
+}
+
+/// One sealed mail. The body is elsewhere; nothing here is needed to decrypt it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Message {
+    /// When we took custody.
+    #[n(0)]
+    pub received: Timestamp,
+    /// Who sent it.
+    #[n(1)]
+    pub sender: Sender,
+    /// The subject without tag; may be empty.
+    #[n(2)]
+    pub subject: String,
+    /// When it goes.
+    #[n(3)]
+    pub expires: Timestamp,
+    /// Sealed length of the body, bytes.
+    #[n(4)]
+    pub sealed_len: u64,
+    /// Whether the body is a file of its own (else a value).
+    #[n(5)]
+    pub in_file: bool,
+    /// Plain length of the body, bytes.
+    #[n(6)]
+    pub plain_len: u64,
+    /// The policy's reason, e.g. `subject tag [veilig]` or `rule zorg`; no content.
+    #[n(7)]
+    pub reason: String,
+    /// Its conversations, one per recipient.
+    #[n(8)]
+    pub conversations: Vec<ConversationId>,
+}
+
+/// The messages between one sender and one recipient in one thread.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Conversation {
+    /// The sender.
+    #[n(0)]
+    pub sender: Sender,
+    /// The recipient's address, as in the envelope.
+    #[n(1)]
+    pub recipient: String,
+    /// What the sender knows of the recipient.
+    #[n(2)]
+    pub contact: ContactId,
+    /// When it began.
+    #[n(3)]
+    pub created: Timestamp,
+}
+
+/// One message in one conversation: what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Delivery {
+    /// The grant whose link the recipient got.
+    #[n(0)]
+    pub grant: GrantId,
+    /// When the next hop took the notice.
+    #[n(1)]
+    pub noticed: Option<Timestamp>,
+    /// When the recipient first opened it.
+    #[n(2)]
+    pub opened: Option<Timestamp>,
+    /// When we gave up sending the notice.
+    #[n(3)]
+    pub failed: Option<Timestamp>,
+}
+
+/// How a recipient proves who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Proof {
+    /// An access code.
+    #[n(0)]
+    Code,
+}
+
+/// What one sender knows of one recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Contact {
+    /// The recipient's address, as first written.
+    #[n(0)]
+    pub address: String,
+    /// The recipient's name, empty when unknown.
+    #[n(1)]
+    pub name: String,
+    /// `nl` or `en`; empty for the organisation's own.
+    #[n(2)]
+    pub language: String,
+    /// How they prove who they are.
+    #[n(3)]
+    pub proof: Proof,
+    /// Counts the codes made for this contact, from 1; a session ends when it no longer matches.
+    #[n(4)]
+    pub generation: u32,
+    /// A hint to the code, empty when there is none.
+    #[n(5)]
+    pub hint: String,
+    /// When the contact was made.
+    #[n(6)]
+    pub created: Timestamp,
+    /// Who gets a new code: the sender's home mailbox, or the fallback.
+    #[n(7)]
+    pub mailbox: String,
+    /// Whose contact it is: the sender's address.
+    #[n(8)]
+    pub sender: String,
+    /// The sender's display name.
+    #[n(9)]
+    pub sender_name: String,
+}
+
+/// Our record of one link.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Grant {
+    /// The message it was made for.
+    #[n(0)]
+    pub message: MessageId,
+    /// The conversation it opens.
+    #[n(1)]
+    pub conversation: ConversationId,
+    /// Whose proof counts.
+    #[n(2)]
+    pub contact: ContactId,
+    /// When it was made.
+    #[n(3)]
+    pub created: Timestamp,
+    /// When it ends.
+    #[n(4)]
+    pub expires: Timestamp,
+    /// The short reference that the notice shows (`K7QF-2M9D`).
+    #[n(5)]
+    pub reference: String,
+}
+
+/// One browser that proved itself.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Session {
+    /// Through which grant.
+    #[n(0)]
+    pub grant: GrantId,
+    /// When the proof was given.
+    #[n(1)]
+    pub created: Timestamp,
+    /// Last request, to the minute.
+    #[n(2)]
+    pub seen: Timestamp,
+    /// The contact's generation at that time.
+    #[n(3)]
+    pub generation: u32,
+}
+
+/// What a job does.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum JobKind {
+    /// The notice to the recipient, with the link.
+    #[n(0)]
+    Notice {
+        /// Whose link.
+        #[n(0)]
+        grant: GrantId,
+    },
+    /// The access code to the sender, for one recipient.
+    #[n(1)]
+    Code {
+        /// Whose code.
+        #[n(0)]
+        contact: ContactId,
+    },
+    /// Tells the sender that a link was closed after too many wrong codes.
+    #[n(2)]
+    Closed {
+        /// Which link.
+        #[n(0)]
+        grant: GrantId,
+    },
+    /// Tells the sender (or fallback) that a notice could not be delivered.
+    #[n(3)]
+    Undeliverable {
+        /// Which link's notice.
+        #[n(0)]
+        grant: GrantId,
+        /// The next hop's last answer, cleaned; no address of others.
+        #[n(1)]
+        answer: String,
+    },
+}
+
+/// One piece of outgoing work.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Job {
+    /// What to do.
+    #[n(0)]
+    pub kind: JobKind,
+    /// When it was made.
+    #[n(1)]
+    pub created: Timestamp,
+    /// When it is due next.
+    #[n(2)]
+    pub due: Timestamp,
+    /// Attempts made.
+    #[n(3)]
+    pub attempts: u32,
+    /// The last answer or cause, cleaned; for `queue list`.
+    #[n(4)]
+    pub last: String,
+}
+
+/// What a job needs in clear until it is delivered. Debug shows nothing.
+#[derive(Clone, PartialEq, Eq, Encode, Decode, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
+pub struct JobSecret {
+    /// The link token of a notice.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub token: Option<Vec<u8>>,
+    /// The code of a code mail.
+    #[n(1)]
+    pub code: Option<String>,
+}
+
+impl std::fmt::Debug for JobSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JobSecret(…)")
+    }
+}
+
+/// A job that is ours to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeasedJob {
+    /// Its id.
+    pub id: JobId,
+    /// What to do.
+    pub job: Job,
+    /// What it needs in clear.
+    pub secret: Option<JobSecret>,
+}
