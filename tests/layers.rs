@@ -92,7 +92,8 @@ fn every_import_is_in_the_table() {
         if module == "lib" || module == "main" {
             continue;
         }
-        let allowed = table.get(&module).unwrap_or_else(|| panic!("src/{module} has no row in the table of src/lib.rs"));
+        let allowed =
+            table.get(&module).unwrap_or_else(|| panic!("src/{module} has no row in the table of src/lib.rs"));
         for import in imports(&code(&path)) {
             if import != module && !allowed.contains(&import) {
                 wrong.push(format!("{} imports {import}", path.display()));

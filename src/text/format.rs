@@ -1,0 +1,162 @@
+//! Dates, clock times and sizes as people read them.
+
+use jiff::Zoned;
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
+
+use crate::base::Timestamp;
+
+use super::Lang;
+
+const MONTHS_NL: [&str; 12] = [
+    "januari",
+    "februari",
+    "maart",
+    "april",
+    "mei",
+    "juni",
+    "juli",
+    "augustus",
+    "september",
+    "oktober",
+    "november",
+    "december",
+];
+const MONTHS_EN: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+fn zoned(moment: Timestamp, zone: &TimeZone) -> Zoned {
+    moment.to_jiff().to_zoned(zone.clone())
+}
+
+fn month(lang: Lang, at: &Zoned) -> &'static str {
+    let months = match lang {
+        Lang::Nl => &MONTHS_NL,
+        Lang::En => &MONTHS_EN,
+    };
+    let index = usize::from(at.month().unsigned_abs()).saturating_sub(1);
+    months.get(index).copied().unwrap_or_default()
+}
+
+const fn weekday(lang: Lang, day: Weekday) -> &'static str {
+    match (lang, day) {
+        (Lang::Nl, Weekday::Monday) => "maandag",
+        (Lang::Nl, Weekday::Tuesday) => "dinsdag",
+        (Lang::Nl, Weekday::Wednesday) => "woensdag",
+        (Lang::Nl, Weekday::Thursday) => "donderdag",
+        (Lang::Nl, Weekday::Friday) => "vrijdag",
+        (Lang::Nl, Weekday::Saturday) => "zaterdag",
+        (Lang::Nl, Weekday::Sunday) => "zondag",
+        (Lang::En, Weekday::Monday) => "Monday",
+        (Lang::En, Weekday::Tuesday) => "Tuesday",
+        (Lang::En, Weekday::Wednesday) => "Wednesday",
+        (Lang::En, Weekday::Thursday) => "Thursday",
+        (Lang::En, Weekday::Friday) => "Friday",
+        (Lang::En, Weekday::Saturday) => "Saturday",
+        (Lang::En, Weekday::Sunday) => "Sunday",
+    }
+}
+
+/// A day: `19 februari 2027`, `19 February 2027`.
+#[must_use]
+pub fn date(lang: Lang, moment: Timestamp, zone: &TimeZone) -> String {
+    let at = zoned(moment, zone);
+    format!("{} {} {}", at.day(), month(lang, &at), at.year())
+}
+
+/// A moment: `zaterdag 21 november 2026, 10:04`.
+#[must_use]
+pub fn moment(lang: Lang, moment: Timestamp, zone: &TimeZone) -> String {
+    let at = zoned(moment, zone);
+    format!("{} {}, {}", weekday(lang, at.weekday()), date(lang, moment, zone), clock(moment, zone))
+}
+
+/// A clock time: `14:35`.
+#[must_use]
+pub fn clock(moment: Timestamp, zone: &TimeZone) -> String {
+    let at = zoned(moment, zone);
+    format!("{:02}:{:02}", at.hour(), at.minute())
+}
+
+/// A size in decimal units: `312 bytes`, `214 kB`, `1,2 MB` (`1.2 MB` in English).
+#[must_use]
+pub fn size(lang: Lang, bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1_000, "kB"), (1_000_000, "MB"), (1_000_000_000, "GB")];
+    let point = match lang {
+        Lang::Nl => ',',
+        Lang::En => '.',
+    };
+    let whole = |unit: u64| bytes.saturating_add(unit / 2) / unit;
+    if bytes == 1 {
+        return "1 byte".to_owned();
+    }
+    if bytes < 1_000 {
+        return format!("{bytes} bytes");
+    }
+    // The largest unit of which there is, rounded, at least one.
+    let fitting = UNITS.iter().rev().find(|(unit, _)| bytes.saturating_add(unit / 2_000) >= *unit);
+    let (unit, name) = fitting.copied().unwrap_or((1_000, "kB"));
+    if name == "kB" {
+        return format!("{} kB", whole(unit));
+    }
+    let tenths = whole(unit / 10);
+    format!("{}{point}{} {name}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_in_the_local_zone() {
+        let zone = TimeZone::get("Europe/Amsterdam").unwrap();
+        let winter = Timestamp::from_secs(1_795_251_840); // 2026-11-21T09:04:00Z
+        assert_eq!(date(Lang::Nl, winter, &zone), "21 november 2026");
+        assert_eq!(moment(Lang::Nl, winter, &zone), "zaterdag 21 november 2026, 10:04");
+        assert_eq!(moment(Lang::En, winter, &zone), "Saturday 21 November 2026, 10:04");
+        assert_eq!(clock(winter, &zone), "10:04");
+        let summer = Timestamp::from_secs(1_783_033_200); // 2026-07-02T23:00:00Z
+        assert_eq!(moment(Lang::Nl, summer, &zone), "vrijdag 3 juli 2026, 01:00");
+    }
+
+    #[test]
+    fn dates_far_away_do_not_fail() {
+        for at in [Timestamp(0), Timestamp(u64::MAX)] {
+            assert!(!moment(Lang::En, at, &TimeZone::UTC).is_empty());
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        let cases = [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (999, "999 bytes"),
+            (1_000, "1 kB"),
+            (1_499, "1 kB"),
+            (213_700, "214 kB"),
+            (999_499, "999 kB"),
+            (999_500, "1,0 MB"),
+            (1_200_000, "1,2 MB"),
+            (52_428_800, "52,4 MB"),
+            (1_500_000_000, "1,5 GB"),
+            (u64::MAX, "18446744073,7 GB"),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(size(Lang::Nl, bytes), expected, "{bytes}");
+        }
+        assert_eq!(size(Lang::En, 1_200_000), "1.2 MB");
+    }
+}
