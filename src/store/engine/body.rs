@@ -1,62 +1,192 @@
 //! Sealed bodies on their way in and out: small ones become values in the commit, larger ones files of their own.
+//!
+//! A large body's file is on disk, under its final name, before [`BodyWriter::finish`] returns. Until a commit took it
+//! ([`Engine::commit_body`](super::Engine::commit_body)) it is loose: dropping its [`SealedBody`] removes the file.
+
+use std::sync::Arc;
 
 use crate::base::MessageId;
 
 use super::super::StoreError;
+use super::memory;
 
 /// Sealed bodies up to this many bytes are values in the journal.
 pub const INLINE: usize = 64 * 1024;
 
+/// Where an engine keeps bodies that are no values.
+#[derive(Debug, Clone)]
+pub(super) enum Bodies {
+    /// In memory.
+    Memory(Arc<memory::Bodies>),
+}
+
+impl Bodies {
+    /// Removes a body, as far as possible: what stays behind is found at the next start.
+    fn discard(&self, message: MessageId) {
+        match self {
+            Self::Memory(bodies) => bodies.remove(message),
+        }
+    }
+}
+
 /// Takes ciphertext as it comes; spills to a file once it is larger than [`INLINE`]. Dropping it removes the file.
 #[derive(Debug)]
 pub struct BodyWriter {
-    _private: (),
+    message: MessageId,
+    len: u64,
+    buffer: Vec<u8>,
+    bodies: Bodies,
 }
 
 impl BodyWriter {
-    /// Appends ciphertext.
-    pub async fn write(&mut self, sealed: &[u8]) -> Result<(), StoreError> {
-        todo!()
+    pub(super) fn new(message: MessageId, bodies: Bodies) -> Self {
+        Self { message, len: 0, buffer: Vec::new(), bodies }
     }
+
+    /// Appends ciphertext.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when the disk is, [`StoreError::Uncertain`] when it fails; the body is lost then.
+    pub async fn write(&mut self, sealed: &[u8]) -> Result<(), StoreError> {
+        self.buffer.extend_from_slice(sealed);
+        self.len += sealed.len() as u64;
+        match &self.bodies {
+            Bodies::Memory(_) => Ok(()),
+        }
+    }
+
     /// Makes the body durable: for a file fdatasync, rename to its name, fsync of the folder.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
     pub async fn finish(self) -> Result<SealedBody, StoreError> {
-        todo!()
+        let Self { message, len, buffer, bodies } = self;
+        if len <= INLINE as u64 {
+            return Ok(SealedBody { message, len, content: Content::Inline(buffer) });
+        }
+        match &bodies {
+            Bodies::Memory(map) => map.insert(message, buffer),
+        }
+        Ok(SealedBody { message, len, content: Content::Apart(Loose { message, bodies: Some(bodies) }) })
     }
 }
 
 /// A body that waits for the commit that names it. Dropped without one, its file is removed (at the latest at start).
 #[derive(Debug)]
 pub struct SealedBody {
-    _private: (),
+    message: MessageId,
+    len: u64,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Inline(Vec<u8>),
+    Apart(Loose),
+}
+
+/// A stored body that no record names yet.
+#[derive(Debug)]
+struct Loose {
+    message: MessageId,
+    bodies: Option<Bodies>,
+}
+
+impl Drop for Loose {
+    fn drop(&mut self) {
+        if let Some(bodies) = &self.bodies {
+            bodies.discard(self.message);
+        }
+    }
 }
 
 impl SealedBody {
     /// Its message.
     #[must_use]
     pub fn message(&self) -> MessageId {
-        todo!()
+        self.message
     }
+
     /// Sealed length in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
-        todo!()
+        self.len
+    }
+
+    /// Whether it has no bytes (no sealed body has none: its header alone is longer).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes of a small body: the caller writes them as a value of [`Space::Body`](super::Space::Body).
+    #[must_use]
+    pub fn inline(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Inline(bytes) => Some(bytes),
+            Content::Apart(_) => None,
+        }
+    }
+
+    /// A record names it, or may: it is no longer ours to remove.
+    pub(super) fn keep(self) {
+        if let Content::Apart(mut loose) = self.content {
+            loose.bodies = None;
+        }
     }
 }
 
 /// Reads a stored sealed body.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct BodyReader {
-    _private: (),
+    content: Stored,
+}
+
+#[derive(Debug, Clone)]
+enum Stored {
+    Bytes(Arc<[u8]>),
 }
 
 impl BodyReader {
+    /// Reads a body that was a value.
+    #[must_use]
+    pub fn inline(bytes: Vec<u8>) -> Self {
+        Self::bytes(bytes.into())
+    }
+
+    pub(super) fn bytes(bytes: Arc<[u8]>) -> Self {
+        Self { content: Stored::Bytes(bytes) }
+    }
+
     /// Sealed length in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
-        todo!()
+        match &self.content {
+            Stored::Bytes(bytes) => bytes.len() as u64,
+        }
     }
+
+    /// Whether it has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Exactly `len` bytes from `offset`.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when the body is shorter than that, or cannot be read.
     pub async fn read_at(&self, offset: u64, len: usize) -> Result<Vec<u8>, StoreError> {
-        todo!()
+        match &self.content {
+            Stored::Bytes(bytes) => usize::try_from(offset)
+                .ok()
+                .and_then(|from| bytes.get(from..from.checked_add(len)?))
+                .map(<[u8]>::to_vec)
+                .ok_or_else(short),
+        }
     }
+}
+
+fn short() -> StoreError {
+    StoreError::Damaged("a body is shorter than its record says".to_owned())
 }

@@ -8,7 +8,10 @@ pub mod body;
 pub mod local;
 pub mod memory;
 
-use super::StoreError;
+use crate::base::MessageId;
+
+use super::{Counts, Health, StoreError};
+use body::{BodyReader, BodyWriter, SealedBody};
 
 /// A family of records with one kind of key. The number is part of the format; numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,6 +129,16 @@ pub enum CommitError {
     Store(#[from] StoreError),
 }
 
+/// A commit with a body that did not happen, or may not have.
+#[derive(Debug)]
+pub struct BodyRefused {
+    /// Why.
+    pub error: CommitError,
+    /// The body comes back when certainly nothing was written. `None`: the disk failed on the way, and the body stays, since
+    /// the commit that names it may turn out to have survived.
+    pub body: Option<SealedBody>,
+}
+
 /// One of the engines. An enum, since both are ours and known.
 #[derive(Debug)]
 pub enum Engine {
@@ -137,10 +150,20 @@ pub enum Engine {
 
 impl Engine {
     /// The value of a key.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when this value cannot be read, [`StoreError::NotReady`] when none can.
     pub async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
-        todo!()
+        match self {
+            Self::Local(_) => todo!(),
+            Self::Memory(memory) => memory.get(key),
+        }
     }
+
     /// Keys and values of `space` from `from` (inclusive) to `to` (exclusive, `None`: the end), in order, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
     pub async fn scan(
         &self,
         space: Space,
@@ -148,10 +171,114 @@ impl Engine {
         to: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, Versioned)>, StoreError> {
-        todo!()
+        match self {
+            Self::Local(_) => todo!(),
+            Self::Memory(memory) => memory.scan(space, from, to, limit),
+        }
     }
-    /// Applies a batch, durably; returns its sequence number.
+
+    /// Applies a batch, durably; returns its sequence number. Once called it may happen even if its future is dropped.
+    ///
+    /// # Errors
+    /// [`CommitError::Conflict`] when a check fails; nothing was written then.
     pub async fn commit(&self, batch: Batch) -> Result<u64, CommitError> {
-        todo!()
+        match self {
+            Self::Local(_) => todo!(),
+            Self::Memory(memory) => memory.commit(batch),
+        }
+    }
+
+    /// Applies a batch that takes in new mail: its records name `body`, which stays from now on. (A small body's bytes are
+    /// one of the batch's values: see [`SealedBody::inline`].) Refused with [`StoreError::Full`] below the disk's watermark,
+    /// while [`commit`](Self::commit) still works, so that a full disk can be emptied.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit), with the body when nothing was written.
+    pub async fn commit_body(&self, batch: Batch, body: SealedBody) -> Result<u64, BodyRefused> {
+        match self {
+            Self::Local(_) => todo!(),
+            Self::Memory(memory) => match memory.commit(batch) {
+                Ok(sequence) => {
+                    body.keep();
+                    Ok(sequence)
+                }
+                Err(error) => Err(BodyRefused { error, body: Some(body) }),
+            },
+        }
+    }
+
+    /// Starts a body.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] below the disk's watermark.
+    pub fn new_body(&self, message: MessageId) -> Result<BodyWriter, StoreError> {
+        match self {
+            Self::Local(_) => todo!(),
+            Self::Memory(memory) => memory.new_body(message),
+        }
+    }
+
+    /// Opens a body that is no value; `None` when there is none of this message.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn open_body(&self, message: MessageId) -> Result<Option<BodyReader>, StoreError> {
+        match self {
+            Self::Local(_) => todo!(),
+            Self::Memory(memory) => memory.open_body(message),
+        }
+    }
+
+    /// Removes a body that is no value, after the commit that removed the records which named it.
+    ///
+    /// # Errors
+    /// [`StoreError::Uncertain`] when the disk fails. A body that does not exist is no error.
+    pub async fn remove_body(&self, message: MessageId) -> Result<(), StoreError> {
+        match self {
+            Self::Local(_) => todo!(),
+            Self::Memory(memory) => {
+                memory.remove_body(message);
+                Ok(())
+            }
+        }
+    }
+
+    /// Messages that have a body which is no value: at start, those that no record names are orphans of a commit that
+    /// never came, for the caller to remove.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn bodies(&self) -> Result<Vec<MessageId>, StoreError> {
+        match self {
+            Self::Local(_) => todo!(),
+            Self::Memory(memory) => Ok(memory.bodies()),
+        }
+    }
+
+    /// Whether reads and intake are open.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        match self {
+            Self::Local(_) => todo!(),
+            Self::Memory(memory) if memory.is_closed() => Health::Closed,
+            Self::Memory(_) => Health::Ready,
+        }
+    }
+
+    /// What commits cost so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        match self {
+            Self::Local(_) => todo!(),
+            Self::Memory(memory) => memory.counts(),
+        }
+    }
+
+    /// Finishes what waits and closes. Everything after it answers `NotReady`.
+    pub async fn close(&self) {
+        match self {
+            Self::Local(_) => todo!(),
+            Self::Memory(memory) => memory.close(),
+        }
     }
 }
