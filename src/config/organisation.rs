@@ -1,0 +1,195 @@
+//! `[organisation]`, `[home]`, `[page]`, `[store]`, `[keys]`, `[control]` and `[log]`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::kinds::{self, one_of};
+use super::reader::Table;
+use super::{CertificateFiles, Log};
+use crate::access::Limits;
+use crate::policy::Home;
+use crate::store::proof::SessionLimits;
+use crate::{store, web};
+
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// `[organisation]`.
+#[derive(Debug, Clone)]
+pub struct Organisation {
+    /// Its name.
+    pub name: String,
+    /// Its telephone number.
+    pub phone: String,
+    /// `nl` or `en`.
+    pub language: String,
+    /// For dates.
+    pub time_zone: jiff::tz::TimeZone,
+    privacy: Option<String>,
+    accessibility: Option<String>,
+}
+
+impl Organisation {
+    /// Reads the section; `None` after a mistake.
+    pub fn read(table: &Table<'_, '_>) -> Option<Self> {
+        let name = table.required("name", &kinds::text());
+        let phone = table.required("phone", &kinds::text());
+        let language = table.or("language", &one_of(&[("nl", "nl"), ("en", "en")]), "nl");
+        let zone = table.optional("time_zone", &kinds::time_zone());
+        let zone = zone.or_else(|| jiff::tz::TimeZone::get("Europe/Amsterdam").ok());
+        let privacy = table.optional("privacy", &kinds::link());
+        let accessibility = table.optional("accessibility", &kinds::link());
+        table.finish();
+        Some(Self {
+            name: name?,
+            phone: phone?,
+            language: language.to_owned(),
+            time_zone: zone?,
+            privacy,
+            accessibility,
+        })
+    }
+}
+
+/// `[home]`.
+#[derive(Debug)]
+pub struct HomeSection {
+    /// Domains and fallback.
+    pub home: Home,
+    /// Name of the hop of these mailboxes.
+    pub next_hop: String,
+}
+
+/// Reads `[home]`; `None` after a mistake.
+pub fn read_home(table: &Table<'_, '_>) -> Option<HomeSection> {
+    let domains = table.some("domains", &kinds::domain());
+    let fallback = table.optional("fallback", &kinds::address());
+    let next_hop = table.required("next_hop", &kinds::name());
+    table.finish();
+    let domains = domains?;
+    if let Some(address) = &fallback
+        && !domains.contains(address.domain())
+    {
+        table.refuse("fallback", "a mailbox outside home.domains", "a mailbox in one of home.domains");
+        return None;
+    }
+    Some(HomeSection { home: Home { domains, fallback }, next_hop: next_hop? })
+}
+
+/// `[page]`.
+#[derive(Debug)]
+pub struct PageSection {
+    /// The page's settings.
+    pub settings: web::Settings,
+    /// Its certificate.
+    pub tls: Option<CertificateFiles>,
+}
+
+/// Certificate and key: both or neither.
+pub fn read_certificate(table: &Table<'_, '_>) -> Option<CertificateFiles> {
+    let certificate = table.optional("certificate", &kinds::file());
+    let key = table.optional("key", &kinds::file());
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Some(CertificateFiles { certificate, key }),
+        (Some(_), None) if !table.has("key") => {
+            table.refuse("key", "nothing", "the private key of the certificate");
+            None
+        }
+        (None, Some(_)) if !table.has("certificate") => {
+            table.refuse("certificate", "nothing", "the certificate of the key");
+            None
+        }
+        _ => None,
+    }
+}
+
+/// Reads `[page]`; `None` after a mistake.
+pub fn read_page(table: &Table<'_, '_>, organisation: Option<&Organisation>) -> Option<PageSection> {
+    let origin = table.required("origin", &kinds::origin());
+    let listen = table.some("listen", &kinds::socket());
+    let redirect = table.list("redirect", &kinds::socket());
+    let trusted_proxies = table.list("trusted_proxies", &kinds::network());
+    let tls = read_certificate(table);
+    let max_requests = table.or("max_requests", &kinds::count(1, 100_000), 512);
+    let hashers = table.or("max_code_checks", &kinds::count(1, 64), 2);
+    let limits = read_limits(&table.table("codes"));
+    let sessions = read_sessions(&table.table("session"));
+    table.finish();
+    let organisation = organisation?;
+    let settings = web::Settings {
+        listen: listen?,
+        redirect,
+        origin: origin?,
+        trusted_proxies,
+        demo: false,
+        organisation: organisation.name.clone(),
+        phone: organisation.phone.clone(),
+        privacy: organisation.privacy.clone(),
+        accessibility: organisation.accessibility.clone(),
+        time_zone: organisation.time_zone.clone(),
+        limits,
+        sessions,
+        hashers,
+        max_requests,
+    };
+    Some(PageSection { settings, tls })
+}
+
+fn read_limits(table: &Table<'_, '_>) -> Limits {
+    let preset = Limits::default();
+    let tries = |name: &str, most: u64, preset: u32| {
+        let number = table.or(name, &kinds::number(1, most), u64::from(preset));
+        u32::try_from(number).unwrap_or(preset)
+    };
+    let limits = Limits {
+        per_network: tries("per_network", 20, preset.per_network),
+        window: table.or("window", &kinds::duration(MINUTE, 24 * HOUR), preset.window),
+        pause: table.or("pause", &kinds::duration(MINUTE, 24 * HOUR), preset.pause),
+        per_grant: tries("per_link", 100, preset.per_grant),
+        per_contact: tries("per_contact", 100, preset.per_contact),
+    };
+    table.finish();
+    limits
+}
+
+fn read_sessions(table: &Table<'_, '_>) -> SessionLimits {
+    let limits = SessionLimits {
+        idle: table.or("idle", &kinds::duration(MINUTE, 4 * HOUR), 15 * MINUTE),
+        longest: table.or("longest", &kinds::duration(MINUTE, 24 * HOUR), 4 * HOUR),
+    };
+    table.finish();
+    limits
+}
+
+/// Where things stand on this machine.
+#[derive(Debug)]
+pub struct Plant {
+    /// `[store]`.
+    pub store: store::Settings,
+    /// `[keys]`.
+    pub root_key: Option<PathBuf>,
+    /// `[control]`.
+    pub control: PathBuf,
+    /// `[log]`.
+    pub log: Log,
+}
+
+/// Reads `[store]`, `[keys]`, `[control]` and `[log]`; `None` after a mistake.
+pub fn read_plant(top: &Table<'_, '_>) -> Option<Plant> {
+    let table = top.table("store");
+    let folder = table.required("folder", &kinds::path());
+    let min_free = table.or("min_free", &kinds::size(1 << 20, 1 << 50), 1 << 30);
+    table.finish();
+    let table = top.table("keys");
+    let root_key = table.optional("root", &kinds::file());
+    table.finish();
+    let table = top.table("control");
+    let control = table.or("socket", &kinds::path(), PathBuf::from("/run/zegel/control.sock"));
+    table.finish();
+    let table = top.table("log");
+    let json = table.or("format", &one_of(&[("text", false), ("json", true)]), false);
+    let levels = &[("error", "error"), ("warn", "warn"), ("info", "info"), ("debug", "debug"), ("trace", "trace")];
+    let level = table.or("level", &one_of(levels), "info").to_owned();
+    table.finish();
+    Some(Plant { store: store::Settings { folder: folder?, min_free }, root_key, control, log: Log { json, level } })
+}

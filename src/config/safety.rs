@@ -1,0 +1,163 @@
+//! What the config allows but should not: found without touching the network.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::Config;
+use crate::nexthop::Tls;
+
+/// Something unsafe or unwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The gateway refuses to serve with it.
+    pub fatal: bool,
+    /// The key it is about.
+    pub key: String,
+    /// What is wrong and what to do.
+    pub text: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", if self.fatal { "error" } else { "warning" }, self.key, self.text)
+    }
+}
+
+/// Address blocks from which a provider sends for all its customers.
+/// Sources: Microsoft 365 URLs and IP address ranges, "Exchange Online"; Google's `_netblocks.google.com`. A client in them
+/// proves only that it is a customer of the provider, not which one.
+const SHARED: [(&str, &str); 14] = [
+    ("40.92.0.0/15", "Exchange Online"),
+    ("40.107.0.0/16", "Exchange Online"),
+    ("52.100.0.0/14", "Exchange Online"),
+    ("104.47.0.0/17", "Exchange Online"),
+    ("2a01:111:f400::/48", "Exchange Online"),
+    ("2a01:111:f403::/48", "Exchange Online"),
+    ("35.190.247.0/24", "Google"),
+    ("64.233.160.0/19", "Google"),
+    ("66.249.80.0/20", "Google"),
+    ("74.125.0.0/16", "Google"),
+    ("173.194.0.0/16", "Google"),
+    ("209.85.128.0/17", "Google"),
+    ("216.58.192.0/19", "Google"),
+    ("2a00:1450:4000::/36", "Google"),
+];
+
+/// Whether two networks share an address.
+fn overlap(a: &IpNet, b: &IpNet) -> bool {
+    a.contains(b) || b.contains(a)
+}
+
+fn shared_provider(network: &IpNet) -> Option<&'static str> {
+    let shared = SHARED.iter().filter_map(|(net, name)| net.parse::<IpNet>().ok().map(|net| (net, *name)));
+    shared.into_iter().find(|(net, _)| overlap(net, network)).map(|(_, name)| name)
+}
+
+/// All findings, fatal ones first.
+pub fn findings(config: &Config) -> Vec<Finding> {
+    let mut found = Vec::new();
+    listeners(config, &mut found);
+    next_hops(config, &mut found);
+    page(config, &mut found);
+    home(config, &mut found);
+    found.sort_by_key(|finding| !finding.fatal);
+    found
+}
+
+fn finding(fatal: bool, key: String, text: impl Into<String>) -> Finding {
+    Finding { fatal, key, text: text.into() }
+}
+
+fn listeners(config: &Config, found: &mut Vec<Finding>) {
+    for (index, listener) in config.receive.listeners.iter().enumerate() {
+        let key = |name: &str| format!("listener[{index}].{name}");
+        let provider = listener.networks.iter().find_map(shared_provider);
+        if let Some(provider) = provider.filter(|_| listener.tenants.is_empty()) {
+            let text = format!(
+                "these networks belong to {provider}, which sends for all its customers from them: without `tenant` \
+                 every one of them could send through this gateway"
+            );
+            found.push(finding(true, key("networks"), text));
+        }
+        if listener.sender_domains.is_empty() {
+            let text = "no sender_domains: mail with any From is passed on";
+            found.push(finding(false, key("sender_domains"), text));
+        }
+        for domain in listener.sender_domains.iter().filter(|domain| !config.policy.home.domains.contains(domain)) {
+            let text = format!(
+                "{domain} is not in home.domains: the sender of a confidential mail from it gets no code; its mails go to \
+                 home.fallback or are refused"
+            );
+            found.push(finding(false, key("sender_domains"), text));
+        }
+        if listener.require_tls && config.smtp_tls.is_none() {
+            found.push(finding(true, key("require_tls"), "there is no mail.certificate to offer STARTTLS with"));
+        }
+        let outside = listener.networks.iter().any(|network| !is_private(network.addr()));
+        if outside && !listener.require_tls {
+            let text = "clients outside private networks may send without TLS: set require_tls = true";
+            found.push(finding(false, key("require_tls"), text));
+        }
+    }
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+fn next_hops(config: &Config, found: &mut Vec<Finding>) {
+    for (index, hop) in config.next_hops.iter().enumerate() {
+        let away = |name: &str| !name.parse::<IpAddr>().is_ok_and(is_private) && name != "localhost";
+        let open = hop.hosts.iter().find(|host| hop.tls == Tls::Off && away(&host.name));
+        if let Some(host) = open {
+            let text = format!("{} is not on a private network: links and codes would travel in clear", host.name);
+            found.push(finding(true, format!("next_hop[{index}].tls"), text));
+        }
+        if hop.login.is_some() && hop.tls == Tls::Off {
+            found.push(finding(true, format!("next_hop[{index}].tls"), "a password is never sent without TLS"));
+        }
+    }
+}
+
+fn page(config: &Config, found: &mut Vec<Finding>) {
+    let web = &config.web;
+    if config.page_tls.is_none() {
+        if web.trusted_proxies.is_empty() {
+            let text =
+                "neither page.certificate nor page.trusted_proxies: the page needs TLS, here or at a reverse proxy";
+            found.push(finding(true, "page.certificate".to_owned(), text));
+        } else if web.listen.iter().any(|address| !is_private(address.ip())) {
+            let text = "without a certificate the page may listen only on a private address, behind the proxy";
+            found.push(finding(true, "page.listen".to_owned(), text));
+        }
+    }
+    let host = web.origin.trim_start_matches("https://").split(':').next().unwrap_or_default();
+    let aligned = host
+        .parse()
+        .is_ok_and(|host: crate::mail::Domain| config.policy.home.domains.iter().any(|domain| host.is_within(domain)));
+    if !aligned {
+        let text = format!("{host} is not within home.domains: a link to another domain looks like phishing");
+        found.push(finding(false, "page.origin".to_owned(), text));
+    }
+}
+
+fn home(config: &Config, found: &mut Vec<Finding>) {
+    let home = &config.policy.home;
+    if home.fallback.is_none() {
+        let text = "no fallback: confidential mail whose From is not of home.domains is refused";
+        found.push(finding(false, "home.fallback".to_owned(), text));
+    }
+    if !home.domains.contains(config.outgoing.from.domain()) {
+        let text = "not in home.domains: mails to your own people would not be aligned with your domain";
+        found.push(finding(false, "mail.from".to_owned(), text));
+    }
+    if !home.domains.iter().any(|domain| config.outgoing.bounce_domain.is_within(domain)) {
+        let text = "not within home.domains: SPF of our mails would not be aligned with your domain";
+        found.push(finding(false, "mail.bounce_domain".to_owned(), text));
+    }
+}
