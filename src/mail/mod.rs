@@ -10,4 +10,5 @@ pub use reply::Reply;
 
 pub mod dot;
 pub mod header;
+pub mod manifest;
 pub mod mime;

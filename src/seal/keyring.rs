@@ -1,13 +1,22 @@
 //! The root keyring, the store secret, and one key per purpose.
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::SecretString;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::base::entropy::random;
 use crate::base::{Entropy, SecretBytes};
 
 use super::OpenError;
+use super::derive::derive;
+use super::wrap::{self, Place, Purpose};
 
 /// Why a keyring file is not usable; the text says what to do and never shows key bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyringError {
-    /// Line `line` (from 1) is not `id:64 hexadecimal digits[:active]`.
+    /// Line `line` (from 1) is not `id:64 hexadecimal digits`.
     #[error("line {line}: expected an 8-digit hexadecimal id, a colon and 64 hexadecimal digits")]
     Syntax {
         /// Line number from 1.
@@ -32,32 +41,115 @@ pub enum KeyringError {
     },
 }
 
+/// First byte of what the keyring wraps.
+const VERSION: u8 = 1;
+const ROOT: Purpose = Purpose { key: "zegel/v1/root/key", commitment: "zegel/v1/root/commitment" };
+const STORE_SECRET_LABEL: &[u8] = b"zegel/v1/store-secret";
+
 /// 32-byte root keys with ids; the last line of the file is the active one, the others only open.
+///
+/// The file is text: one key a line, `id:key`, the id as 8 and the key as 64 hexadecimal digits. Empty lines and lines that
+/// start with `#` are skipped.
 #[derive(Debug, Clone)]
 pub struct RootKeyring {
-    keys: Vec<(u32, SecretBytes<32>)>,
+    /// All but the active key, in the order of the file.
+    older: Vec<RootKey>,
+    active: RootKey,
+}
+
+#[derive(Debug, Clone)]
+struct RootKey {
+    id: u32,
+    secret: SecretBytes<32>,
+}
+
+impl RootKey {
+    fn parse(text: &str, line: usize) -> Result<Self, KeyringError> {
+        let syntax = KeyringError::Syntax { line };
+        let (id, key) = text.split_once(':').ok_or(syntax.clone())?;
+        if id.len() != 8 || !id.bytes().all(|b| b.is_ascii_hexdigit()) || key.len() != 64 {
+            return Err(syntax);
+        }
+        let id = u32::from_str_radix(id, 16).map_err(|_| syntax.clone())?;
+        let mut secret = Zeroizing::new([0; 32]);
+        HEXLOWER_PERMISSIVE.decode_mut(key.as_bytes(), secret.as_mut()).map_err(|_| syntax)?;
+        if secret.iter().all(|byte| Some(byte) == secret.first()) {
+            return Err(KeyringError::Weak { line });
+        }
+        Ok(Self { id, secret: SecretBytes::new(*secret) })
+    }
+
+    fn write(&self, out: &mut String) {
+        out.push_str(&format!("{:08x}:", self.id));
+        HEXLOWER.encode_append(self.secret.expose(), out);
+        out.push('\n');
+    }
 }
 
 impl RootKeyring {
     /// Reads the text of a keyring file.
+    ///
+    /// # Errors
+    /// The first mistake, with its line.
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
-        todo!()
+        let mut keys: Vec<RootKey> = Vec::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let key = RootKey::parse(line, number)?;
+            if keys.iter().any(|known| known.id == key.id) {
+                return Err(KeyringError::Duplicate { line: number, id: key.id });
+            }
+            keys.push(key);
+        }
+        let active = keys.pop().ok_or(KeyringError::Empty)?;
+        Ok(Self { older: keys, active })
     }
+
     /// A keyring with one new key.
+    #[must_use]
     pub fn generate(entropy: &dyn Entropy) -> Self {
-        todo!()
+        let id = u32::from_be_bytes(random(entropy));
+        Self { older: Vec::new(), active: RootKey { id, secret: SecretBytes::random(entropy) } }
     }
+
     /// The text for a keyring file (holds the keys: the caller writes it with mode 0600).
-    pub fn to_text(&self) -> secrecy::SecretString {
-        todo!()
+    #[must_use]
+    pub fn to_text(&self) -> SecretString {
+        // Room for all: growing later would leave copies of keys behind.
+        let mut text = String::with_capacity((self.older.len() + 1) * (8 + 1 + 64 + 1));
+        for key in self.older.iter().chain([&self.active]) {
+            key.write(&mut text);
+        }
+        text.into()
     }
+
     /// Wraps `plain` under the active key; `context` is authenticated and must be given again.
+    #[must_use]
     pub fn wrap(&self, context: &[u8], plain: &[u8], entropy: &dyn Entropy) -> Vec<u8> {
-        todo!()
+        let mut prefix = [VERSION, 0, 0, 0, 0];
+        if let Some((_, id)) = prefix.split_last_chunk_mut::<4>() {
+            *id = self.active.id.to_be_bytes();
+        }
+        wrap::seal(&self.active.secret, ROOT, Place { prefix: &prefix, context }, plain, entropy)
     }
-    /// Opens what [`wrap`](Self::wrap) made, with the key that it names.
-    pub fn unwrap(&self, context: &[u8], wrapped: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, OpenError> {
-        todo!()
+
+    /// Opens what [`wrap`](Self::wrap) made, with the key that it names. No other key is tried.
+    ///
+    /// # Errors
+    /// [`OpenError::Format`], [`OpenError::Truncated`], [`OpenError::UnknownKey`] when the named key is not in the ring,
+    /// [`OpenError::WrongKey`] when another key stands there under that id, [`OpenError::Damaged`] for other bytes or another context.
+    pub fn unwrap(&self, context: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let (prefix, rest) = wrapped.split_first_chunk::<5>().ok_or(OpenError::Truncated)?;
+        let [version, id @ ..] = *prefix;
+        if version != VERSION {
+            return Err(OpenError::Format);
+        }
+        let id = u32::from_be_bytes(id);
+        let key = self.older.iter().chain([&self.active]).find(|key| key.id == id).ok_or(OpenError::UnknownKey(id))?;
+        wrap::open(&key.secret, ROOT, Place { prefix, context }, rest)
     }
 }
 
@@ -68,20 +160,36 @@ pub struct StoreSecret(SecretBytes<32>);
 
 impl StoreSecret {
     /// A new one.
+    #[must_use]
     pub fn generate(entropy: &dyn Entropy) -> Self {
-        todo!()
+        Self(SecretBytes::random(entropy))
     }
+
     /// For the file in the data folder.
+    #[must_use]
     pub fn wrap(&self, keyring: &RootKeyring, entropy: &dyn Entropy) -> Vec<u8> {
-        todo!()
+        keyring.wrap(STORE_SECRET_LABEL, self.0.expose(), entropy)
     }
+
     /// From the file in the data folder.
+    ///
+    /// # Errors
+    /// As [`RootKeyring::unwrap`].
     pub fn unwrap(keyring: &RootKeyring, wrapped: &[u8]) -> Result<Self, OpenError> {
-        todo!()
+        wrap::key(&keyring.unwrap(STORE_SECRET_LABEL, wrapped)?).map(Self)
     }
+
     /// One key per purpose (HKDF-SHA256, a label each).
+    #[must_use]
     pub fn keys(&self) -> StoreKeys {
-        todo!()
+        let key = |label| derive(self.0.expose(), b"", label);
+        StoreKeys {
+            records: key("zegel/v1/store/records"),
+            jobs: key("zegel/v1/store/jobs"),
+            pepper: key("zegel/v1/store/pepper"),
+            cookie: key("zegel/v1/store/cookie"),
+            index: key("zegel/v1/store/index"),
+        }
     }
 }
 
@@ -100,9 +208,107 @@ pub struct StoreKeys {
 }
 
 impl StoreKeys {
-    /// The keyed hash under which something is looked up: HMAC-SHA256 over a label and the value.
-    /// `label` keeps equal values of different kinds apart.
+    /// The keyed hash under which something is looked up: HMAC-SHA256 over the label's length (u64, big-endian), the label and
+    /// the value. `label` keeps equal values of different kinds apart.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "RFC 2104 takes keys of any length")]
     pub fn blind(&self, label: &str, value: &[u8]) -> [u8; 32] {
-        todo!()
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.index.expose()).expect("a key of any length will do");
+        mac.update(&(label.len() as u64).to_be_bytes());
+        mac.update(label.as_bytes());
+        mac.update(value);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::base::SeededEntropy;
+
+    const A: &str = "0000000a:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    const B: &str = "0000000B:FF0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        let zeros = format!("0000000a:{}", "00".repeat(32));
+        let ones = format!("{A}\n0000000b:{}", "11".repeat(32));
+        let cases: [(&str, KeyringError); 11] = [
+            ("", KeyringError::Empty),
+            ("# nothing\n\n", KeyringError::Empty),
+            ("a key", KeyringError::Syntax { line: 1 }),
+            (&A[..A.len() - 2], KeyringError::Syntax { line: 1 }),
+            (&format!("{A}00"), KeyringError::Syntax { line: 1 }),
+            (&A.replace("1f", "1g"), KeyringError::Syntax { line: 1 }),
+            (&A.replace("0000000a:", "+000000a:"), KeyringError::Syntax { line: 1 }),
+            (&A.replace("0000000a:", "a:"), KeyringError::Syntax { line: 1 }),
+            (&zeros, KeyringError::Weak { line: 1 }),
+            (&ones, KeyringError::Weak { line: 2 }),
+            (&format!("# old\n{A}\n\n{A}"), KeyringError::Duplicate { line: 4, id: 10 }),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(RootKeyring::parse(text).unwrap_err(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn text_round_trips_and_the_last_key_is_the_active_one() {
+        let both = RootKeyring::parse(&format!("# two\r\n{A}\r\n{B}\r\n")).unwrap();
+        assert_eq!(both.to_text().expose_secret(), format!("{A}\n{}\n", B.to_lowercase()));
+        let wrapped = both.wrap(b"c", b"plain", &SeededEntropy::new(1));
+        assert_eq!(RootKeyring::parse(B).unwrap().unwrap(b"c", &wrapped).unwrap().as_slice(), b"plain");
+        let error = RootKeyring::parse(A).unwrap().unwrap(b"c", &wrapped).unwrap_err();
+        assert_eq!(error, OpenError::UnknownKey(11));
+    }
+
+    #[test]
+    fn an_older_key_still_opens() {
+        let wrapped = RootKeyring::parse(A).unwrap().wrap(b"c", b"plain", &SeededEntropy::new(1));
+        let both = RootKeyring::parse(&format!("{A}\n{B}")).unwrap();
+        assert_eq!(both.unwrap(b"c", &wrapped).unwrap().as_slice(), b"plain");
+    }
+
+    #[test]
+    fn another_key_under_the_same_id_is_told_from_damage() {
+        let keyring = RootKeyring::parse(A).unwrap();
+        let wrapped = keyring.wrap(b"c", b"plain", &SeededEntropy::new(1));
+        let stranger = RootKeyring::parse(&B.replace("0000000B", "0000000a")).unwrap();
+        assert_eq!(stranger.unwrap(b"c", &wrapped), Err(OpenError::WrongKey));
+        assert_eq!(keyring.unwrap(b"d", &wrapped), Err(OpenError::Damaged));
+        for at in 0..wrapped.len() {
+            assert!(keyring.unwrap(b"c", &wrapped[..at]).is_err());
+            let mut bad = wrapped.clone();
+            bad[at] ^= 1;
+            assert!(keyring.unwrap(b"c", &bad).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn every_purpose_has_a_key_of_its_own() {
+        let keys = StoreSecret::generate(&SeededEntropy::new(1)).keys();
+        let all = [&keys.records, &keys.jobs, &keys.pepper, &keys.cookie, &keys.index];
+        for (i, a) in all.iter().enumerate() {
+            assert!(all.iter().skip(i + 1).all(|b| a != b));
+        }
+    }
+
+    #[test]
+    fn a_store_secret_comes_back_and_is_no_lock() {
+        let entropy = SeededEntropy::new(1);
+        let keyring = RootKeyring::generate(&entropy);
+        let secret = StoreSecret::generate(&entropy);
+        let wrapped = secret.wrap(&keyring, &entropy);
+        assert!(StoreSecret::unwrap(&keyring, &wrapped).unwrap().0 == secret.0);
+        assert_eq!(keyring.unwrap(b"", &wrapped), Err(OpenError::Damaged));
+    }
+
+    #[test]
+    fn blind_hashes_keep_kinds_and_values_apart() {
+        let keys = StoreSecret::generate(&SeededEntropy::new(1)).keys();
+        assert_eq!(keys.blind("ab", b"c"), keys.blind("ab", b"c"));
+        assert_ne!(keys.blind("ab", b"c"), keys.blind("a", b"bc"));
+        assert_ne!(keys.blind("ab", b"c"), StoreSecret::generate(&SeededEntropy::new(2)).keys().blind("ab", b"c"));
     }
 }
