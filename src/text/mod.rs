@@ -13,6 +13,7 @@
 
 mod bundle;
 pub mod format;
+pub mod page;
 
 pub use bundle::{TextError, Texts, Words};
 
@@ -46,12 +47,48 @@ impl Lang {
         Self::ALL.into_iter().find(|lang| lang.tag().eq_ignore_ascii_case(primary))
     }
 
+    /// The language that a browser asks for (`Accept-Language`, RFC 9110 §12.5.4): ours with the highest weight, the first of equals.
+    #[must_use]
+    pub fn accepted(header: &str) -> Option<Self> {
+        let weighed = header.split(',').filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let lang = Self::from_tag(parts.next()?)?;
+            let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse::<f32>().ok())?;
+            (weight > 0.0).then_some((lang, weight))
+        });
+        let best = weighed.reduce(|best, next| if next.1 > best.1 { next } else { best });
+        best.map(|(lang, _)| lang)
+    }
+
     /// The other language.
     #[must_use]
     pub const fn other(self) -> Self {
         match self {
             Self::Nl => Self::En,
             Self::En => Self::Nl,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_language_a_browser_asks_for() {
+        let cases = [
+            ("nl", Some(Lang::Nl)),
+            ("en-GB,en;q=0.9", Some(Lang::En)),
+            ("de, en;q=0.7, nl;q=0.8", Some(Lang::Nl)),
+            ("NL-be;q=0.5,en;q=0.5", Some(Lang::Nl)),
+            ("en;q=0, nl;q=0.1", Some(Lang::Nl)),
+            ("de, *", None),
+            ("en;q=x", None),
+            (";;;,,,q=1", None),
+            ("", None),
+        ];
+        for (header, expected) in cases {
+            assert_eq!(Lang::accepted(header), expected, "{header}");
         }
     }
 }

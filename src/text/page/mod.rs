@@ -1,0 +1,258 @@
+//! The pages that a recipient sees: templates with what they need, escaped where it is shown.
+//!
+//! A page is one sheet, one question, one red button. Nothing here decides anything; the web module fills these contexts.
+
+mod autolink;
+mod file;
+#[cfg(test)]
+mod tests;
+
+use askama::Template;
+use fluent_bundle::FluentValue;
+
+use super::{Lang, TextError, Words};
+
+pub use autolink::{Piece, autolink};
+pub use file::File;
+
+/// The style sheet of all pages.
+pub const STYLE: &str = include_str!("../templates/page/stijl.css");
+
+/// The style sheet inside the frame that shows a mail's HTML.
+pub const FRAME_STYLE: &str = include_str!("../templates/page/frame.css");
+
+/// What every page shows around its sheet.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    /// The texts in the page's language.
+    pub words: Words<'a>,
+    /// The organisation's name.
+    pub organisation: &'a str,
+    /// Its telephone number as people write it; empty for none.
+    pub phone: &'a str,
+    /// Link to its privacy statement.
+    pub privacy: Option<&'a str>,
+    /// Link to its accessibility statement.
+    pub accessibility: Option<&'a str>,
+    /// Address of the style sheet.
+    pub style: &'a str,
+}
+
+impl Page<'_> {
+    /// The page's language.
+    #[must_use]
+    pub const fn lang(&self) -> Lang {
+        self.words.lang()
+    }
+
+    /// The other language's own name.
+    #[must_use]
+    pub const fn other_language(&self) -> &'static str {
+        match self.lang().other() {
+            Lang::Nl => "Nederlands",
+            Lang::En => "English",
+        }
+    }
+
+    /// The telephone number as a telephone wants it: digits and `+`.
+    #[must_use]
+    pub fn dial(&self) -> String {
+        self.phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()
+    }
+
+    fn get(&self, id: &str) -> Result<String, TextError> {
+        self.words.get(id)
+    }
+
+    fn with<'v, V: Into<FluentValue<'v>> + Copy>(&self, id: &str, args: &[(&str, V)]) -> Result<String, TextError> {
+        self.words.with(id, args)
+    }
+
+    /// What the browser's tab says: the page's title, whether something is wrong, whose page it is.
+    fn title(&self, title: &str, error: bool) -> Result<String, TextError> {
+        let id = if error { "page-title-error" } else { "page-title" };
+        self.with(id, &[("title", title), ("organisation", self.organisation)])
+    }
+}
+
+/// What stands beside the code field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble<'a> {
+    /// Nothing was filled in; no attempt.
+    Empty,
+    /// Wrong; this many tries are left.
+    Wrong(u32),
+    /// Wrong, and not again before this clock time.
+    WrongThenPause(&'a str),
+    /// Not compared; not before this clock time.
+    Paused(&'a str),
+    /// Not until the sender unlocks it.
+    Closed,
+    /// Not compared: too much to do; no attempt.
+    Busy,
+    /// Not compared: the page was too old; no attempt.
+    Stale,
+}
+
+/// Page 1: who sent it, and the field for the access code.
+#[derive(Debug, Template)]
+#[template(path = "page/unlock.html", config = "src/text/askama.toml")]
+pub struct UnlockPage<'a> {
+    /// Around the sheet.
+    pub page: Page<'a>,
+    /// The sender's name (or address, without one).
+    pub sender: &'a str,
+    /// Name and organisation.
+    pub from: &'a str,
+    /// The recipient's address, masked.
+    pub recipient: &'a str,
+    /// Last day.
+    pub until: &'a str,
+    /// The sender's hint to the code; may be empty.
+    pub hint: &'a str,
+    /// `numeric` brings up digit keys, `text` letters.
+    pub inputmode: &'a str,
+    /// Where the form goes.
+    pub action: &'a str,
+    /// The page token.
+    pub token: &'a str,
+    /// Where "I have no code" leads.
+    pub lost: &'a str,
+    /// What went wrong, if anything.
+    pub trouble: Option<Trouble<'a>>,
+}
+
+/// What to do without a code.
+#[derive(Debug, Template)]
+#[template(path = "page/lost.html", config = "src/text/askama.toml")]
+pub struct LostPage<'a> {
+    /// Around the sheet.
+    pub page: Page<'a>,
+    /// The sender's name (or address, without one).
+    pub sender: &'a str,
+    /// Back to page 1.
+    pub back: &'a str,
+}
+
+/// How the message page shows the mail's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Plain text, its addresses made into links.
+    Text(Vec<Piece>),
+    /// Sanitised HTML in a frame of its own.
+    Html,
+    /// There is none.
+    Empty,
+}
+
+/// The message.
+#[derive(Debug, Template)]
+#[template(path = "page/message.html", config = "src/text/askama.toml")]
+pub struct MessagePage<'a> {
+    /// Around the sheet.
+    pub page: Page<'a>,
+    /// The subject; may be empty.
+    pub subject: &'a str,
+    /// The sender's name and organisation.
+    pub from: &'a str,
+    /// The sender's address.
+    pub from_address: &'a str,
+    /// The To line of the mail.
+    pub to: &'a str,
+    /// The Cc line of the mail.
+    pub cc: &'a str,
+    /// When it was sent.
+    pub sent: &'a str,
+    /// The text.
+    pub body: Body,
+    /// Not all of the text is shown.
+    pub cut: bool,
+    /// The attachments.
+    pub files: Vec<File>,
+    /// The size of the whole mail.
+    pub size: &'a str,
+    /// Minutes until an idle session ends.
+    pub idle: u32,
+    /// Where the log-out form goes.
+    pub logout: &'a str,
+}
+
+impl MessagePage<'_> {
+    fn heading(&self) -> Result<String, TextError> {
+        if self.subject.trim().is_empty() { self.page.get("message-subject-none") } else { Ok(self.subject.to_owned()) }
+    }
+}
+
+/// A page that only says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plain {
+    /// The address without a path.
+    Home,
+    /// A link that leads nowhere: unknown, expired or recalled, which are told apart by nothing.
+    Gone,
+    /// No session, or no longer.
+    Ended,
+    /// After logging out.
+    LoggedOut,
+    /// No such page.
+    NotFound,
+    /// No such attachment.
+    NoPart,
+    /// A method, origin or form that we do not take.
+    Refused,
+    /// More than a form can hold.
+    TooLarge,
+    /// Too much to do, or the store is not ready.
+    Busy,
+    /// Our fault.
+    Broken,
+}
+
+impl Plain {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Home,
+        Self::Gone,
+        Self::Ended,
+        Self::LoggedOut,
+        Self::NotFound,
+        Self::NoPart,
+        Self::Refused,
+        Self::TooLarge,
+        Self::Busy,
+        Self::Broken,
+    ];
+
+    const fn ids(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Home => ("home-title", "home-text"),
+            Self::Gone => ("gone-title", "gone-text"),
+            Self::Ended => ("ended-title", "ended-text"),
+            Self::LoggedOut => ("logged-out-title", "logged-out-text"),
+            Self::NotFound => ("not-found-title", "not-found-text"),
+            Self::NoPart => ("no-part-title", "no-part-text"),
+            Self::Refused => ("refused-title", "refused-text"),
+            Self::TooLarge => ("too-large-title", "too-large-text"),
+            Self::Busy => ("busy-title", "busy-text"),
+            Self::Broken => ("broken-title", "broken-text"),
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        self.ids().0
+    }
+
+    const fn text(self) -> &'static str {
+        self.ids().1
+    }
+}
+
+/// The sheet with a title and what to do.
+#[derive(Debug, Template)]
+#[template(path = "page/plain.html", config = "src/text/askama.toml")]
+pub struct PlainPage<'a> {
+    /// Around the sheet.
+    pub page: Page<'a>,
+    /// What it says.
+    pub plain: Plain,
+}

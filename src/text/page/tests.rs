@@ -1,0 +1,157 @@
+//! Every template renders in both languages with its sample, every text is used, every used text exists.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::text::Texts;
+
+const TEMPLATES: [&str; 5] = [
+    include_str!("../templates/page/layout.html"),
+    include_str!("../templates/page/unlock.html"),
+    include_str!("../templates/page/lost.html"),
+    include_str!("../templates/page/message.html"),
+    include_str!("../templates/page/plain.html"),
+];
+
+const fn page(words: Words<'_>) -> Page<'_> {
+    Page {
+        words,
+        organisation: "Voorbeeld Zorg & Co",
+        phone: "010 - 000 00 00",
+        privacy: Some("https://voorbeeld.nl/privacy"),
+        accessibility: Some("https://voorbeeld.nl/toegankelijkheid"),
+        style: "/stijl.css",
+    }
+}
+
+impl<'a> UnlockPage<'a> {
+    const fn sample(page: Page<'a>) -> Self {
+        Self {
+            page,
+            sender: "Anna <Jansen>",
+            from: "Anna <Jansen>, Voorbeeld Zorg & Co",
+            recipient: "j•••••s@example.nl",
+            until: "19 februari 2027",
+            hint: "uw \"klantnummer\"",
+            inputmode: "numeric",
+            action: "/b/token",
+            token: "paginateken",
+            lost: "/b/token/geen-code",
+            trouble: None,
+        }
+    }
+}
+
+impl<'a> LostPage<'a> {
+    const fn sample(page: Page<'a>) -> Self {
+        Self { page, sender: "Anna <Jansen>", back: "/b/token" }
+    }
+}
+
+impl<'a> MessagePage<'a> {
+    fn sample(page: Page<'a>) -> Self {
+        let file =
+            File { number: 3, name: "<uitslag>.pdf".to_owned(), kind: "PDF".to_owned(), size: "214 kB".to_owned() };
+        Self {
+            page,
+            subject: "Uitslag <van> uw onderzoek",
+            from: "Anna <Jansen>, Voorbeeld Zorg & Co",
+            from_address: "a.jansen@example.nl",
+            to: "jan@example.net",
+            cc: "kopie@example.net",
+            sent: "zaterdag 21 november 2026, 10:04",
+            body: Body::Text(autolink("Zie <b>https://example.nl/?a=1&b=2</b>")),
+            cut: true,
+            files: vec![file],
+            size: "1,2 MB",
+            idle: 15,
+            logout: "/uitloggen",
+        }
+    }
+}
+
+fn in_both(render: impl Fn(Page<'_>) -> String) -> [String; 2] {
+    let texts = Texts::load().unwrap();
+    Lang::ALL.map(|lang| {
+        let html = render(page(texts.in_language(lang)));
+        assert!(html.contains(&format!("<html lang=\"{}\">", lang.tag())), "{html}");
+        assert!(html.contains("Voorbeeld Zorg &#38; Co"), "not escaped: {html}");
+        assert!(!html.contains("<Jansen>") && !html.contains("<van>") && !html.contains("<uitslag>"), "{html}");
+        html
+    })
+}
+
+#[test]
+fn page_one_in_every_state() {
+    let troubles = [
+        (None, "unlock-button"),
+        (Some(Trouble::Empty), "unlock-empty"),
+        (Some(Trouble::Wrong(3)), "unlock-wrong"),
+        (Some(Trouble::WrongThenPause("14:35")), "unlock-wrong"),
+        (Some(Trouble::Paused("14:35")), "unlock-paused"),
+        (Some(Trouble::Closed), "unlock-closed-what"),
+        (Some(Trouble::Busy), "unlock-busy-what"),
+        (Some(Trouble::Stale), "unlock-stale-what"),
+    ];
+    let texts = Texts::load().unwrap();
+    for (trouble, id) in troubles {
+        let pages = in_both(|page| UnlockPage { trouble, ..UnlockPage::sample(page) }.render().unwrap());
+        for (lang, html) in Lang::ALL.into_iter().zip(pages) {
+            let expected = texts.in_language(lang).get(id).unwrap();
+            assert!(html.contains(&expected), "{trouble:?}: {html}");
+            assert_eq!(html.contains("role=\"alert\""), trouble.is_some());
+            assert_eq!(html.contains("<input class=\"code\""), trouble != Some(Trouble::Closed));
+            let time = matches!(trouble, Some(Trouble::WrongThenPause(_) | Trouble::Paused(_)));
+            assert_eq!(html.contains("14:35"), time);
+        }
+    }
+}
+
+#[test]
+fn the_other_pages() {
+    in_both(|page| LostPage::sample(page).render().unwrap());
+    for plain in Plain::ALL {
+        in_both(|page| PlainPage { page, plain }.render().unwrap());
+    }
+    for body in [Body::Text(autolink("hallo")), Body::Html, Body::Empty] {
+        in_both(|page| MessagePage { body: body.clone(), ..MessagePage::sample(page) }.render().unwrap());
+    }
+    let [nl, en] = in_both(|page| MessagePage { subject: " ", ..MessagePage::sample(page) }.render().unwrap());
+    assert!(nl.contains("Bericht zonder onderwerp") && en.contains("Message without a subject"));
+}
+
+#[test]
+fn text_is_text_and_its_addresses_are_links() {
+    for html in in_both(|page| MessagePage::sample(page).render().unwrap()) {
+        let link =
+            "&#60;b&#62;<a href=\"https://example.nl/?a=1&#38;b=2\" target=\"_blank\" rel=\"noopener noreferrer\">";
+        assert!(html.contains(link), "{html}");
+    }
+}
+
+/// The ids that stand in quotes after `get(` or `with(`, or in this module's code.
+fn quoted(source: &str) -> BTreeSet<String> {
+    let id = |text: &&str| text.contains('-') && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    source.split('"').filter(id).map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn every_text_of_the_pages_is_used_and_exists() {
+    let source: String = TEMPLATES.concat() + include_str!("mod.rs") + include_str!("file.rs");
+    let used = quoted(&source);
+    let ids = include_str!("../nl.ftl").lines().filter_map(|line| line.split_once(" =")).map(|(id, _)| id);
+    let ours: BTreeSet<String> =
+        ids.filter(|id| !id.starts_with([' ', '#']) && !id.starts_with("mail-")).map(Into::into).collect();
+    let prefixes: BTreeSet<&str> = ours.iter().filter_map(|id| id.split('-').next()).collect();
+    let unused: Vec<_> = ours.difference(&used).collect();
+    assert!(unused.is_empty(), "nothing shows {unused:?}");
+    let known = |id: &&String| ours.contains(*id) || !prefixes.contains(id.split('-').next().unwrap_or_default());
+    let missing: Vec<_> = used.iter().filter(|id| !known(id)).collect();
+    assert!(missing.is_empty(), "no text for {missing:?}");
+}
+
+#[test]
+fn a_page_is_light() {
+    let heaviest = in_both(|page| MessagePage::sample(page).render().unwrap());
+    assert!(heaviest.iter().all(|html| html.len() + STYLE.len() <= 30_000));
+}
