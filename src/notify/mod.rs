@@ -29,6 +29,8 @@ pub struct Settings {
     pub home_domains: Vec<Domain>,
     /// The address that sender mails come from.
     pub from: crate::mail::Address,
+    /// The organisation's own language: of mails to senders, and of notices to contacts without one.
+    pub language: crate::text::Lang,
 }
 
 /// How one attempt ended.

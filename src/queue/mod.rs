@@ -1,4 +1,10 @@
 //! Leases due jobs, lets notify make an attempt, and decides when the next one is: the schedule is pure.
+//!
+//! A job leaves the queue only when the next hop took its mail or when it is given up, and a notice that is given up leaves a
+//! mail to the sender behind, in the same commit. An attempt that panics counts as one that failed for now.
+
+pub mod schedule;
+mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +18,18 @@ use crate::store::Store;
 /// How work is done.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Attempts at the same time.
+    /// Attempts at the same time. More than the connections of any one next hop, so that a hop that hangs cannot hold them all.
     pub workers: usize,
     /// After this long a notice is given up.
     pub notice_give_up: Duration,
     /// After this long a mail to the sender is given up.
     pub sender_give_up: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { workers: 16, notice_give_up: Duration::from_hours(48), sender_give_up: Duration::from_hours(5 * 24) }
+    }
 }
 
 /// Works the queue until `stop`, then finishes the attempts in flight and returns.
@@ -29,5 +41,5 @@ pub async fn run(
     entropy: Arc<dyn Entropy>,
     stop: CancellationToken,
 ) {
-    todo!()
+    worker::Worker { settings, jobs: store, attempts: notifier, clock, entropy, stop }.run().await;
 }

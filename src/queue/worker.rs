@@ -1,0 +1,538 @@
+//! The queue's loop: as many attempts at once as there are workers, each ended durably, nothing polled in between.
+//!
+//! It sleeps until a job is added, an attempt ends, or the next job is due; never longer than [`NAP`], so that a wall clock
+//! that was set forward is noticed.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::base::entropy::random;
+use crate::base::{Clock, Entropy, JobId, Timestamp};
+use crate::notify::{Notifier, Outcome};
+use crate::store::intake::NewJob;
+use crate::store::jobs::JobEnd;
+use crate::store::records::{Job, JobKind, LeasedJob};
+use crate::store::{Store, StoreError};
+
+use super::Settings;
+use super::schedule::{self, Life, Next};
+
+/// The longest sleep.
+const NAP: Duration = Duration::from_secs(30);
+
+/// The longest wait before asking a store again that could not answer.
+const STORE_PAUSE: Duration = Duration::from_secs(30);
+
+/// An attempt that takes longer is broken off: past the ten minutes that a next hop may take for the final dot
+/// (RFC 5321 §4.5.3.2.6).
+const ATTEMPT_LIMIT: Duration = Duration::from_mins(15);
+
+/// The part of the store that the loop uses.
+pub(super) trait Jobs: Clone + Send + Sync + 'static {
+    fn lease_due(&self, now: Timestamp, max: usize) -> impl Future<Output = Result<Vec<LeasedJob>, StoreError>> + Send;
+    fn finish_job(&self, id: JobId, end: JobEnd) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn next_due(&self) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send;
+    fn job_added(&self) -> impl Future<Output = ()> + Send;
+}
+
+impl Jobs for Store {
+    async fn lease_due(&self, now: Timestamp, max: usize) -> Result<Vec<LeasedJob>, StoreError> {
+        Self::lease_due(self, now, max).await
+    }
+    async fn finish_job(&self, id: JobId, end: JobEnd) -> Result<(), StoreError> {
+        Self::finish_job(self, id, end).await
+    }
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        Self::next_due(self).await
+    }
+    async fn job_added(&self) {
+        Self::job_added(self).await;
+    }
+}
+
+/// Who makes an attempt.
+pub(super) trait Attempts: Clone + Send + Sync + 'static {
+    fn attempt(&self, job: &LeasedJob) -> impl Future<Output = Outcome> + Send;
+}
+
+impl Attempts for Notifier {
+    async fn attempt(&self, job: &LeasedJob) -> Outcome {
+        Self::attempt(self, job).await
+    }
+}
+
+/// The loop and what it works with.
+#[derive(Clone)]
+pub(super) struct Worker<J, A> {
+    pub settings: Settings,
+    pub jobs: J,
+    pub attempts: A,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub stop: CancellationToken,
+}
+
+impl<J: Jobs, A: Attempts> Worker<J, A> {
+    pub async fn run(self) {
+        let mut flying = JoinSet::new();
+        let mut failures = 0;
+        while !self.stop.is_cancelled() {
+            match self.start_due(&mut flying).await {
+                Ok(nap) => {
+                    failures = 0;
+                    self.rest(nap, &mut flying).await;
+                }
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(%error, "the queue cannot read its jobs; it asks again");
+                    self.rest_alone(store_pause(failures), &mut flying).await;
+                }
+            }
+        }
+        while flying.join_next().await.is_some() {}
+    }
+
+    /// Starts what is due while there are free workers; says how long there is nothing to do.
+    async fn start_due(&self, flying: &mut JoinSet<()>) -> Result<Duration, StoreError> {
+        while flying.try_join_next().is_some() {}
+        let free = self.settings.workers.max(1).saturating_sub(flying.len());
+        if free == 0 {
+            return Ok(NAP);
+        }
+        let leased = self.jobs.lease_due(self.clock.now(), free).await?;
+        let filled = leased.len() >= free;
+        for job in leased {
+            flying.spawn(self.clone().work(job));
+        }
+        if filled {
+            return Ok(NAP);
+        }
+        let due = self.jobs.next_due().await?;
+        Ok(due.map_or(NAP, |due| until(due, self.clock.now())))
+    }
+
+    /// Waits for something to happen. With all workers busy only the end of an attempt counts.
+    async fn rest(&self, nap: Duration, flying: &mut JoinSet<()>) {
+        let free = flying.len() < self.settings.workers.max(1);
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            Some(_) = flying.join_next() => {}
+            () = self.jobs.job_added(), if free => {}
+            () = tokio::time::sleep(nap), if free => {}
+        }
+    }
+
+    /// Waits out a pause; the ends of attempts do not shorten it.
+    async fn rest_alone(&self, pause: Duration, flying: &mut JoinSet<()>) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        while flying.try_join_next().is_some() {}
+    }
+
+    /// One attempt and its durable end.
+    async fn work(self, job: LeasedJob) {
+        let attempt = AssertUnwindSafe(self.attempts.attempt(&job)).catch_unwind();
+        let outcome = match tokio::time::timeout(ATTEMPT_LIMIT, attempt).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => {
+                tracing::error!(job = %job.id, "an attempt panicked");
+                Outcome::Later("the gateway made a mistake in this attempt; it is in the log".to_owned())
+            }
+            Err(_) => Outcome::Later("the attempt took too long and was broken off".to_owned()),
+        };
+        let (id, attempt) = (job.id, job.job.attempts.saturating_add(1));
+        let result = match &outcome {
+            Outcome::Sent => "sent",
+            Outcome::Later(_) => "later",
+            Outcome::Never(_) => "never",
+        };
+        tracing::info!(job = %id, kind = kind(&job.job.kind), attempt, result, "attempt");
+        self.finish(id, job.job, outcome).await;
+    }
+
+    /// Ends the attempt in the store, however long the store needs: until then the lease stands and nobody else sends it.
+    async fn finish(&self, id: JobId, job: Job, outcome: Outcome) {
+        let mut failures = 0;
+        loop {
+            let end = self.end(&job, outcome.clone());
+            let last = matches!(end, JobEnd::GiveUp(..));
+            let Err(error) = self.jobs.finish_job(id, end).await else {
+                if last {
+                    tracing::error!(job = %id, kind = kind(&job.kind), "a mail is given up");
+                }
+                return;
+            };
+            failures += 1;
+            tracing::warn!(%error, job = %id, "the end of an attempt could not be stored; it is tried again");
+            tokio::select! {
+                () = self.stop.cancelled() => {
+                    tracing::error!(job = %id, "stopped before the end of an attempt was stored; the mail may be sent twice");
+                    return;
+                }
+                () = tokio::time::sleep(store_pause(failures)) => {}
+            }
+        }
+    }
+
+    /// What an outcome means for the job.
+    fn end(&self, job: &Job, outcome: Outcome) -> JobEnd {
+        let now = self.clock.now();
+        match outcome {
+            Outcome::Sent => JobEnd::Done,
+            Outcome::Never(answer) => self.give_up(job, answer, now),
+            Outcome::Later(answer) => {
+                let give_up = match job.kind {
+                    JobKind::Notice { .. } => self.settings.notice_give_up,
+                    _ => self.settings.sender_give_up,
+                };
+                let life = Life { created: job.created, attempts: job.attempts.saturating_add(1), give_up };
+                match schedule::next(life, now, u32::from_be_bytes(random(&*self.entropy))) {
+                    Next::At(at) => JobEnd::Retry(at, answer),
+                    Next::GiveUp => self.give_up(job, answer, now),
+                }
+            }
+        }
+    }
+
+    /// A notice that does not arrive is told to the sender; a mail to the sender that does not arrive is for the log.
+    fn give_up(&self, job: &Job, answer: String, now: Timestamp) -> JobEnd {
+        let mail = match job.kind {
+            JobKind::Notice { grant } => Some(NewJob {
+                id: JobId::random(&*self.entropy),
+                kind: JobKind::Undeliverable { grant, answer: answer.clone() },
+                secret: None,
+                due: now,
+            }),
+            _ => None,
+        };
+        JobEnd::GiveUp(answer, mail)
+    }
+}
+
+/// The sleep until a job is due. One that is due although the store just leased all that were (its time came in between, or
+/// the store holds it back) is asked for again in a second: never a busy loop.
+fn until(due: Timestamp, now: Timestamp) -> Duration {
+    let wait = due.since(now);
+    if wait.is_zero() { Duration::from_secs(1) } else { wait.min(NAP) }
+}
+
+fn store_pause(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.clamp(1, 6).saturating_sub(1)).min(STORE_PAUSE)
+}
+
+fn kind(kind: &JobKind) -> &'static str {
+    match kind {
+        JobKind::Notice { .. } => "notice",
+        JobKind::Code { .. } => "code",
+        JobKind::Closed { .. } => "closed",
+        JobKind::Undeliverable { .. } => "undeliverable",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::base::{ContactId, GrantId, SeededEntropy};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// The wall clock of a test: it follows tokio's paused time.
+    #[derive(Debug)]
+    struct PausedClock(tokio::time::Instant);
+
+    impl Clock for PausedClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_secs(1_800_000_000) + self.0.elapsed()
+        }
+    }
+
+    /// A queue in memory that keeps what was done to it.
+    #[derive(Debug, Default)]
+    struct Book {
+        open: BTreeMap<JobId, Job>,
+        leased: Vec<JobId>,
+        ends: Vec<(JobId, String)>,
+        leases_asked: usize,
+        failing: usize,
+    }
+
+    #[derive(Debug, Clone, Default)]
+    struct Queue {
+        book: Arc<Mutex<Book>>,
+        added: Arc<Notify>,
+    }
+
+    impl Queue {
+        fn add(&self, number: u8, kind: JobKind, created: Timestamp) -> JobId {
+            let id = JobId([number; 16]);
+            let job = Job { kind, created, due: created, attempts: 0, last: String::new() };
+            self.book.lock().unwrap().open.insert(id, job);
+            self.added.notify_one();
+            id
+        }
+        fn ends(&self) -> Vec<(JobId, String)> {
+            self.book.lock().unwrap().ends.clone()
+        }
+        fn failing(&self) -> Result<(), StoreError> {
+            let mut book = self.book.lock().unwrap();
+            if book.failing == 0 {
+                return Ok(());
+            }
+            book.failing -= 1;
+            Err(StoreError::NotReady("test".to_owned()))
+        }
+    }
+
+    impl Jobs for Queue {
+        async fn lease_due(&self, now: Timestamp, max: usize) -> Result<Vec<LeasedJob>, StoreError> {
+            self.failing()?;
+            let mut book = self.book.lock().unwrap();
+            book.leases_asked += 1;
+            let due: Vec<LeasedJob> = book
+                .open
+                .iter()
+                .filter(|(id, job)| job.due <= now && !book.leased.contains(id))
+                .take(max)
+                .map(|(id, job)| LeasedJob { id: *id, job: job.clone(), secret: None })
+                .collect();
+            book.leased.extend(due.iter().map(|job| job.id));
+            Ok(due)
+        }
+        async fn finish_job(&self, id: JobId, end: JobEnd) -> Result<(), StoreError> {
+            self.failing()?;
+            let mut book = self.book.lock().unwrap();
+            book.leased.retain(|leased| *leased != id);
+            let said = match end {
+                JobEnd::Done => {
+                    book.open.remove(&id);
+                    "done".to_owned()
+                }
+                JobEnd::Retry(at, answer) => {
+                    let job = book.open.get_mut(&id).unwrap();
+                    job.attempts += 1;
+                    job.due = at;
+                    format!("retry: {answer}")
+                }
+                JobEnd::GiveUp(answer, mail) => {
+                    book.open.remove(&id);
+                    let mail = mail.map_or(String::new(), |mail| format!(" {:?}", mail.kind));
+                    format!("give up: {answer}{mail}")
+                }
+            };
+            book.ends.push((id, said));
+            Ok(())
+        }
+        async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+            self.failing()?;
+            let book = self.book.lock().unwrap();
+            Ok(book.open.iter().filter(|(id, _)| !book.leased.contains(id)).map(|(_, job)| job.due).min())
+        }
+        async fn job_added(&self) {
+            self.added.notified().await;
+        }
+    }
+
+    /// Answers each attempt as its job number says, after a time; counts how many run at once.
+    #[derive(Debug, Clone)]
+    struct Scripted {
+        answer: fn(u8) -> Outcome,
+        takes: Duration,
+        running: Arc<AtomicUsize>,
+        most: Arc<AtomicUsize>,
+        made: Arc<AtomicUsize>,
+    }
+
+    impl Scripted {
+        fn new(takes: Duration, answer: fn(u8) -> Outcome) -> Self {
+            Self { answer, takes, running: Arc::default(), most: Arc::default(), made: Arc::default() }
+        }
+    }
+
+    impl Attempts for Scripted {
+        async fn attempt(&self, job: &LeasedJob) -> Outcome {
+            let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(running, Ordering::SeqCst);
+            self.made.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(self.takes).await;
+            self.running.fetch_sub(1, Ordering::SeqCst);
+            (self.answer)(job.id.as_bytes()[0])
+        }
+    }
+
+    struct Rig {
+        queue: Queue,
+        attempts: Scripted,
+        clock: Arc<PausedClock>,
+        stop: CancellationToken,
+        task: Option<tokio::task::JoinHandle<()>>,
+    }
+
+    impl Rig {
+        fn new(attempts: Scripted) -> Self {
+            let clock = Arc::new(PausedClock(tokio::time::Instant::now()));
+            Self { queue: Queue::default(), attempts, clock, stop: CancellationToken::new(), task: None }
+        }
+        fn start(&mut self) {
+            let worker = Worker {
+                settings: Settings { workers: 4, ..Settings::default() },
+                jobs: self.queue.clone(),
+                attempts: self.attempts.clone(),
+                clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+                entropy: Arc::new(SeededEntropy::new(1)),
+                stop: self.stop.clone(),
+            };
+            self.task = Some(tokio::spawn(worker.run()));
+        }
+        fn notice(&self, number: u8) -> JobId {
+            self.queue.add(number, JobKind::Notice { grant: GrantId([9; 16]) }, self.clock.now())
+        }
+        fn code(&self, number: u8) -> JobId {
+            self.queue.add(number, JobKind::Code { contact: ContactId([8; 16]) }, self.clock.now())
+        }
+        async fn finish(&mut self) {
+            self.stop.cancel();
+            self.task.take().unwrap().await.unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_outcome_ends_the_job_its_own_way() {
+        let mut rig = Rig::new(Scripted::new(SECOND, |number| match number {
+            1 => Outcome::Sent,
+            2 => Outcome::Later("451 busy".to_owned()),
+            3 | 4 => Outcome::Never("550 unknown".to_owned()),
+            _ => panic!("as the test wants"),
+        }));
+        let ids = [rig.notice(1), rig.notice(2), rig.notice(3), rig.code(4)];
+        rig.start();
+        tokio::time::sleep(3 * SECOND).await;
+        let mut ends = rig.queue.ends();
+        ends.sort();
+        let grant = GrantId([9; 16]);
+        let told = format!("give up: 550 unknown Undeliverable {{ grant: {grant:?}, answer: \"550 unknown\" }}");
+        let expected = [
+            (ids[0], "done".to_owned()),
+            (ids[1], "retry: 451 busy".to_owned()),
+            (ids[2], told),
+            (ids[3], "give up: 550 unknown".to_owned()),
+        ];
+        assert_eq!(ends, expected);
+        rig.finish().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_a_retry_and_stops_nothing() {
+        let mut rig = Rig::new(Scripted::new(SECOND, |number| match number {
+            1 => panic!("as the test wants"),
+            _ => Outcome::Sent,
+        }));
+        let bad = rig.notice(1);
+        rig.start();
+        tokio::time::sleep(2 * SECOND).await;
+        let good = rig.notice(2);
+        tokio::time::sleep(2 * SECOND).await;
+        let ends = rig.queue.ends();
+        assert!(ends[0].0 == bad && ends[0].1.starts_with("retry: "), "{ends:?}");
+        assert_eq!(ends[1], (good, "done".to_owned()));
+        rig.finish().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_at_once_are_bounded_and_all_jobs_are_done() {
+        let mut rig = Rig::new(Scripted::new(SECOND, |_| Outcome::Sent));
+        for number in 1..=30 {
+            rig.notice(number);
+        }
+        rig.start();
+        tokio::time::sleep(9 * SECOND).await;
+        assert_eq!(rig.queue.ends().len(), 30);
+        assert_eq!(rig.attempts.most.load(Ordering::SeqCst), 4);
+        rig.finish().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hop_that_hangs_is_not_asked_in_a_loop() {
+        let mut rig = Rig::new(Scripted::new(Duration::from_hours(1), |_| Outcome::Sent));
+        for number in 1..=10 {
+            rig.notice(number);
+        }
+        rig.start();
+        tokio::time::sleep(Duration::from_mins(14)).await;
+        assert_eq!(rig.attempts.made.load(Ordering::SeqCst), 4);
+        assert!(rig.queue.book.lock().unwrap().leases_asked < 5, "asks while nothing can be done");
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        assert_eq!(rig.attempts.made.load(Ordering::SeqCst), 8, "an attempt without end is broken off");
+        let ends = rig.queue.ends();
+        assert!(ends.len() == 4 && ends.iter().all(|(_, end)| end.starts_with("retry: ")), "{ends:?}");
+        rig.task.take().unwrap().abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_job_is_tried_when_it_is_due_without_polling() {
+        let mut rig = Rig::new(Scripted::new(SECOND, |_| Outcome::Later("451".to_owned())));
+        rig.notice(1);
+        rig.start();
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        assert_eq!(rig.attempts.made.load(Ordering::SeqCst), 4, "at 0, 1, 3 and 8 minutes, give or take");
+        let asked = rig.queue.book.lock().unwrap().leases_asked;
+        assert!(asked < 40, "asked {asked} times in ten minutes");
+        rig.finish().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_notice_is_given_up_after_two_days_and_a_code_after_five() {
+        let mut rig = Rig::new(Scripted::new(SECOND, |_| Outcome::Later("451 down".to_owned())));
+        let (notice, code) = (rig.notice(1), rig.code(2));
+        rig.start();
+        let given_up =
+            |rig: &Rig, id| rig.queue.ends().iter().any(|(job, end)| *job == id && end.starts_with("give up"));
+        tokio::time::sleep(Duration::from_hours(47)).await;
+        assert!(!given_up(&rig, notice));
+        tokio::time::sleep(Duration::from_hours(2)).await;
+        assert!(given_up(&rig, notice) && !given_up(&rig, code));
+        tokio::time::sleep(Duration::from_hours(5 * 24)).await;
+        assert!(given_up(&rig, code));
+        rig.finish().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stop_finishes_what_is_in_flight_and_starts_nothing() {
+        let mut rig = Rig::new(Scripted::new(60 * SECOND, |_| Outcome::Sent));
+        for number in 1..=6 {
+            rig.notice(number);
+        }
+        rig.start();
+        tokio::time::sleep(SECOND).await;
+        rig.finish().await;
+        assert_eq!(rig.queue.ends().len(), 4);
+        assert_eq!(rig.attempts.made.load(Ordering::SeqCst), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_cannot_answer_is_asked_again_and_no_end_is_lost() {
+        let mut rig = Rig::new(Scripted::new(SECOND, |_| Outcome::Sent));
+        rig.queue.book.lock().unwrap().failing = 3;
+        rig.notice(1);
+        rig.start();
+        tokio::time::sleep(7 * SECOND + SECOND / 2).await;
+        rig.queue.book.lock().unwrap().failing = 2;
+        tokio::time::sleep(6 * SECOND).await;
+        assert_eq!(rig.queue.ends().len(), 1);
+        assert_eq!(rig.attempts.made.load(Ordering::SeqCst), 1, "finished late, sent once");
+        rig.finish().await;
+    }
+}
