@@ -1,11 +1,27 @@
 //! Connections to one configured SMTP server: TLS, AUTH, pool with bounded leases; on `mail-send`, whose own DATA is not used
 //! because it changes bytes (we write through its public stream).
+//!
+//! - Another host or address is tried only before MAIL; what happened on a connection is never hidden from the caller.
+//! - Replies are bounded in size and time, cleaned, and never mixed up: a connection on which a question lacks its answer, or an
+//!   answer its question, carries nothing more.
+//! - TLS that is configured is verified and never left out.
 
+mod command;
+mod connect;
+mod connection;
+mod pool;
+mod reply;
+
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::mail::{MailFrom, RcptTo, Reply};
+use crate::mail::{MailFrom, RcptTo, Reply, dot};
+
+use connection::Fault;
+use pool::{Held, Pool};
 
 /// How the connection to a next hop is protected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,11 +73,11 @@ pub struct Settings {
     pub helo: String,
     /// Connections at most.
     pub max_connections: usize,
-    /// Longest wait for a connection; then the hop counts as unreachable.
+    /// Longest wait for a free connection; then the hop counts as unreachable.
     pub lease_wait: Duration,
-    /// TCP connect and greeting.
+    /// Name look-up, TCP connect and greeting, each; per address.
     pub connect_timeout: Duration,
-    /// Reply to a command.
+    /// Reply to a command, and any progress while a body is written.
     pub command_timeout: Duration,
     /// Reply to the final dot (RFC 5321 §4.5.3.2.6: 10 minutes).
     pub dot_timeout: Duration,
@@ -106,92 +122,204 @@ pub enum HopError {
 }
 
 /// One next hop with its pool. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NextHop {
-    _private: (),
+    pool: Arc<Pool>,
+}
+
+impl fmt::Debug for NextHop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("NextHop").field(&self.name()).finish()
+    }
 }
 
 impl NextHop {
-    /// A pool without connections yet.
+    /// A pool without connections yet. Fails when the trusted roots cannot be read.
     pub fn new(settings: Settings) -> Result<Self, HopError> {
-        todo!()
+        Ok(Self { pool: Arc::new(Pool::new(settings)?) })
     }
     /// Its name in the config.
     #[must_use]
     pub fn name(&self) -> &str {
-        todo!()
+        &self.pool.settings.name
     }
     /// Extensions as last seen; `None` while it was never reached.
     #[must_use]
     pub fn capabilities(&self) -> Option<Capabilities> {
-        todo!()
+        self.pool.capabilities()
+    }
+    /// The extensions that it had before this process started; they stand until it is reached.
+    pub fn assume(&self, capabilities: Capabilities) {
+        self.pool.assume(capabilities);
     }
     /// Connects once to learn the extensions.
     pub async fn probe(&self) -> Result<Capabilities, HopError> {
-        todo!()
+        let lease = self.lease_fresh().await?;
+        let capabilities = lease.capabilities();
+        lease.give_back();
+        Ok(capabilities)
     }
     /// A connection, fresh or reused, ready for MAIL.
     pub async fn lease(&self) -> Result<Lease, HopError> {
-        todo!()
+        Ok(Lease { held: self.pool.lease(false).await?, pool: Arc::clone(&self.pool), utf8: false, early: None })
+    }
+    /// A connection that carried nothing yet, ready for MAIL.
+    pub async fn lease_fresh(&self) -> Result<Lease, HopError> {
+        Ok(Lease { held: self.pool.lease(true).await?, pool: Arc::clone(&self.pool), utf8: false, early: None })
     }
     /// Sends one mail that we wrote (dot-stuffing done here). The reply is the first refusal, or the one to the dot.
+    ///
+    /// A reused connection that turns out to be dead before the body began is replaced once. `Broken` after the body began means
+    /// that the mail may have been taken.
     pub async fn send(&self, from: &MailFrom, to: &RcptTo, mail: &[u8]) -> Result<Reply, HopError> {
-        todo!()
+        let mut lease = self.lease().await?;
+        let mut reply = lease.open(from, to).await;
+        let dead = reply.as_ref().map_or(true, |reply| reply.code() == 421);
+        if dead && lease.reused() {
+            lease = self.lease_fresh().await?;
+            reply = lease.open(from, to).await;
+        }
+        match reply? {
+            reply if reply.code() == 354 => {}
+            reply if reply.class() < 4 => return Err(lease.broken(format!("unexpected {}", reply.code()))),
+            refusal => {
+                lease.reset_and_give_back().await;
+                return Ok(refusal);
+            }
+        }
+        let wire = dot::stuff(mail);
+        let body = wire.strip_suffix(b".\r\n").unwrap_or(&wire);
+        if let Err(error) = lease.write(body).await {
+            return lease.early().filter(|reply| reply.class() >= 4).ok_or(error);
+        }
+        let reply = lease.dot().await?;
+        if reply.class() == 3 {
+            return Err(lease.broken(format!("unexpected {} to the mail", reply.code())));
+        }
+        lease.give_back();
+        Ok(reply)
     }
-    /// Closes idle connections with QUIT.
+    /// Closes idle connections with QUIT; leased ones when they are given back.
     pub async fn close(&self) {
-        todo!()
+        self.pool.close().await;
     }
 }
 
 /// A connection that is ours until it is given back. Dropped without that, it is closed.
-#[derive(Debug)]
 pub struct Lease {
-    _private: (),
+    held: Held,
+    pool: Arc<Pool>,
+    /// MAIL said SMTPUTF8.
+    utf8: bool,
+    early: Option<Reply>,
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("hop", &self.pool.settings.name)
+            .field("peer", &self.peer())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Lease {
     /// What this connection's EHLO offered.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
-        todo!()
+        self.held.connection.capabilities
     }
-    /// Whether it carried a mail before (a 421 or end of file on it may be retried once on a fresh one).
+    /// Whether it lay idle before (a 421 or end of file on it may be retried once on a fresh one).
     #[must_use]
     pub fn reused(&self) -> bool {
-        todo!()
+        self.held.reused
     }
     /// The address of the other side, for the log.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
-        todo!()
+        self.held.connection.peer
     }
-    /// MAIL, with parameters as given.
+    /// MAIL, with parameters as given; what this connection does not offer is answered by us with a refusal.
     pub async fn mail(&mut self, from: &MailFrom) -> Result<Reply, HopError> {
-        todo!()
+        self.utf8 = from.param("SMTPUTF8").is_some();
+        match command::mail(from, self.capabilities()) {
+            Ok(line) => self.command(&line).await,
+            Err(refusal) => Ok(refusal),
+        }
     }
-    /// RCPT, with parameters as given.
+    /// RCPT, with parameters as given; see [`mail`](Self::mail).
     pub async fn rcpt(&mut self, to: &RcptTo) -> Result<Reply, HopError> {
-        todo!()
+        match command::rcpt(to, self.utf8, self.capabilities()) {
+            Ok(line) => self.command(&line).await,
+            Err(refusal) => Ok(refusal),
+        }
     }
     /// RSET.
     pub async fn rset(&mut self) -> Result<Reply, HopError> {
-        todo!()
+        self.held.connection.wear.resets += 1;
+        self.command("RSET\r\n").await
     }
     /// DATA; 354 or a refusal.
     pub async fn data(&mut self) -> Result<Reply, HopError> {
-        todo!()
+        let result = self.held.connection.data().await;
+        self.told(result)
     }
-    /// Bytes of the body in wire form (dot-stuffed, no terminator). Sees a reply that comes before the dot: then `Broken`.
+    /// Bytes of the body in wire form (dot-stuffed, no terminator). Sees a reply that comes before the dot: then `Broken`, and
+    /// [`early`](Self::early) has it.
     pub async fn write(&mut self, wire: &[u8]) -> Result<(), HopError> {
-        todo!()
+        let result = self.held.connection.write(wire).await;
+        self.told(result)
+    }
+    /// The reply that came while the body was written.
+    pub fn early(&mut self) -> Option<Reply> {
+        self.early.take()
     }
     /// The final dot (the body written so far ends in CRLF or is empty) and its reply.
     pub async fn dot(&mut self) -> Result<Reply, HopError> {
-        todo!()
+        let result = self.held.connection.dot().await;
+        self.told(result)
     }
     /// Back to the pool: no transaction is open. Retired after several RSETs without mail.
     pub fn give_back(self) {
-        todo!()
+        self.pool.give_back(self.held);
+    }
+    /// Ends an open transaction without DATA and gives the connection back; closes it when RSET does not work.
+    pub async fn reset_and_give_back(mut self) {
+        if matches!(self.rset().await, Ok(reply) if reply.is_positive()) {
+            self.give_back();
+        }
+    }
+
+    /// MAIL, RCPT and DATA: the reply to DATA, or the first refusal.
+    async fn open(&mut self, from: &MailFrom, to: &RcptTo) -> Result<Reply, HopError> {
+        let reply = self.mail(from).await?;
+        if !reply.is_positive() {
+            return Ok(reply);
+        }
+        let reply = self.rcpt(to).await?;
+        if !reply.is_positive() {
+            return Ok(reply);
+        }
+        self.data().await
+    }
+
+    async fn command(&mut self, line: &str) -> Result<Reply, HopError> {
+        let result = self.held.connection.command(line).await;
+        self.told(result)
+    }
+
+    fn told<T>(&mut self, result: Result<T, Fault>) -> Result<T, HopError> {
+        result.map_err(|fault| match fault {
+            Fault::Gone(cause) => self.broken(cause),
+            Fault::Early(reply) => {
+                let error = self.broken(format!("{} before the mail was out", reply.code()));
+                self.early = Some(reply);
+                error
+            }
+        })
+    }
+
+    fn broken(&self, cause: String) -> HopError {
+        HopError::Broken { hop: self.pool.settings.name.clone(), cause }
     }
 }

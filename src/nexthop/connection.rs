@@ -1,0 +1,277 @@
+//! One SMTP connection after its EHLO: commands and bodies out, replies in.
+//!
+//! - Replies are read by our own bounded reader; a byte that nobody asked for makes the connection unsound, and an unsound
+//!   connection carries nothing more.
+//! - While a body is written the read side is polled, so that an early reply is seen and neither side waits for the other.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::client::TlsStream;
+
+use crate::mail::Reply;
+
+use super::Capabilities;
+use super::reply::ReplyBuffer;
+
+/// Body bytes that are gathered before they go to the socket.
+const GATHER: usize = 32 * 1024;
+/// How long QUIT may take.
+const QUIT_WAIT: Duration = Duration::from_secs(2);
+
+/// The socket, with or without TLS.
+pub(super) enum Stream {
+    /// As it is.
+    Plain(TcpStream),
+    /// Inside TLS.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+}
+
+/// Why a connection carries nothing more.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// A reply came before its question was asked whole.
+    Early(Reply),
+    /// Closed, timed out, or no SMTP. The text is for the log.
+    Gone(String),
+}
+
+impl Fault {
+    fn gone(cause: impl std::fmt::Display) -> Self {
+        Self::Gone(cause.to_string())
+    }
+    fn timeout(doing: &str) -> Self {
+        Self::Gone(format!("timed out {doing}"))
+    }
+}
+
+/// The longest waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waits {
+    /// For the reply to a command, and for any progress while a body is written.
+    pub(super) command: Duration,
+    /// For the reply to the final dot.
+    pub(super) dot: Duration,
+}
+
+/// What one connection was used for so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wear {
+    /// When it was opened.
+    pub(super) opened: Instant,
+    /// Mails carried.
+    pub(super) mails: u32,
+    /// RSETs since the last mail.
+    pub(super) resets: u32,
+}
+
+/// A connection past EHLO, TLS and AUTH.
+pub(super) struct Connection {
+    stream: Stream,
+    replies: ReplyBuffer,
+    out: Vec<u8>,
+    /// The last two bytes of the body so far; CRLF before its first.
+    tail: [u8; 2],
+    /// Every question so far has its answer. False from the moment one is asked until its reply is read, so that a caller
+    /// who stops waiting in the middle leaves a connection that carries nothing more.
+    sound: bool,
+    /// Between 354 and the final dot.
+    body_open: bool,
+    waits: Waits,
+    pub(super) peer: SocketAddr,
+    pub(super) capabilities: Capabilities,
+    pub(super) wear: Wear,
+}
+
+impl Connection {
+    pub(super) fn new(stream: Stream, peer: SocketAddr, capabilities: Capabilities, waits: Waits) -> Self {
+        let wear = Wear { opened: Instant::now(), mails: 0, resets: 0 };
+        Self {
+            stream,
+            replies: ReplyBuffer::default(),
+            out: Vec::new(),
+            tail: *b"\r\n",
+            sound: true,
+            body_open: false,
+            waits,
+            peer,
+            capabilities,
+            wear,
+        }
+    }
+
+    /// Whether it may carry another transaction.
+    pub(super) const fn is_sound(&self) -> bool {
+        self.sound && !self.body_open && self.replies.is_empty()
+    }
+
+    /// Whether an idle connection is still open and silent. One that the server closed, or on which it says that it will, is not.
+    pub(super) async fn is_quiet(&mut self) -> bool {
+        let silent = poll_fn(|cx| Poll::Ready(self.poll_receive(cx).is_pending())).await;
+        silent && self.is_sound()
+    }
+
+    /// Sends one command line and reads its reply.
+    pub(super) async fn command(&mut self, line: &str) -> Result<Reply, Fault> {
+        if let Some(unasked) = self.unasked().await? {
+            return Ok(unasked);
+        }
+        self.out.extend_from_slice(line.as_bytes());
+        match self.push_out().await {
+            Ok(()) => self.reply(self.waits.command, "waiting for the reply to a command").await,
+            Err(Fault::Early(reply)) => Err(Fault::Gone(format!("{} before the command was sent", reply.code()))),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Sends DATA. After 354 the body begins.
+    pub(super) async fn data(&mut self) -> Result<Reply, Fault> {
+        self.tail = *b"\r\n";
+        let reply = self.command("DATA\r\n").await?;
+        self.body_open = reply.code() == 354;
+        Ok(reply)
+    }
+
+    /// Body bytes in wire form.
+    pub(super) async fn write(&mut self, wire: &[u8]) -> Result<(), Fault> {
+        for chunk in wire.chunks(GATHER) {
+            self.out.extend_from_slice(chunk);
+            for byte in chunk.iter().skip(chunk.len().saturating_sub(2)) {
+                self.tail = [self.tail[1], *byte];
+            }
+            if self.out.len() >= GATHER {
+                self.push_out().await?;
+                self.sound = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// The final dot and its reply. A refusal that comes before the dot is out stands for the reply.
+    pub(super) async fn dot(&mut self) -> Result<Reply, Fault> {
+        if self.tail != *b"\r\n" {
+            self.sound = false;
+            return Err(Fault::gone("the body does not end in a line end"));
+        }
+        self.out.extend_from_slice(b".\r\n");
+        self.wear.mails += 1;
+        self.wear.resets = 0;
+        self.body_open = false;
+        match self.push_out().await {
+            Ok(()) => self.reply(self.waits.dot, "waiting for the reply to the mail").await,
+            Err(Fault::Early(reply)) if reply.class() >= 4 => Ok(reply),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Says QUIT and closes. Bounded; errors have no meaning here.
+    pub(super) async fn quit(mut self) {
+        if self.is_sound() {
+            let _bounded = timeout(QUIT_WAIT, self.command("QUIT\r\n")).await;
+        }
+    }
+
+    /// What the server said without being asked. 421 is its right at any time (RFC 5321 §3.8); all else is a fault.
+    async fn unasked(&mut self) -> Result<Option<Reply>, Fault> {
+        if !self.sound {
+            return Err(Fault::gone("the connection is no longer sound"));
+        }
+        self.sound = false;
+        match poll_fn(|cx| Poll::Ready(self.poll_receive(cx))).await {
+            Poll::Pending if self.replies.is_empty() => Ok(None),
+            Poll::Pending => Err(Fault::gone("half a reply that nobody asked for")),
+            Poll::Ready(Err(fault)) => Err(fault),
+            Poll::Ready(Ok(reply)) if reply.code() == 421 => Ok(Some(reply)),
+            Poll::Ready(Ok(reply)) => Err(Fault::Gone(format!("{} that nobody asked for", reply.code()))),
+        }
+    }
+
+    async fn reply(&mut self, wait: Duration, doing: &str) -> Result<Reply, Fault> {
+        let reply = timeout(wait, poll_fn(|cx| self.poll_receive(cx))).await.map_err(|_| Fault::timeout(doing))??;
+        self.sound = reply.code() != 421;
+        Ok(reply)
+    }
+
+    /// Reads until a whole reply is there.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Fault>> {
+        loop {
+            match self.replies.next() {
+                Ok(Some(reply)) => return Poll::Ready(Ok(reply)),
+                Ok(None) => {}
+                Err(bad) => return Poll::Ready(Err(Fault::gone(bad))),
+            }
+            let mut space = [0; 2048];
+            let mut buf = ReadBuf::new(&mut space);
+            match ready!(self.stream.poll_read(cx, &mut buf)) {
+                Ok(()) if buf.filled().is_empty() => return Poll::Ready(Err(Fault::gone("closed by the server"))),
+                Ok(()) => self.replies.push(buf.filled()),
+                Err(error) => return Poll::Ready(Err(Fault::gone(error))),
+            }
+        }
+    }
+
+    /// Writes what was gathered, seeing what comes in meanwhile.
+    async fn push_out(&mut self) -> Result<(), Fault> {
+        const STALLED: &str = "writing; the server reads nothing";
+        self.sound = false;
+        let wait = self.waits.command;
+        let out = std::mem::take(&mut self.out);
+        let mut rest = out.as_slice();
+        while !rest.is_empty() {
+            let step = poll_fn(|cx| self.poll_step(cx, rest));
+            let written = timeout(wait, step).await.map_err(|_| Fault::timeout(STALLED))??;
+            rest = rest.get(written..).unwrap_or_default();
+        }
+        let flush = poll_fn(|cx| self.poll_step(cx, &[]));
+        timeout(wait, flush).await.map_err(|_| Fault::timeout(STALLED))??;
+        self.out = out;
+        self.out.clear();
+        Ok(())
+    }
+
+    /// One write, or with no bytes one flush, after a look at the read side.
+    fn poll_step(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Fault>> {
+        match self.poll_receive(cx) {
+            Poll::Ready(Ok(reply)) => return Poll::Ready(Err(Fault::Early(reply))),
+            Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault)),
+            Poll::Pending => {}
+        }
+        let done = if bytes.is_empty() {
+            ready!(self.stream.poll_flush(cx)).map(|()| 0)
+        } else {
+            match ready!(self.stream.poll_write(cx, bytes)) {
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                other => other,
+            }
+        };
+        Poll::Ready(done.map_err(Fault::gone))
+    }
+}
