@@ -1,5 +1,16 @@
 //! The SMTP server: command parser, DATA byte machine, session (events in, actions out, no sockets, `now` passed in),
 //! connection driver and listener.
+//!
+//! ```text
+//! listener -- accepts, counts, checks the network --> driver -- bytes, time --> session -- line, command, data: pure
+//!                                                       '------ mail, rcpt, body, end --> relay
+//! ```
+
+pub mod command;
+pub mod data;
+pub mod extension;
+pub mod line;
+pub mod session;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,0 +1,418 @@
+//! One SMTP session as a state machine: bytes and answers in, [`Action`]s out. No sockets, no clock.
+//!
+//! - The driver asks [`Session::poll`] what to do, does it, and tells the outcome; it asks again until [`Action::Close`].
+//! - Every command gets exactly one reply, in order; replies to a group of commands go out together (RFC 2920 §3.2).
+//! - A transaction that was opened ([`Action::Mail`] answered 2xx) always ends in one [`Action::End`] or one [`Action::Abort`].
+//! - Bytes that came where none may come are never read as anything else: 5xx, and the connection ends.
+//! - What the client sends is bounded: a line by [`super::line`], a mail by `max_size`, waiting by [`Session::poll_timeout`],
+//!   mistakes and idle talk by counters.
+
+mod commands;
+mod incoming;
+mod replies;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+
+use super::extension::Offer;
+use super::line::{Framed, LineReader};
+use crate::mail::{MailFrom, RcptTo, Reply};
+use incoming::Incoming;
+
+/// Replies that are gathered before they go out, octets.
+const MAX_OUTPUT: usize = 16 * 1024;
+
+/// Mistakes in one session; the next is answered 421.
+const MAX_ERRORS: u32 = 10;
+
+/// Commands between two mails that are no step towards one.
+const MAX_IDLE_COMMANDS: u32 = 100;
+
+/// How long a client that may not send mail here may stay to hear so.
+const REFUSED_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What holds for a session, fixed when it begins.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Our name.
+    pub hostname: String,
+    /// Largest mail, octets.
+    pub max_size: u64,
+    /// Recipients a mail at most.
+    pub max_recipients: usize,
+    /// Wait for a whole command.
+    pub command_timeout: Duration,
+    /// Wait for a block of data.
+    pub data_timeout: Duration,
+    /// What the next hops allow us to offer.
+    pub offer: Offer,
+    /// STARTTLS is offered.
+    pub starttls: bool,
+    /// No mail without STARTTLS.
+    pub require_tls: bool,
+    /// The client may send mail here.
+    pub admitted: bool,
+}
+
+/// How the client named itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// The name or address literal, unverified.
+    pub name: String,
+    /// It said EHLO.
+    pub esmtp: bool,
+}
+
+/// What the driver does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Read something, until [`Session::poll_timeout`]; then [`Session::received`], [`Session::disconnected`] or
+    /// [`Session::timed_out`].
+    Read,
+    /// Read what is there already, without waiting: nothing should be.
+    Peek,
+    /// Write these bytes.
+    Write(Vec<u8>),
+    /// Open a transaction; then [`Session::answered`].
+    Mail(MailFrom),
+    /// Add a recipient; then [`Session::answered`].
+    Rcpt(RcptTo),
+    /// A part of the mail in wire form.
+    Body(Bytes),
+    /// The mail is complete; then [`Session::answered`]. The transaction is over.
+    End,
+    /// The transaction is over and leaves nothing.
+    Abort,
+    /// Do the TLS handshake; then [`Session::secured`].
+    StartTls,
+    /// Close the connection. Asked again, the session says the same.
+    Close(Ending),
+}
+
+/// Why a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The client said QUIT.
+    Quit,
+    /// The client broke the rules. It may still be sending and should get a chance to read why.
+    Fault,
+    /// The client was silent for too long.
+    Timeout,
+    /// We are stopping.
+    Stop,
+    /// The client hung up.
+    Gone,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The client must wait for our next reply; what it sent already is a fault. `true`: looked already.
+    Sync(Due, bool),
+    Commands,
+    Waiting(Call),
+    Data(Incoming),
+    Tls,
+    Closing(Ending),
+}
+
+/// What follows when the client did wait.
+#[derive(Debug)]
+enum Due {
+    Greeting,
+    Hello(Hello),
+    Data,
+    Tls,
+}
+
+/// The answer that is due.
+#[derive(Debug, Clone, Copy)]
+enum Call {
+    Mail { smtputf8: bool },
+    Rcpt,
+    End,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Envelope {
+    smtputf8: bool,
+    recipients: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Session {
+    rules: Rules,
+    phase: Phase,
+    input: BytesMut,
+    lines: LineReader,
+    output: Vec<u8>,
+    /// The output may not wait for more replies.
+    flush: bool,
+    queue: VecDeque<Action>,
+    hello: Option<Hello>,
+    tls: bool,
+    envelope: Option<Envelope>,
+    errors: u32,
+    idle_commands: u32,
+    stopping: bool,
+    /// Since when we wait for the client.
+    waiting_since: Option<Instant>,
+}
+
+impl Session {
+    /// A connection that was just made.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            phase: Phase::Sync(Due::Greeting, false),
+            input: BytesMut::new(),
+            lines: LineReader::default(),
+            output: Vec::new(),
+            flush: false,
+            queue: VecDeque::new(),
+            hello: None,
+            tls: false,
+            envelope: None,
+            errors: 0,
+            idle_commands: 0,
+            stopping: false,
+            waiting_since: None,
+        }
+    }
+
+    /// How the client named itself, once it did.
+    #[must_use]
+    pub const fn hello(&self) -> Option<&Hello> {
+        self.hello.as_ref()
+    }
+
+    /// Whether the connection is encrypted.
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// What to do now.
+    pub fn poll(&mut self, now: Instant) -> Action {
+        loop {
+            if let Some(action) = self.queue.pop_front() {
+                return action;
+            }
+            if !self.output.is_empty() && (self.flush || self.output.len() > MAX_OUTPUT) {
+                return self.write();
+            }
+            if let Some(action) = self.advance(now) {
+                return action;
+            }
+        }
+    }
+
+    /// The client sent `bytes`, one or more.
+    pub fn received(&mut self, bytes: &[u8], now: Instant) {
+        self.input.extend_from_slice(bytes);
+        if let Phase::Data(incoming) = &mut self.phase
+            && let Some(since) = self.waiting_since.take()
+        {
+            incoming.add_wait(now.saturating_duration_since(since));
+        }
+    }
+
+    /// The client will send no more.
+    pub fn disconnected(&mut self) {
+        self.end_transaction();
+        self.close(Ending::Gone);
+    }
+
+    /// The answer to [`Action::Mail`], [`Action::Rcpt`] or [`Action::End`].
+    pub fn answered(&mut self, reply: &Reply) {
+        let Phase::Waiting(call) = self.phase else { return };
+        self.phase = Phase::Commands;
+        match call {
+            Call::Mail { smtputf8 } if reply.is_positive() => {
+                self.envelope = Some(Envelope { smtputf8, recipients: 0 });
+            }
+            Call::Rcpt if reply.is_positive() => {
+                if let Some(envelope) = &mut self.envelope {
+                    envelope.recipients += 1;
+                }
+            }
+            Call::Mail { .. } | Call::Rcpt => {}
+            Call::End => {
+                self.idle_commands = 0;
+                self.flush = true;
+            }
+        }
+        self.say(&replies::outward(reply));
+    }
+
+    /// The TLS handshake is done. What the client said before counts no more (RFC 3207 §4.2).
+    pub fn secured(&mut self) {
+        self.tls = true;
+        self.hello = None;
+        self.input.clear();
+        self.lines = LineReader::default();
+        self.phase = Phase::Commands;
+    }
+
+    /// We are stopping: a mail whose data is under way is finished, anything else ends with 421 at the next command.
+    pub const fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// When the wait of [`Action::Read`] ends; `None` when nothing is waited for.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let since = self.waiting_since?;
+        let limit = match &self.phase {
+            Phase::Data(incoming) => incoming.patience(self.rules.data_timeout),
+            _ if !self.rules.admitted => REFUSED_TIMEOUT.min(self.rules.command_timeout),
+            _ => self.rules.command_timeout,
+        };
+        Some(since + limit)
+    }
+
+    /// The time of [`Session::poll_timeout`] may have come.
+    pub fn timed_out(&mut self, now: Instant) {
+        if self.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.end_transaction();
+            self.say(&replies::timeout());
+            self.close(Ending::Timeout);
+        }
+    }
+
+    /// One step; `None` when there is more to do.
+    fn advance(&mut self, now: Instant) -> Option<Action> {
+        match &mut self.phase {
+            Phase::Sync(_, looked @ false) => {
+                *looked = true;
+                Some(Action::Peek)
+            }
+            Phase::Sync(due, true) => {
+                let due = std::mem::replace(due, Due::Greeting);
+                self.in_step(due);
+                None
+            }
+            Phase::Commands if self.stopping => {
+                self.end_transaction();
+                self.say(&replies::stopping());
+                self.close(Ending::Stop);
+                None
+            }
+            Phase::Commands => self.next_command(now),
+            Phase::Data(_) => self.next_data(now),
+            Phase::Waiting(_) => Some(self.read(now)),
+            Phase::Tls if self.output.is_empty() => Some(Action::StartTls),
+            Phase::Closing(ending) if self.output.is_empty() => Some(Action::Close(*ending)),
+            Phase::Tls | Phase::Closing(_) => Some(self.write()),
+        }
+    }
+
+    fn next_command(&mut self, now: Instant) -> Option<Action> {
+        match self.lines.take(&mut self.input) {
+            Framed::Partial => Some(self.read(now)),
+            Framed::Line(line) => {
+                self.waiting_since = None;
+                self.on_line(&line)
+            }
+            Framed::TooLong => {
+                self.waiting_since = None;
+                self.error(&replies::line_too_long());
+                None
+            }
+            Framed::Bare => {
+                self.fault(&replies::bare_line_end());
+                None
+            }
+            Framed::Endless => {
+                self.fault(&replies::line_too_long());
+                None
+            }
+        }
+    }
+
+    /// The client waited for its reply, or did not.
+    fn in_step(&mut self, due: Due) {
+        if !self.input.is_empty() {
+            self.fault(&replies::out_of_step());
+            return;
+        }
+        self.phase = Phase::Commands;
+        self.flush = true;
+        match due {
+            Due::Greeting => self.say(&replies::greeting(&self.rules)),
+            Due::Hello(hello) => self.greet_back(hello),
+            Due::Data => self.start_data(),
+            Due::Tls => {
+                self.end_transaction();
+                self.say(&replies::ready_for_tls());
+                self.phase = Phase::Tls;
+            }
+        }
+    }
+
+    fn read(&mut self, now: Instant) -> Action {
+        if !self.output.is_empty() {
+            return self.write();
+        }
+        self.waiting_since.get_or_insert(now);
+        Action::Read
+    }
+
+    fn write(&mut self) -> Action {
+        self.flush = false;
+        Action::Write(std::mem::take(&mut self.output))
+    }
+
+    fn say(&mut self, reply: &Reply) {
+        self.output.extend_from_slice(&reply.to_bytes());
+    }
+
+    /// Refuses one command; the session goes on unless there were too many.
+    fn error(&mut self, reply: &Reply) {
+        self.flush = true;
+        self.errors += 1;
+        if self.errors > MAX_ERRORS {
+            self.fault(&replies::too_many_errors());
+        } else {
+            self.say(reply);
+        }
+    }
+
+    /// Counts a command that is no step towards a mail, before its reply. Whether the session goes on.
+    fn idle_command(&mut self) -> bool {
+        self.flush = true;
+        self.idle_commands += 1;
+        if self.idle_commands > MAX_IDLE_COMMANDS {
+            self.fault(&replies::too_many_errors());
+        }
+        self.idle_commands <= MAX_IDLE_COMMANDS
+    }
+
+    /// Refuses the client for good.
+    fn fault(&mut self, reply: &Reply) {
+        self.end_transaction();
+        self.say(reply);
+        self.close(Ending::Fault);
+    }
+
+    fn close(&mut self, ending: Ending) {
+        if ending == Ending::Gone {
+            self.output.clear();
+        }
+        self.input.clear();
+        self.waiting_since = None;
+        self.phase = Phase::Closing(ending);
+    }
+
+    fn end_transaction(&mut self) {
+        if self.envelope.take().is_some() {
+            self.queue.push_back(Action::Abort);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
