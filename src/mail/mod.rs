@@ -8,7 +8,9 @@ pub use address::{Address, AddressError, Domain};
 pub use envelope::{MailFrom, Param, RcptTo};
 pub use reply::Reply;
 
+mod charset;
 pub mod dot;
 pub mod header;
 pub mod manifest;
 pub mod mime;
+mod parser;

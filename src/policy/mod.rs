@@ -1,11 +1,20 @@
 //! Facts and rules to a verdict per recipient, with its reason. Pure and total.
 //!
-//! What one trigger secures no later one undoes. A classification that cannot be made is a refusal, never "ordinary".
+//! What one trigger secures no later one undoes: any refusal refuses, else any trigger seals, else the mail is ordinary. Where a
+//! header can be read in several ways, one reading that seals is enough; one that cannot be read is a refusal, never
+//! "ordinary".
+
+mod pattern;
+mod triggers;
+mod wish;
 
 use std::time::Duration;
 
 use crate::mail::header::HeaderFacts;
 use crate::mail::{Address, Domain, Reply};
+
+pub use pattern::Pattern;
+pub use triggers::{Considered, Finding};
 
 /// The organisation's own mailboxes: the only place where codes, receipts and answers go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +23,14 @@ pub struct Home {
     pub domains: Vec<Domain>,
     /// The mailbox for what has no sender of ours.
     pub fallback: Option<Address>,
+}
+
+impl Home {
+    /// Whether an address is one of the organisation's own mailboxes.
+    #[must_use]
+    pub fn holds(&self, address: &Address) -> bool {
+        self.domains.contains(address.domain())
+    }
 }
 
 /// Something that a rule looks at. All conditions that are set must hold.
@@ -29,23 +46,12 @@ pub struct Rule {
     pub action: Action,
 }
 
-/// An address or domain pattern.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pattern {
-    /// One address, compared by key.
-    Address(String),
-    /// A domain.
-    Domain(Domain),
-    /// All names below a domain.
-    Below(Domain),
-}
-
 /// What a rule does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Seal it.
     Seal,
-    /// Refuse it, with this text.
+    /// Refuse it, with this text (550 5.7.1 is put before it).
     Refuse(String),
 }
 
@@ -94,9 +100,10 @@ pub struct Terms {
 /// Who sent a mail that is to be sealed, and where mails to that person go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The From address.
+    /// The From address when it is one of home; else the fallback mailbox, so that nothing is ever sent in the name of an address
+    /// that nobody vouches for.
     pub address: Address,
-    /// The display name, empty when there is none.
+    /// The display name, empty when there is none or when it would show another address than `address`.
     pub name: String,
     /// A home mailbox: the From address itself, or the fallback.
     pub mailbox: Address,
@@ -104,17 +111,79 @@ pub struct Identity {
 
 impl Settings {
     /// The verdict that the envelope alone allows: only sealing and refusing rules; `None` means "forward the RCPT, decide later".
+    /// The terms of a seal are those of [`decide`](Self::decide), which never undoes it.
     #[must_use]
     pub fn early(&self, envelope: &EnvelopeFacts<'_>) -> Option<Verdict> {
-        todo!()
+        match self.sum(&triggers::early(self, envelope), self.expires) {
+            Verdict::Pass => None,
+            verdict => Some(verdict),
+        }
     }
+
     /// The final verdict for one recipient, after the header block.
     #[must_use]
     pub fn decide(&self, envelope: &EnvelopeFacts<'_>, header: &HeaderFacts) -> Verdict {
-        todo!()
+        self.explain(envelope, header).1
     }
+
+    /// Every trigger that [`decide`](Self::decide) looks at, in order, with what it finds, and the verdict.
+    #[must_use]
+    pub fn explain(&self, envelope: &EnvelopeFacts<'_>, header: &HeaderFacts) -> (Vec<Considered>, Verdict) {
+        let considered = triggers::all(self, envelope, header);
+        let expires = triggers::lives(header).ok().flatten().unwrap_or(self.expires);
+        let verdict = match self.sum(&considered, expires) {
+            Verdict::Pass if header.ambiguous => Verdict::Refuse(unclear()),
+            verdict => verdict,
+        };
+        (considered, verdict)
+    }
+
     /// Who the sender of a mail to be sealed is, or the refusal at the dot (550) when that is nobody of ours and no fallback is set.
+    ///
+    /// # Errors
+    ///
+    /// 550 5.7.1 with what is wrong with From, and what would do.
     pub fn sender(&self, header: &HeaderFacts) -> Result<Identity, Reply> {
-        todo!()
+        let problem = match header.from.as_slice() {
+            [(name, address)] if !header.from_doubtful && self.home.holds(address) => {
+                return Ok(Identity { address: address.clone(), name: shown_name(name), mailbox: address.clone() });
+            }
+            [_] if !header.from_doubtful => "its From is not one of the organisation's own addresses",
+            _ if header.from_unreadable => "its From cannot be read beyond doubt",
+            [] => "it has no From",
+            _ => "it has several From addresses",
+        };
+        let fallback = self.home.fallback.as_ref().filter(|fallback| self.home.holds(fallback));
+        let fallback = fallback.ok_or_else(|| {
+            Reply::lines(
+                550,
+                [
+                    "5.7.1 Zegel: this confidential mail was not sent on:",
+                    &format!("5.7.1 {problem};"),
+                    "5.7.1 one From address in a domain of the organisation is needed",
+                ],
+            )
+        })?;
+        Ok(Identity { address: fallback.clone(), name: String::new(), mailbox: fallback.clone() })
     }
+
+    fn sum(&self, considered: &[Considered], expires: Duration) -> Verdict {
+        let refusal =
+            considered.iter().find_map(|c| if let Finding::Refuse(reply) = &c.finding { Some(reply) } else { None });
+        if let Some(reply) = refusal {
+            return Verdict::Refuse(reply.clone());
+        }
+        let seal = considered.iter().find(|c| c.finding == Finding::Seal);
+        seal.map_or(Verdict::Pass, |c| Verdict::Seal(Terms { reason: c.trigger.clone(), expires }))
+    }
+}
+
+/// The refusal of a mail that readers could take for different things.
+fn unclear() -> Reply {
+    Reply::new(550, "5.6.0 Zegel: the header of this mail can be read in more than one way, so it was not sent on")
+}
+
+/// The display name for notices. One that shows an address would name another sender, or says nothing new.
+fn shown_name(name: &str) -> String {
+    if name.contains('@') { String::new() } else { name.chars().take(100).collect() }
 }

@@ -1,0 +1,282 @@
+//! The subject tag: a bracket at the begin or the end of the subject in which one of the configured words stands.
+//!
+//! At the begin, reply prefixes (`Re:`, `Antw:`, `Re[2]:`) and brackets of others (`[EXTERN]`) may stand before it; at the end,
+//! brackets of others behind it. Case, blanks and invisible characters do not matter.
+
+use std::ops::Range;
+
+use super::words::Glyph;
+
+/// Longest reply prefix, characters.
+const MAX_PREFIX: usize = 32;
+
+/// The tags of one subject.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// What stands in the brackets, lower case, in order: tag words and arguments.
+    pub flags: Vec<String>,
+    /// What to cut: each tag with the blanks that go with it, in order, as positions in the glyphs.
+    pub cuts: Vec<Range<usize>>,
+}
+
+/// Finds the tags in a subject. `tags` are the words that make a bracket a tag.
+pub(super) fn find(subject: &[Glyph], tags: &[String]) -> Found {
+    let seen: Vec<Seen> = subject.iter().enumerate().filter_map(|(at, glyph)| Seen::of(at, glyph.char)).collect();
+    let mut groups = Vec::new();
+    let leading = leading(&seen, &mut groups);
+    let mut trailing = Vec::new();
+    trailing_groups(&seen, leading, &mut trailing);
+    groups.extend(trailing.into_iter().rev());
+
+    let mut found = Found::default();
+    let mut cuts = Vec::new();
+    for group in groups {
+        let content: String =
+            seen.get(group.start + 1..group.end - 1).unwrap_or_default().iter().map(|s| s.char).collect();
+        if let Some(flags) = flags(&content, tags) {
+            found.flags.extend(flags);
+            let start = seen.get(group.start).map_or(0, |s| s.at);
+            let end = seen.get(skip_blanks(&seen, group.end)).map_or(subject.len(), |s| s.at);
+            cuts.push(start..end);
+        }
+    }
+    found.cuts = tidy(subject, cuts);
+    found
+}
+
+/// The text without the tags, trimmed.
+pub(super) fn untagged(subject: &[Glyph], cuts: &[Range<usize>]) -> String {
+    let kept = subject.iter().enumerate().filter(|(at, _)| !cuts.iter().any(|cut| cut.contains(at)));
+    kept.map(|(_, glyph)| glyph.char).collect::<String>().trim().to_owned()
+}
+
+/// A character that a reader sees, and where it stands.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    char: char,
+    at: usize,
+}
+
+impl Seen {
+    fn of(at: usize, char: char) -> Option<Self> {
+        if char.is_whitespace() {
+            return Some(Self { char: ' ', at });
+        }
+        (!super::is_invisible(char)).then_some(Self { char, at })
+    }
+}
+
+fn is(seen: &[Seen], at: usize, wanted: char) -> bool {
+    seen.get(at).is_some_and(|s| s.char == wanted)
+}
+
+fn skip_blanks(seen: &[Seen], mut at: usize) -> usize {
+    while is(seen, at, ' ') {
+        at += 1;
+    }
+    at
+}
+
+/// Collects the brackets at the begin; returns where the rest of the subject starts.
+fn leading(seen: &[Seen], groups: &mut Vec<Range<usize>>) -> usize {
+    let mut at = skip_blanks(seen, 0);
+    loop {
+        if let Some(end) = bracket(seen, at) {
+            groups.push(at..end);
+            at = skip_blanks(seen, end);
+        } else if let Some(end) = prefix(seen, at) {
+            at = skip_blanks(seen, end);
+        } else {
+            return at;
+        }
+    }
+}
+
+/// One past the bracket that opens at `at`.
+fn bracket(seen: &[Seen], at: usize) -> Option<usize> {
+    if !is(seen, at, '[') {
+        return None;
+    }
+    matching(seen.get(at..)?.iter(), '[', ']').map(|len| at + len)
+}
+
+/// How many characters a bracket takes, brackets inside it included.
+fn matching<'a>(chars: impl Iterator<Item = &'a Seen>, open: char, close: char) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (index, seen) in chars.enumerate() {
+        if seen.char == open {
+            depth += 1;
+        } else if seen.char == close {
+            depth = depth.checked_sub(1)?;
+            if depth == 0 {
+                return Some(index + 1);
+            }
+        }
+    }
+    None
+}
+
+/// One past a reply prefix: a word or some (`Automatisch antwoord`), perhaps a counter in brackets, and a colon.
+fn prefix(seen: &[Seen], start: usize) -> Option<usize> {
+    let in_prefix = |s: &&Seen| s.char.is_alphanumeric() || matches!(s.char, '-' | ' ');
+    let word = seen.get(start..)?.iter().take(MAX_PREFIX).take_while(in_prefix).count();
+    if word == 0 {
+        return None;
+    }
+    let mut at = skip_blanks(seen, start + word);
+    if is(seen, at, '[') || is(seen, at, '(') {
+        let digits = seen.get(at + 1..)?.iter().take(MAX_PREFIX).take_while(|s| s.char.is_ascii_digit()).count();
+        at = at + 1 + digits;
+        if digits == 0 || !(is(seen, at, ']') || is(seen, at, ')')) {
+            return None;
+        }
+        at = skip_blanks(seen, at + 1);
+    }
+    (is(seen, at, ':') || is(seen, at, '：')).then_some(at + 1)
+}
+
+/// Collects the brackets at the end, last first, not going before `from`.
+fn trailing_groups(seen: &[Seen], from: usize, groups: &mut Vec<Range<usize>>) {
+    let mut end = seen.len();
+    loop {
+        while end > from && is(seen, end - 1, ' ') {
+            end -= 1;
+        }
+        if end <= from || !is(seen, end - 1, ']') {
+            return;
+        }
+        let before = seen.get(from..end).unwrap_or_default();
+        let Some(len) = matching(before.iter().rev(), ']', '[') else { return };
+        groups.push(end - len..end);
+        end -= len;
+    }
+}
+
+/// The flags of a bracket, when it is a tag.
+fn flags(content: &str, tags: &[String]) -> Option<Vec<String>> {
+    let content = content.to_lowercase();
+    let separator = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|' | '[' | ']');
+    let flags = content.split(separator).map(|flag| flag.trim_matches(':')).filter(|flag| !flag.is_empty());
+    let flags: Vec<String> = flags.map(str::to_owned).collect();
+    let squeezed = flags.concat();
+    for tag in tags {
+        let tag = tag.to_lowercase();
+        if flags.contains(&tag) {
+            return Some(flags);
+        }
+        if squeezed == tag.split(separator).collect::<String>() && !squeezed.is_empty() {
+            return Some(vec![tag]);
+        }
+    }
+    None
+}
+
+/// Joins neighbouring cuts; one that reaches the end takes the blanks before it too.
+fn tidy(subject: &[Glyph], cuts: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for cut in cuts {
+        match joined.last_mut() {
+            Some(last) if last.end >= cut.start => last.end = cut.end,
+            _ => joined.push(cut),
+        }
+    }
+    if let Some(last) = joined.last_mut().filter(|last| last.end == subject.len()) {
+        let before = subject.get(..last.start).unwrap_or_default();
+        last.start = before.iter().rposition(|glyph| !glyph.char.is_whitespace()).map_or(0, |at| at + 1);
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mail::header::words::glyphs;
+
+    fn tags() -> Vec<String> {
+        ["veilig", "vertrouwelijk", "secure", "confidential", "strikt geheim"].map(String::from).to_vec()
+    }
+
+    fn read(subject: &str) -> (String, String) {
+        let glyphs = glyphs(subject.as_bytes());
+        let found = find(&glyphs, &tags());
+        (found.flags.join(" "), crate::mail::header::readable(&untagged(&glyphs, &found.cuts)))
+    }
+
+    #[test]
+    fn tags_at_begin_and_end() {
+        for (subject, flags, rest) in [
+            ("[veilig] Uitslag", "veilig", "Uitslag"),
+            ("Uitslag [veilig]", "veilig", "Uitslag"),
+            ("[VEILIG]Uitslag", "veilig", "Uitslag"),
+            ("[ Vertrouwelijk ] Uitslag", "vertrouwelijk", "Uitslag"),
+            ("  [Secure]  x", "secure", "x"),
+            ("[veilig]", "veilig", ""),
+            ("[veilig 30d] x", "veilig 30d", "x"),
+            ("[30d, veilig; code] x", "30d veilig code", "x"),
+            ("[veilig: 30d] x", "veilig 30d", "x"),
+            ("[veilig sms:+31612345678] x", "veilig sms:+31612345678", "x"),
+            ("Re: [veilig] x", "veilig", "Re: x"),
+            ("RE:[veilig]x", "veilig", "RE:x"),
+            ("Antw: Fwd: [veilig] x", "veilig", "Antw: Fwd: x"),
+            ("Re[2]: [veilig] x", "veilig", "Re[2]: x"),
+            ("RE (3) : [veilig] x", "veilig", "RE (3) : x"),
+            ("回复：[veilig] x", "veilig", "回复：x"),
+            ("[EXTERN] [veilig] x", "veilig", "[EXTERN] x"),
+            ("[veilig] Re: [secure] x", "veilig secure", "Re: x"),
+            ("Re: x [veilig] [EXTERN]", "veilig", "Re: x [EXTERN]"),
+            ("[veilig] x [30d veilig]", "veilig 30d veilig", "x"),
+            ("[veilig][secure]", "veilig secure", ""),
+            ("[ver trouwelijk] x", "vertrouwelijk", "x"),
+            ("[Strikt  geheim] x", "strikt geheim", "x"),
+            ("[vei\u{200b}lig] x", "veilig", "x"),
+            ("[\u{a0}veilig\u{a0}]\u{a0}x", "veilig", "x"),
+            ("\u{feff}[vei\u{ad}lig] x", "veilig", "x"),
+            ("=?utf-8?q?=5Bveilig=5D_x?=", "veilig", "x"),
+            ("=?utf-8?q?=5Bvei?= =?utf-8?q?lig=5D_x?=", "veilig", "x"),
+            ("=?utf-8?q?=5Bvei?= =?iso-8859-1?q?lig=5D_x?=", "veilig", "x"),
+            ("[veilig] =?utf-8?q?caf=C3=A9?=", "veilig", "café"),
+            ("[vei\r\n lig] x", "veilig", "x"),
+            ("[[veilig]] x", "veilig", "x"),
+            ("x [[EXTERN] veilig]", "extern veilig", "x"),
+            ("Automatisch antwoord: [veilig] x", "veilig", "Automatisch antwoord: x"),
+        ] {
+            assert_eq!(read(subject), (flags.into(), rest.into()), "{subject:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_tag_stays() {
+        for subject in [
+            "",
+            "Over veilig mailen",
+            "Over [veilig] mailen",
+            "[onveilig] x",
+            "[veiliger] x",
+            "[] x",
+            "[veilig x",
+            "veilig] x",
+            "(veilig) x",
+            "x [veilig] y [EXTERN]",
+            "x, een lang verhaal: [veilig] y",
+            "［veilig］ x",
+            "[[veilig] x",
+            "]veilig[",
+        ] {
+            assert_eq!(read(subject), (String::new(), subject.into()), "{subject:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_subject_is_read_and_a_cut_leaves_no_tag(subject in r"([\[\]a-z: é\u{200b}]|\[veilig\]|Re: ){0,12}") {
+            let glyphs = glyphs(subject.as_bytes());
+            let found = find(&glyphs, &tags());
+            for pair in found.cuts.windows(2) {
+                prop_assert!(pair[0].end < pair[1].start);
+            }
+            prop_assert_eq!(found.flags.is_empty(), found.cuts.is_empty());
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! Structures as data, and any bytes in any chunks.
+use super::*;

@@ -1,0 +1,139 @@
+//! Each trigger on its own: what it looks at, and what it finds (flows: "The sender", triggers).
+
+use std::time::Duration;
+
+use super::{Action, EnvelopeFacts, Rule, Settings, wish};
+use crate::mail::header::HeaderFacts;
+use crate::mail::{Address, Reply};
+
+/// What one trigger finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// Nothing.
+    No,
+    /// It seals.
+    Seal,
+    /// It refuses, with this answer.
+    Refuse(Reply),
+}
+
+/// One trigger that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Considered {
+    /// The trigger or rule; no content of the mail.
+    pub trigger: String,
+    /// What it found.
+    pub finding: Finding,
+}
+
+impl Considered {
+    fn new(trigger: impl Into<String>, finding: Finding) -> Self {
+        Self { trigger: trigger.into(), finding }
+    }
+}
+
+/// Every trigger, in order.
+pub(super) fn all(settings: &Settings, envelope: &EnvelopeFacts<'_>, header: &HeaderFacts) -> Vec<Considered> {
+    let mut considered = vec![
+        Considered::new("header Zegel-Secure", secure(header)),
+        Considered::new(
+            "header Zegel-Proof or Zegel-Expires",
+            any(!(header.proofs.is_empty() && header.expires.is_empty())),
+        ),
+        Considered::new("header Zegel-*, misspelt", misspelt(header)),
+        Considered::new("header zivver-*", any(header.zivver)),
+        Considered::new("header Sensitivity", any(header.sensitivity.iter().any(|value| is_sensitive(value)))),
+        Considered::new("subject tag", any(!header.tag.is_empty())),
+    ];
+    considered.extend(rules(settings, |rule| matches(rule, envelope, Some(header))));
+    considered.push(Considered::new("proof asked for", proofs(settings, envelope, header)));
+    considered.push(Considered::new("life asked for", lives(header).map_or_else(Finding::Refuse, |_| Finding::No)));
+    considered
+}
+
+/// The rules that the envelope alone settles.
+pub(super) fn early(settings: &Settings, envelope: &EnvelopeFacts<'_>) -> Vec<Considered> {
+    rules(settings, |rule| matches(rule, envelope, None)).collect()
+}
+
+/// The shortest life that the mail asks for in a header or tag, if any.
+pub(super) fn lives(header: &HeaderFacts) -> Result<Option<Duration>, Reply> {
+    let flags = header.tag.iter().filter(|flag| wish::is_life(flag));
+    let lives = header.expires.iter().chain(flags).map(|text| wish::expires(text));
+    Ok(lives.collect::<Result<Vec<_>, _>>()?.into_iter().min())
+}
+
+const fn any(seals: bool) -> Finding {
+    if seals { Finding::Seal } else { Finding::No }
+}
+
+fn secure(header: &HeaderFacts) -> Finding {
+    let yes = |value: &String| matches!(value.as_str(), "yes" | "true" | "1" | "on" | "ja");
+    let no = |value: &String| matches!(value.as_str(), "no" | "false" | "0" | "off" | "nee");
+    if header.zegel_secure.iter().any(yes) {
+        Finding::Seal
+    } else if header.zegel_secure.iter().all(no) {
+        Finding::No
+    } else {
+        Finding::Refuse(Reply::new(550, "5.7.1 Zegel: Zegel-Secure takes yes or no"))
+    }
+}
+
+fn misspelt(header: &HeaderFacts) -> Finding {
+    if !header.zegel_unknown {
+        return Finding::No;
+    }
+    let text = "5.7.1 Zegel: unknown Zegel- header field; known are Zegel-Secure, Zegel-Proof and Zegel-Expires";
+    Finding::Refuse(Reply::new(550, text))
+}
+
+/// RFC 2156 §2.3 names `Personal`, `Private` and `Company-Confidential`; writers vary on blanks and hyphens.
+fn is_sensitive(value: &str) -> bool {
+    let mut words = value.split(|c: char| !c.is_alphanumeric());
+    words.any(|word| matches!(word, "personal" | "private" | "confidential" | "companyconfidential"))
+}
+
+fn proofs(settings: &Settings, envelope: &EnvelopeFacts<'_>, header: &HeaderFacts) -> Finding {
+    let is_word = |flag: &&String| settings.tags.iter().any(|tag| tag.to_lowercase() == **flag);
+    let mut flags = header.tag.iter().filter(|flag| !is_word(flag) && !wish::is_life(flag));
+    let by_header = || header.proofs.iter().try_for_each(|value| wish::proof(value, envelope.recipient));
+    let by_minimum = || header.minimum.iter().try_for_each(|value| wish::minimum(value));
+    let by_tag = flags.try_for_each(|flag| wish::flag(flag));
+    by_tag.and_then(|()| by_header()).and_then(|()| by_minimum()).map_or_else(Finding::Refuse, |()| Finding::No)
+}
+
+/// How a rule's conditions stand.
+enum Match {
+    Yes,
+    No,
+    /// Whom the mail is from cannot be read, and the rule wants to know.
+    Unknown,
+}
+
+fn rules(settings: &Settings, matches: impl Fn(&Rule) -> Match) -> impl Iterator<Item = Considered> {
+    settings.rules.iter().map(move |rule| {
+        let finding = match (matches(rule), &rule.action) {
+            (Match::No, _) => Finding::No,
+            (Match::Yes, Action::Seal) => Finding::Seal,
+            (Match::Yes, Action::Refuse(text)) => Finding::Refuse(Reply::new(550, &format!("5.7.1 {text}"))),
+            (Match::Unknown, _) => Finding::Refuse(super::unclear()),
+        };
+        Considered::new(format!("rule {}", rule.name), finding)
+    })
+}
+
+/// A sender condition holds when the envelope sender, any From address, or any address that could be taken for one matches.
+fn matches(rule: &Rule, envelope: &EnvelopeFacts<'_>, header: Option<&HeaderFacts>) -> Match {
+    let holds = |address: &Address| rule.from.iter().any(|pattern| pattern.matches(address));
+    if !rule.to.is_empty() && !rule.to.iter().any(|pattern| pattern.matches(envelope.recipient)) {
+        return Match::No;
+    }
+    if rule.from.is_empty() || envelope.mail_from.is_some_and(holds) {
+        return Match::Yes;
+    }
+    let Some(header) = header else { return Match::No };
+    if header.from.iter().any(|(_, address)| holds(address)) || header.from_mentions.iter().any(holds) {
+        return Match::Yes;
+    }
+    if header.from_unreadable { Match::Unknown } else { Match::No }
+}

@@ -1,0 +1,202 @@
+//! What the sender asks for beside secrecy itself: how long it lives, and how the recipient proves who they are.
+//!
+//! A wish that cannot be kept is refused with what is allowed; nothing weaker is done in its place.
+
+use std::time::Duration;
+
+use crate::mail::{Address, Reply};
+
+/// One day.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Days that a sealed message may live.
+const DAYS: std::ops::RangeInclusive<u64> = 1..=365;
+
+/// A life as it stands in a tag or a header: `30d`, `12w`, `P30D`, `P4W`, `P2M` (30 days each), `P1Y`, and Zivver's
+/// `delete P30D` (ISO 8601 durations in whole days).
+pub(super) fn expires(text: &str) -> Result<Duration, Reply> {
+    let text = text.trim().to_ascii_lowercase();
+    let text = text.strip_prefix("delete").map_or(text.as_str(), str::trim);
+    let days = match text.strip_prefix('p') {
+        Some(period) => period_days(period),
+        None => unit_days(text),
+    };
+    days.filter(|days| DAYS.contains(days)).and_then(|days| DAY.checked_mul(u32::try_from(days).ok()?)).ok_or_else(
+        || {
+            Reply::new(
+                550,
+                "5.7.1 Zegel: the life of a confidential message is 1 to 365 days, written as 30d, 12w or P30D",
+            )
+        },
+    )
+}
+
+/// Whether a flag of a tag is meant as a life: it begins with a digit.
+pub(super) fn is_life(flag: &str) -> bool {
+    flag.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn unit_days(text: &str) -> Option<u64> {
+    let (number, days) = match text.strip_suffix('d') {
+        Some(number) => (number, 1),
+        None => (text.strip_suffix('w')?, 7),
+    };
+    digits(number)?.checked_mul(days)
+}
+
+fn period_days(period: &str) -> Option<u64> {
+    let mut total = 0_u64;
+    let mut number = String::new();
+    let mut units = "ymwd".chars();
+    for c in period.chars() {
+        if c.is_ascii_digit() {
+            number.push(c);
+            continue;
+        }
+        // units come in order, each once
+        units.find(|unit| *unit == c)?;
+        let days = match c {
+            'y' => 365,
+            'm' => 30,
+            'w' => 7,
+            _ => 1,
+        };
+        total = total.checked_add(digits(&std::mem::take(&mut number))?.checked_mul(days)?)?;
+    }
+    (number.is_empty() && !period.is_empty()).then_some(total)
+}
+
+fn digits(text: &str) -> Option<u64> {
+    let plain = (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { text.parse().ok() } else { None }
+}
+
+/// Judges a `Zegel-Proof` or `zivver-access-right` value for one recipient: `code`, or `<recipient> code`. A value for another
+/// recipient says nothing here.
+pub(super) fn proof(value: &str, recipient: &Address) -> Result<(), Reply> {
+    let value = value.trim();
+    let (first, rest) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
+    let bare = first.trim_start_matches('<').trim_end_matches('>');
+    if !bare.contains('@') {
+        return kind(value);
+    }
+    let address: Address = bare.parse().map_err(|_| unknown_proof())?;
+    if address.key() == recipient.key() { kind(rest) } else { Ok(()) }
+}
+
+/// Judges a kind of proof with its argument, or a flag of a tag.
+pub(super) fn kind(text: &str) -> Result<(), Reply> {
+    let kind = text.trim().to_ascii_lowercase();
+    let word = kind.split(|c: char| c.is_whitespace() || c == ':').next().unwrap_or_default();
+    match word {
+        "code" if kind == "code" => Ok(()),
+        "sms" => Err(Reply::new(550, "5.7.1 Zegel: proof by sms is not available yet; use code, or no proof at all")),
+        "hold" => {
+            Err(Reply::new(550, "5.7.1 Zegel: holding a mail is not available yet; use code, or no proof at all"))
+        }
+        _ => Err(unknown_proof()),
+    }
+}
+
+/// Judges a flag of a subject tag that is neither tag word nor life.
+pub(super) fn flag(flag: &str) -> Result<(), Reply> {
+    kind(flag).map_err(|reply| {
+        let unknown = Reply::new(
+            550,
+            "5.7.1 Zegel: unknown word in the subject tag; beside the tag word, code and a life such as 30d are known",
+        );
+        if reply == unknown_proof() { unknown } else { reply }
+    })
+}
+
+/// Judges `zivver-minimum-recipient-verification`, already in lower case: an access code is at least what a mail to the same
+/// mailbox proves.
+pub(super) fn minimum(value: &str) -> Result<(), Reply> {
+    match value.trim() {
+        "verification-email" => Ok(()),
+        _ => Err(Reply::new(
+            550,
+            "5.7.1 Zegel: of zivver-minimum-recipient-verification, only verification-email can be met",
+        )),
+    }
+}
+
+fn unknown_proof() -> Reply {
+    Reply::new(550, "5.7.1 Zegel: this kind of proof is not known; write \"code\", or \"name@domain code\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lives() {
+        for (text, days) in [
+            ("30d", Some(30)),
+            ("1d", Some(1)),
+            ("365d", Some(365)),
+            ("12w", Some(84)),
+            (" 12W ", Some(84)),
+            ("P30D", Some(30)),
+            ("p4w", Some(28)),
+            ("P1M", Some(30)),
+            ("P1Y", Some(365)),
+            ("P1M1W1D", Some(38)),
+            ("delete P30D", Some(30)),
+            ("DELETE  P30D", Some(30)),
+            ("0d", None),
+            ("366d", None),
+            ("53w", None),
+            ("P2Y", None),
+            ("P", None),
+            ("", None),
+            ("d", None),
+            ("30", None),
+            ("-30d", None),
+            ("+30d", None),
+            ("3.5d", None),
+            ("30 d", None),
+            ("30days", None),
+            ("P30", None),
+            ("PT30D", None),
+            ("P1D1W", None),
+            ("P1D1D", None),
+            ("99999999999999999999d", None),
+            ("delete", None),
+            ("never", None),
+            ("３０d", None),
+        ] {
+            assert_eq!(expires(text).ok(), days.map(|days| DAY * days), "{text:?}");
+        }
+        assert_eq!(expires("400d").unwrap_err().code(), 550);
+    }
+
+    #[test]
+    fn proofs() {
+        let recipient = "Piet@b.example".parse().unwrap();
+        for (value, said) in [
+            ("code", None),
+            ("CODE", None),
+            ("piet@b.example code", None),
+            ("<piet@B.example> code", None),
+            ("other@b.example sms +31612345678", None),
+            ("other@b.example nonsense", None),
+            ("piet@b.example sms +31612345678", Some("sms is not available")),
+            ("sms +31612345678", Some("sms is not available")),
+            ("sms:+31612345678", Some("sms is not available")),
+            ("hold", Some("not available")),
+            ("piet@b.example", Some("not known")),
+            ("piet@b.example mail", Some("not known")),
+            ("piet@b.example code sms", Some("not known")),
+            ("piet@ code", Some("not known")),
+            ("", Some("not known")),
+        ] {
+            let reply = proof(value, &recipient).err();
+            assert_eq!(reply.is_none(), said.is_none(), "{value:?}");
+            if let (Some(reply), Some(said)) = (reply, said) {
+                assert!(reply.code() == 550 && reply.text()[0].contains(said), "{value:?}: {reply}");
+                assert!(!reply.text()[0].contains("316"), "the number is content");
+            }
+        }
+    }
+}
