@@ -49,7 +49,7 @@ impl Mail {
     /// Decodes what the page shows.
     #[must_use]
     pub fn view(&self) -> View {
-        let facts = HeaderBlock::new(self.header()).facts();
+        let facts = HeaderBlock::new(self.header()).facts(&[]);
         let mut indexer = Indexer::new(Limits::default());
         indexer.push(&self.raw);
         let index = indexer.finish();
