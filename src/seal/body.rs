@@ -188,7 +188,7 @@ impl Opener {
     #[must_use]
     pub fn place(&self, index: u32) -> Option<(u64, usize)> {
         let offset = HEADER as u64 + u64::from(index) * (CHUNK + TAG) as u64;
-        match (index + 1).cmp(&self.chunks) {
+        match index.cmp(&(self.chunks - 1)) {
             std::cmp::Ordering::Less => Some((offset, CHUNK + TAG)),
             std::cmp::Ordering::Equal => Some((offset, self.last + TAG)),
             std::cmp::Ordering::Greater => None,
@@ -228,4 +228,236 @@ fn layout(sealed_len: u64) -> Result<(u32, usize), OpenError> {
     }
     let chunks = u32::try_from(chunks).map_err(|_| OpenError::Format)?;
     Ok((chunks, usize::try_from(last).map_err(|_| OpenError::Format)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use aead_stream::{EncryptorBE32, Nonce, StreamBE32};
+    use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::SeededEntropy;
+
+    const STEP: usize = CHUNK + TAG;
+
+    fn key() -> ContentKey {
+        ContentKey::generate(&SeededEntropy::new(1))
+    }
+
+    fn message() -> MessageId {
+        MessageId::random(&SeededEntropy::new(2))
+    }
+
+    fn plain(len: usize) -> Vec<u8> {
+        (0..len).map(|i| u8::try_from(i * 31 % 251).unwrap()).collect()
+    }
+
+    fn seal(plain: &[u8], pieces: &[usize]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut sealer = Sealer::new(&key(), message(), &SeededEntropy::new(3), &mut out);
+        let mut rest = plain;
+        let mut pieces = pieces.iter().cycle();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(*pieces.next().unwrap()));
+            sealer.push(now, &mut out).unwrap();
+            assert!(sealer.buffer.capacity() <= CHUNK, "memory is one chunk");
+            rest = later;
+        }
+        assert_eq!(sealer.finish(&mut out), Ok(plain.len() as u64));
+        out
+    }
+
+    /// Reads chunk by chunk, as the page does: what was given out, and how it ended.
+    fn read(sealed: &[u8]) -> (Vec<u8>, Result<(), OpenError>) {
+        let mut out = Vec::new();
+        let ended = Opener::new(&key(), message(), sealed, sealed.len() as u64).and_then(|opener| {
+            for index in 0..opener.chunks() {
+                let (offset, len) = opener.place(index).unwrap();
+                let offset = usize::try_from(offset).unwrap();
+                out.extend_from_slice(&opener.open(index, &sealed[offset..offset + len])?);
+            }
+            assert_eq!(opener.plain_len(), out.len() as u64);
+            Ok(())
+        });
+        (out, ended)
+    }
+
+    /// A changed body ends in an error, and what was given out before is the start of the true one.
+    #[track_caller]
+    fn assert_fails_closed(original: &[u8], changed: &[u8]) -> OpenError {
+        let (given, ended) = read(changed);
+        assert_eq!(given.len() % CHUNK, 0, "part of a chunk was given out");
+        assert!(original.starts_with(&given), "other bytes were given out");
+        ended.unwrap_err()
+    }
+
+    #[test]
+    fn bodies_of_every_shape_come_back() {
+        for len in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 5] {
+            let body = plain(len);
+            let sealed = seal(&body, &[8191]);
+            let chunks = len.div_ceil(CHUNK).max(1);
+            assert_eq!(sealed.len(), HEADER + len + chunks * TAG);
+            assert_eq!(read(&sealed), (body, Ok(())), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn chunks_are_those_of_stream_be32() {
+        let body = plain(2 * CHUNK + 5);
+        let sealed = seal(&body, &[CHUNK]);
+        let header = &sealed[..HEADER];
+        let prefix = &header[6..6 + PREFIX];
+        let aad = [header, message().as_bytes()].concat();
+        let cipher = XChaCha20Poly1305::new(derive(key().0.expose(), prefix, KEY_LABEL).expose().into());
+        let nonce: &Nonce<XChaCha20Poly1305, StreamBE32<XChaCha20Poly1305>> = prefix.try_into().unwrap();
+        let mut stream = EncryptorBE32::from_aead(cipher, nonce);
+        let mut expected = header.to_vec();
+        let mut buffer = body[..CHUNK].to_vec();
+        stream.encrypt_next_in_place(&aad, &mut buffer).unwrap();
+        expected.append(&mut buffer);
+        let mut buffer = body[CHUNK..2 * CHUNK].to_vec();
+        stream.encrypt_next_in_place(&aad, &mut buffer).unwrap();
+        expected.append(&mut buffer);
+        let mut buffer = body[2 * CHUNK..].to_vec();
+        stream.encrypt_last_in_place(&aad, &mut buffer).unwrap();
+        expected.append(&mut buffer);
+        assert!(sealed == expected);
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_small_body_fails() {
+        let body = plain(40);
+        let sealed = seal(&body, &[7]);
+        for at in 0..sealed.len() {
+            for bit in 0..8 {
+                let mut bad = sealed.clone();
+                bad[at] ^= 1 << bit;
+                let expected = match at {
+                    0..6 => OpenError::Format,
+                    6..HEADER => OpenError::WrongKey,
+                    _ => OpenError::Damaged,
+                };
+                assert_eq!(assert_fails_closed(&body, &bad), expected, "bit {bit} of byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn flipped_bits_of_a_long_body_spoil_their_chunk_only() {
+        let body = plain(2 * CHUNK + 100);
+        let sealed = seal(&body, &[CHUNK]);
+        let ends = [HEADER, HEADER + STEP, HEADER + 2 * STEP, sealed.len()];
+        let edges = ends.windows(2).flat_map(|w| [w[0], w[0] + 1, w[1] - TAG - 1, w[1] - TAG, w[1] - 1]);
+        for at in edges.chain((HEADER..sealed.len()).step_by(9973)) {
+            let mut bad = sealed.clone();
+            bad[at] ^= 0x10;
+            assert_eq!(assert_fails_closed(&body, &bad), OpenError::Damaged);
+            let opener = Opener::new(&key(), message(), &bad, bad.len() as u64).unwrap();
+            for index in 0..3 {
+                let (from, to) = (ends[index], ends[index + 1]);
+                let opened = opener.open(u32::try_from(index).unwrap(), &bad[from..to]);
+                assert_eq!(opened.is_err(), (from..to).contains(&at), "chunk {index}, byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_truncation_and_any_extension_fails() {
+        let body = plain(40);
+        let sealed = seal(&body, &[40]);
+        for len in 0..sealed.len() {
+            assert_fails_closed(&body, &sealed[..len]);
+        }
+        let body = plain(2 * CHUNK);
+        let sealed = seal(&body, &[CHUNK]);
+        let cuts = (0..sealed.len()).step_by(4999);
+        for len in cuts.chain([HEADER, HEADER + TAG, HEADER + STEP, HEADER + STEP + TAG, sealed.len() - 1]) {
+            assert_fails_closed(&body, &sealed[..len]);
+        }
+        for more in [1, TAG, STEP] {
+            assert_fails_closed(&body, &[&sealed[..], &vec![0; more]].concat());
+        }
+    }
+
+    #[test]
+    fn chunks_do_not_move() {
+        let body = plain(3 * CHUNK);
+        let sealed = seal(&body, &[CHUNK]);
+        let (header, chunks) = sealed.split_at(HEADER);
+        let chunks: Vec<&[u8]> = chunks.chunks(STEP).collect();
+        for order in [[1, 0, 2], [0, 2, 1], [0, 0, 2], [2, 1, 0], [1, 1, 2]] {
+            let moved = order.map(|i| chunks[i]).concat();
+            assert_eq!(assert_fails_closed(&body, &[header, &moved].concat()), OpenError::Damaged, "{order:?}");
+        }
+        assert_fails_closed(&body, &[header, chunks[0], chunks[2]].concat());
+        assert_fails_closed(&body, &[header, chunks[0], chunks[1]].concat());
+    }
+
+    #[test]
+    fn bodies_of_other_messages_and_keys_are_refused() {
+        let body = plain(10);
+        let sealed = seal(&body, &[10]);
+        let len = sealed.len() as u64;
+        let other = MessageId::random(&SeededEntropy::new(9));
+        let opener = Opener::new(&key(), other, &sealed, len).unwrap();
+        assert_eq!(opener.open(0, &sealed[HEADER..]), Err(OpenError::Damaged));
+        let stranger = ContentKey::generate(&SeededEntropy::new(9));
+        assert_eq!(Opener::new(&stranger, message(), &sealed, len).unwrap_err(), OpenError::WrongKey);
+        // The same key twice (it never is): the nonce prefix still keeps the two bodies apart.
+        let mut twin = Vec::new();
+        let mut sealer = Sealer::new(&key(), message(), &SeededEntropy::new(4), &mut twin);
+        sealer.push(&body, &mut twin).unwrap();
+        sealer.finish(&mut twin).unwrap();
+        assert_fails_closed(&body, &[&sealed[..HEADER], &twin[HEADER..]].concat());
+    }
+
+    #[test]
+    fn places_and_lengths_outside_the_body_are_refused() {
+        let sealed = seal(&plain(10), &[10]);
+        let opener = Opener::new(&key(), message(), &sealed, sealed.len() as u64).unwrap();
+        assert_eq!((opener.place(1), opener.place(u32::MAX)), (None, None));
+        assert_eq!(opener.open(1, &sealed[HEADER..]), Err(OpenError::Truncated));
+        assert_eq!(opener.open(0, &sealed[HEADER + 1..]), Err(OpenError::Truncated));
+        let lens = [(0, OpenError::Truncated), (u64::MAX, OpenError::Format)];
+        for (len, expected) in lens {
+            assert_eq!(Opener::new(&key(), message(), &sealed, len).unwrap_err(), expected);
+        }
+        assert_eq!(Opener::new(&key(), message(), &sealed[..HEADER - 1], 1000).unwrap_err(), OpenError::Truncated);
+    }
+
+    #[test]
+    fn the_counter_does_not_wrap() {
+        let mut out = Vec::new();
+        let mut sealer = Sealer::new(&key(), message(), &SeededEntropy::new(3), &mut out);
+        sealer.index = u32::MAX - 1;
+        sealer.push(&plain(CHUNK + 1), &mut out).unwrap();
+        assert_eq!(sealer.push(&plain(CHUNK), &mut out), Err(TooLong));
+        assert_eq!(sealer.finish(&mut out), Err(TooLong));
+        assert_eq!(layout(HEADER as u64 + u64::from(u32::MAX) * STEP as u64), Ok((u32::MAX, CHUNK)));
+        assert_eq!(layout(HEADER as u64 + u64::from(u32::MAX) * STEP as u64 + TAG as u64 + 1), Err(OpenError::Format));
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let sealed = seal(&plain(10), &[10]);
+        let opener = Opener::new(&key(), message(), &sealed, sealed.len() as u64).unwrap();
+        let sealer = Sealer::new(&key(), message(), &SeededEntropy::new(3), &mut Vec::new());
+        assert_eq!(format!("{:?}", key()), "ContentKey(SecretBytes<32>(…))");
+        assert_eq!(format!("{opener:?}"), "Opener { chunks: 1, last: 10, .. }");
+        assert_eq!(format!("{sealer:?}"), "Sealer { index: 0, .. }");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn any_body_in_any_pieces_comes_back(len in 0..3 * CHUNK, pieces in prop::collection::vec(1..2 * CHUNK, 1..8)) {
+            let body = plain(len);
+            let sealed = seal(&body, &pieces);
+            prop_assert!(sealed == seal(&body, &[CHUNK]));
+            prop_assert!(read(&sealed) == (body, Ok(())));
+        }
+    }
 }

@@ -18,6 +18,8 @@ pub mod keyring;
 pub mod lock;
 pub mod record;
 pub mod token;
+#[cfg(test)]
+mod vectors;
 mod wrap;
 
 /// A sealed thing did not open. The variants are for the log; a caller fails closed on each.
