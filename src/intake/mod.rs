@@ -66,6 +66,12 @@ impl Intake {
     pub fn new(settings: Settings, store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         todo!()
     }
+    /// What every MAIL is answered with while the store is closed (`Health::Closed`: 421). `None` otherwise: a store that only takes
+    /// no new mail stops confidential mail at its dot, and no ordinary one.
+    #[must_use]
+    pub fn gate(&self) -> Option<Reply> {
+        todo!()
+    }
     /// Starts one mail. `header` is the stored header block ([`crate::mail::header::HeaderBlock::stored`]); the empty line and
     /// the body follow by [`Sealing::write`].
     pub async fn begin(
