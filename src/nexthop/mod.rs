@@ -100,6 +100,22 @@ pub struct Capabilities {
     pub size: Option<u64>,
 }
 
+impl Capabilities {
+    /// What both offer. The smaller limit on the size counts, 0 being none.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let size = |a: u64, b: u64| if a == 0 || b == 0 { a.max(b) } else { a.min(b) };
+        Self {
+            eightbit: self.eightbit && other.eightbit,
+            smtputf8: self.smtputf8 && other.smtputf8,
+            dsn: self.dsn && other.dsn,
+            requiretls: self.requiretls && other.requiretls,
+            pipelining: self.pipelining && other.pipelining,
+            size: self.size.zip(other.size).map(|(a, b)| size(a, b)),
+        }
+    }
+}
+
 /// A connection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum HopError {

@@ -27,7 +27,8 @@ pub(super) fn check_sender(from: &MailFrom, peer: &Peer) -> Result<(), Reply> {
 
 /// A mail to be sealed must be from a domain of the listener, where it has a list.
 pub(super) fn check_author(facts: &HeaderFacts, peer: &Peer) -> Result<(), Reply> {
-    let foreign = facts.from.iter().any(|(_, address)| !allowed(address.domain(), &peer.sender_domains));
+    let mut authors = facts.from.iter().map(|(_, address)| address).chain(&facts.from_mentions);
+    let foreign = authors.any(|author| !allowed(author.domain(), &peer.sender_domains));
     if foreign { Err(Reply::new(550, "5.7.1 The From address of this mail may not send here")) } else { Ok(()) }
 }
 

@@ -1,16 +1,32 @@
 //! One mail transaction: RCPTs go eagerly to the next hop; after the header block policy decides per recipient; ordinary
 //! mail passes byte for byte, confidential mail goes to intake, and a mixed one does both under the Prepared/Committed rule.
 //!
+//! The pure part (`plan`, `header`, `collect`) says what must happen; the drivers (`transaction`, `hop`, `deliver`)
+//! do it.
+//!
 //! Invariant: at next-hop DATA, the set of RCPTs accepted there since the last RSET equals the pass set.
+
+mod collect;
+mod deliver;
+mod header;
+mod hold;
+mod hop;
+mod plan;
+mod transaction;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use data_encoding::BASE32_NOPAD;
+
+use crate::base::entropy::random;
 use crate::base::{Clock, Entropy};
 use crate::intake::Intake;
-use crate::mail::{Domain, MailFrom, RcptTo, Reply};
+use crate::mail::{Address, Domain, MailFrom, Reply};
 use crate::nexthop::{Capabilities, NextHop};
 use crate::policy;
+
+pub use transaction::Transaction;
 
 /// How mail is passed on.
 #[derive(Debug, Clone)]
@@ -58,7 +74,30 @@ pub struct Peer {
 /// Starts transactions. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Relay {
-    _private: (),
+    shared: Arc<Shared>,
+}
+
+/// What all transactions use.
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    policy: Arc<policy::Settings>,
+    routes: Routes,
+    intake: Intake,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Routes {
+    /// The hop for a recipient.
+    fn of(&self, recipient: &Address) -> &NextHop {
+        let found = self.by_recipient.iter().find(|(domains, _)| domains.contains(recipient.domain()));
+        found.map_or(&self.default, |(_, hop)| hop)
+    }
+
+    fn hops(&self) -> impl Iterator<Item = &NextHop> {
+        std::iter::once(&self.default).chain(self.by_recipient.iter().map(|(_, hop)| hop))
+    }
 }
 
 impl Relay {
@@ -72,51 +111,27 @@ impl Relay {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        todo!()
+        Self { shared: Arc::new(Shared { settings, policy, routes, intake, clock, entropy }) }
     }
-    /// What every hop of this gateway offers: what EHLO may promise.
+    /// What every hop of this gateway offers: what EHLO may promise. A hop never yet reached offers nothing.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
-        todo!()
+        let known = self.shared.routes.hops().map(|hop| hop.capabilities().unwrap_or_default());
+        known.reduce(Capabilities::and).unwrap_or_default()
     }
-    /// Whether intake can take mail now; else the reply to MAIL.
+    /// Whether intake can take mail now; else the reply to MAIL. A store that only takes no new mail stops confidential mail,
+    /// at its dot, and no ordinary one.
     #[must_use]
     pub fn gate(&self) -> Option<Reply> {
-        todo!()
+        self.shared.intake.gate()
     }
     /// Answers MAIL and opens a transaction when the reply is 2xx.
     pub async fn mail(&self, peer: &Peer, from: MailFrom) -> Result<Transaction, Reply> {
-        todo!()
-    }
-}
-
-/// One transaction, from MAIL to the reply to the dot. Dropped, it leaves nothing behind anywhere.
-#[derive(Debug)]
-pub struct Transaction {
-    _private: (),
-}
-
-impl Transaction {
-    /// Answers RCPT.
-    pub async fn rcpt(&mut self, to: RcptTo) -> Reply {
-        todo!()
-    }
-    /// Whether a recipient was accepted (provisionally or not), so that DATA may be answered with 354.
-    #[must_use]
-    pub fn has_recipients(&self) -> bool {
-        todo!()
-    }
-    /// Body bytes in wire form: whole or in parts, dot-stuffed, without the terminator, CRLF line ends only (the caller saw to that).
-    /// Errors are remembered and answered at [`end`](Self::end); the caller goes on reading.
-    pub async fn body(&mut self, wire: &[u8]) {
-        todo!()
-    }
-    /// The dot: the reply to the client, when everything that it promises is true.
-    pub async fn end(self) -> Reply {
-        todo!()
-    }
-    /// RSET, a broken connection or a broken body: nothing is kept, the next hop sees no final dot.
-    pub async fn abort(self) {
-        todo!()
+        if let Some(closed) = self.gate() {
+            return Err(closed);
+        }
+        header::check_sender(&from, peer)?;
+        let id = BASE32_NOPAD.encode(&random::<10>(&*self.shared.entropy)).to_ascii_lowercase();
+        Ok(Transaction::new(Arc::clone(&self.shared), peer.clone(), from, id))
     }
 }

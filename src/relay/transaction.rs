@@ -1,0 +1,252 @@
+//! One mail transaction, from MAIL to the reply to the dot: envelope, header block and verdicts, then the body to where it
+//! belongs.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::Instrument;
+
+use crate::intake::{Recipient, Sealing};
+use crate::mail::dot::Unstuffer;
+use crate::mail::header::{HeaderBlock, HeaderFacts};
+use crate::mail::{Address, MailFrom, RcptTo, Reply};
+use crate::policy::{EnvelopeFacts, Verdict};
+
+use super::collect::Collected;
+use super::deliver::Delivery;
+use super::header::{self, Trace};
+use super::hop::HopSide;
+use super::plan::{BeforeData, Plan, Standing};
+use super::{Peer, Shared};
+
+/// How long a connection to a next hop waits for a client in the middle of its envelope or before its body.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One transaction, from MAIL to the reply to the dot. Dropped, it leaves nothing behind anywhere.
+pub struct Transaction {
+    shared: Arc<Shared>,
+    peer: Peer,
+    from: MailFrom,
+    id: String,
+    plan: Plan,
+    hop: Option<HopSide>,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Envelope and first part of the body.
+    Collecting(Collected),
+    /// Decided: the rest streams.
+    Streaming(Box<Delivery>),
+    /// Refused: the rest is read and forgotten.
+    Answered(Reply),
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Transaction {
+    pub(super) fn new(shared: Arc<Shared>, peer: Peer, from: MailFrom, id: String) -> Self {
+        let stage = Stage::Collecting(Collected::default());
+        Self { shared, peer, from, id, plan: Plan::default(), hop: None, stage }
+    }
+
+    /// Its name in log and Received field.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Answers RCPT.
+    pub async fn rcpt(&mut self, to: RcptTo) -> Reply {
+        let envelope = EnvelopeFacts { mail_from: self.from.path.as_ref(), recipient: &to.address };
+        match self.shared.policy.early(&envelope) {
+            Some(Verdict::Refuse(reply)) => reply,
+            Some(Verdict::Seal(terms)) => {
+                self.plan.add(to, Standing::Sealed(terms));
+                accepted()
+            }
+            Some(Verdict::Pass) | None => self.forward(to).await,
+        }
+    }
+
+    async fn forward(&mut self, to: RcptTo) -> Reply {
+        let hop = self.shared.routes.of(&to.address);
+        let side = self.hop.get_or_insert_with(|| HopSide::new(hop.clone(), PATIENCE));
+        if side.name() != hop.name() {
+            return Reply::new(452, "4.5.3 This recipient goes another way; send the mail to it separately");
+        }
+        if !self.plan.has_failed() {
+            match side.rcpt(&mut self.plan, &self.from, &to).await {
+                Ok(reply) => {
+                    if reply.is_positive() {
+                        self.plan.add(to, Standing::Accepted);
+                    }
+                    return reply;
+                }
+                Err(failure) => self.plan.fail(failure),
+            }
+        }
+        self.plan.add(to, Standing::Provisional);
+        accepted()
+    }
+
+    /// Whether a recipient was accepted (provisionally or not), so that DATA may be answered with 354.
+    #[must_use]
+    pub fn has_recipients(&self) -> bool {
+        !self.plan.is_empty()
+    }
+
+    /// Body bytes in wire form: whole or in parts, dot-stuffed, without the terminator, CRLF line ends only (the caller saw to that).
+    /// Errors are remembered and answered at [`end`](Self::end); the caller goes on reading.
+    pub async fn body(&mut self, wire: &[u8]) {
+        match &mut self.stage {
+            Stage::Collecting(collected) => {
+                collected.push(wire);
+                let settings = &self.shared.settings;
+                let enough = match collected.header() {
+                    Some(_) => collected.len() >= settings.collect,
+                    None => collected.len() > settings.max_header,
+                };
+                if enough {
+                    self.start().await;
+                }
+            }
+            Stage::Streaming(delivery) => delivery.write(wire).await,
+            Stage::Answered(_) => {}
+        }
+    }
+
+    /// The dot: the reply to the client, when everything that it promises is true.
+    ///
+    /// It runs to its end also when the caller stops waiting: a client that goes away after its dot changes nothing.
+    pub async fn end(self) -> Reply {
+        let task = tokio::spawn(self.finish().in_current_span());
+        task.await.unwrap_or_else(|_| Reply::new(451, "4.3.0 Something went wrong here; try again later"))
+    }
+
+    async fn finish(mut self) -> Reply {
+        if matches!(self.stage, Stage::Collecting(_)) {
+            self.start().await;
+        }
+        match self.stage {
+            Stage::Streaming(delivery) => delivery.finish(&self.shared.intake).await,
+            Stage::Answered(reply) => reply,
+            Stage::Collecting(_) => unexpected(),
+        }
+    }
+
+    /// RSET, a broken connection or a broken body: nothing is kept, the next hop sees no final dot.
+    pub async fn abort(self) {
+        let Self { hop, stage, .. } = self;
+        // A delivery that streams closes its connection without the dot when it is dropped.
+        drop(stage);
+        if let Some(mut hop) = hop {
+            hop.leave().await;
+        }
+    }
+
+    /// From collecting to streaming, or to the refusal.
+    async fn start(&mut self) {
+        let Stage::Collecting(collected) = std::mem::replace(&mut self.stage, Stage::Answered(unexpected())) else {
+            return;
+        };
+        self.stage = match self.decide(collected).await {
+            Ok(delivery) => Stage::Streaming(Box::new(delivery)),
+            Err(answer) => {
+                if let Some(hop) = &mut self.hop {
+                    hop.leave().await;
+                }
+                tracing::info!(mail = self.id, code = answer.code(), "refused");
+                Stage::Answered(answer)
+            }
+        };
+    }
+
+    async fn decide(&mut self, collected: Collected) -> Result<Delivery, Reply> {
+        let (wire, end) = collected.finish();
+        if end > self.shared.settings.max_header {
+            return Err(Reply::new(552, "5.3.4 The header of this mail is too large"));
+        }
+        let (header_wire, rest) = wire.split_at_checked(end).unwrap_or((&wire, &[]));
+        let mut unstuffer = Unstuffer::new();
+        let mut raw = Vec::with_capacity(header_wire.len());
+        unstuffer.push(header_wire, &mut raw);
+        let block = HeaderBlock::new(&raw);
+        let facts = block.facts(&self.shared.policy.tags);
+
+        header::check(&facts, &self.peer, self.shared.settings.max_received)?;
+        let (policy, from) = (&self.shared.policy, self.from.path.as_ref());
+        self.plan.judge(|to| policy.decide(&EnvelopeFacts { mail_from: from, recipient: &to.address }, &facts))?;
+        let before = self.plan.before_data();
+        if let BeforeData::Refuse(answer) = before {
+            return Err(answer);
+        }
+        // Intake first: what it refuses has not touched the hop.
+        let sealing = self.begin_sealing(&block, facts).await?;
+        let outward = match (&mut self.hop, before) {
+            (Some(hop), BeforeData::Go | BeforeData::Replay) => Some(hop.data(&mut self.plan, &self.from).await?),
+            (Some(hop), _) => {
+                hop.leave().await;
+                None
+            }
+            (None, _) => None,
+        };
+        let mut delivery = Delivery::new(self.id.clone(), outward, sealing.map(|sealing| (sealing, unstuffer)));
+        delivery.write_outward(self.received().as_bytes()).await;
+        delivery.write_outward(header_wire).await;
+        delivery.write(rest).await;
+        Ok(delivery)
+    }
+
+    /// Starts the sealed part, if there is one.
+    async fn begin_sealing(&self, block: &HeaderBlock<'_>, facts: HeaderFacts) -> Result<Option<Sealing>, Reply> {
+        let recipients: Vec<Recipient> = self
+            .plan
+            .sealed()
+            .map(|(to, terms)| Recipient { address: to.address.clone(), terms: terms.clone() })
+            .collect();
+        if recipients.is_empty() {
+            return Ok(None);
+        }
+        header::check_author(&facts, &self.peer)?;
+        let identity = self.shared.policy.sender(&facts)?;
+        let sealing = self
+            .shared
+            .intake
+            .begin(identity, facts, recipients, &block.stored(&self.shared.policy.tags))
+            .await
+            .map_err(|error| {
+                tracing::warn!(mail = self.id, %error, "a confidential mail could not be stored");
+                error.reply()
+            })?;
+        Ok(Some(sealing))
+    }
+
+    fn received(&self) -> String {
+        let mut passing = self.plan.passing().map(|(_, to)| &to.address);
+        let recipient = passing.next().filter(|_| passing.next().is_none()).map(Address::as_str);
+        let trace = Trace {
+            hostname: &self.shared.settings.hostname,
+            id: &self.id,
+            utf8: self.from.param("SMTPUTF8").is_some(),
+            recipient,
+            now: self.shared.clock.now(),
+        };
+        header::received(&self.peer, &trace)
+    }
+}
+
+fn accepted() -> Reply {
+    Reply::new(250, "2.1.5 Recipient accepted")
+}
+
+/// Stands where a caller went on after an end; nobody hears it unless the program is wrong.
+fn unexpected() -> Reply {
+    Reply::new(451, "4.3.0 Something went wrong here; try again later")
+}
