@@ -48,7 +48,15 @@ pub struct Settings {
 pub type TlsConfig = Arc<arc_swap::ArcSwapOption<rustls::ServerConfig>>;
 
 /// The routes over a store, for the server and for tests in process.
-pub fn router(settings: Arc<Settings>, store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> axum::Router {
+///
+/// # Errors
+/// When this program's own texts do not load.
+pub fn router(
+    settings: Arc<Settings>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<axum::Router, crate::text::TextError> {
     todo!()
 }
 
