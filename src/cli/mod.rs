@@ -1,9 +1,210 @@
-//! The commands.
+//! The commands: names and exit codes as in git and cargo. 0 done, 1 not done, 78 a config that cannot be used (sysexits).
 
+mod ask;
+mod check;
+mod keys;
+mod serve;
+mod show;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The exit code of a bad config (sysexits `EX_CONFIG`).
+const BAD_CONFIG: u8 = 78;
+
+/// A mail gateway that keeps confidential mail sealed and lets ordinary mail pass untouched.
+#[derive(Debug, Parser)]
+#[command(name = "zegel", version, after_help = "Example:\n  zegel demo\n  zegel serve --config /etc/zegel/zegel.toml")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the config is.
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The config file.
+    #[arg(long, short, default_value = "/etc/zegel/zegel.toml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until stopped.
+    #[command(after_help = "Example:\n  zegel serve --config /etc/zegel/zegel.toml")]
+    Serve {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Say what is wrong or unsafe in the config.
+    #[command(after_help = "Example:\n  zegel check --config zegel.toml")]
+    Check {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// One JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try everything on this machine with nothing to configure.
+    #[command(after_help = "Example:\n  zegel demo\n  zegel demo --check")]
+    Demo {
+        /// Make the round trip without a person, print each step with its time, and end.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Sealed messages.
+    #[command(subcommand)]
+    Message(Message),
+    /// What senders know of recipients.
+    #[command(subcommand)]
+    Contact(Contact),
+    /// Mails of our own that are still to be sent.
+    #[command(subcommand)]
+    Queue(Queue),
+    /// Root keys.
+    #[command(subcommand)]
+    Keys(Keys),
+}
+
+#[derive(Debug, Subcommand)]
+enum Message {
+    /// Find messages to or from an address.
+    #[command(after_help = "Example:\n  zegel message find jan@example.nl --days 7")]
+    Find {
+        #[command(flatten)]
+        to: Asking,
+        /// Address of the sender or a recipient.
+        address: String,
+        /// Not older than this many days.
+        #[arg(long)]
+        days: Option<u32>,
+    },
+    /// Show one message and what became of it for each recipient.
+    #[command(after_help = "Example:\n  zegel message show gm4tqmbzgezdgnbvgy3tqojqge")]
+    Show {
+        #[command(flatten)]
+        to: Asking,
+        /// Its id, from `message find`.
+        id: String,
+    },
+    /// Open the links of a message again after too many wrong codes.
+    #[command(after_help = "Example:\n  zegel message unlock gm4tqmbzgezdgnbvgy3tqojqge")]
+    Unlock {
+        #[command(flatten)]
+        to: Asking,
+        /// Its id, from `message find`.
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Contact {
+    /// Make a new access code for a recipient; the sender gets it by mail, the old one no longer works.
+    #[command(after_help = "Example:\n  zegel contact new-code jan@example.nl --sender a.jansen@voorbeeld.nl")]
+    NewCode {
+        #[command(flatten)]
+        to: Asking,
+        /// The recipient's address.
+        recipient: String,
+        /// The sender's address, when several senders have this recipient.
+        #[arg(long)]
+        sender: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Queue {
+    /// List them in order of due time.
+    #[command(after_help = "Example:\n  zegel queue list --json")]
+    List {
+        #[command(flatten)]
+        to: Asking,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Write a new root keyring, readable by you only. Keep a copy elsewhere: without it nothing can be opened.
+    #[command(after_help = "Example:\n  zegel keys new /etc/zegel/root.keys")]
+    New {
+        /// The file; it must not exist.
+        file: PathBuf,
+    },
+}
+
+/// Which gateway is asked, and how the answer is written.
+#[derive(Debug, clap::Args)]
+struct Asking {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => return complain(&format!("the runtime does not start: {cause}")),
+    };
+    runtime.block_on(run(arguments.command))
+}
+
+async fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Serve { file } => serve::run(&file.config).await,
+        Command::Check { file, json } => check::run(&file.config, json),
+        Command::Demo { check } => demo(check).await,
+        Command::Message(Message::Find { to, address, days }) => ask::find(&to, address, days).await,
+        Command::Message(Message::Show { to, id }) => ask::show(&to, id).await,
+        Command::Message(Message::Unlock { to, id }) => ask::unlock(&to, id).await,
+        Command::Contact(Contact::NewCode { to, recipient, sender }) => ask::new_code(&to, recipient, sender).await,
+        Command::Queue(Queue::List { to }) => ask::queue(&to).await,
+        Command::Keys(Keys::New { file }) => keys::new(&file),
+    }
+}
+
+async fn demo(check: bool) -> ExitCode {
+    let result = if check { crate::demo::check().await } else { crate::demo::run().await };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => complain(&cause.to_string()),
+    }
+}
+
+/// Says on standard error why it did not work.
+fn complain(text: &str) -> ExitCode {
+    eprintln!("zegel: {text}");
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_commands_are_well_formed_and_each_has_an_example() {
+        let mut command = Arguments::command();
+        command.clone().debug_assert();
+        command.build();
+        fn leaves(command: &clap::Command, found: &mut Vec<clap::Command>) {
+            if command.has_subcommands() {
+                command.get_subcommands().filter(|c| c.get_name() != "help").for_each(|c| leaves(c, found));
+            } else {
+                found.push(command.clone());
+            }
+        }
+        let mut found = Vec::new();
+        leaves(&command, &mut found);
+        for leaf in found {
+            let help = leaf.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Example:\n  zegel "), "{} has no example", leaf.get_name());
+        }
+    }
 }

@@ -1,1 +1,224 @@
-//! Wiring, life cycle, control socket, systemd.
+//! Wiring and life cycle: everything is built in order, announced when it all stands, and stopped in order.
+//!
+//! Start: keys, store (with recovery), next hops, sockets bound, control socket, tasks. Stop: no new mail, mails in flight
+//! finish, attempts in flight finish, pages in flight finish, the store closes last. A task that ends by itself is a fault
+//! and stops the daemon.
+
+pub mod certificates;
+pub mod control;
+pub mod keys;
+pub mod operate;
+pub mod signals;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::base::{Clock, Entropy};
+use crate::config::Config;
+use crate::intake::Intake;
+use crate::nexthop::NextHop;
+use crate::notify::{self, Notifier};
+use crate::relay::{Relay, Routes};
+use crate::seal::keyring::RootKeyring;
+use crate::store::{OpenReport, Store};
+use crate::{queue, receive, web};
+use certificates::Certificates;
+
+/// How long a stop may take before what still runs is cut off. Mails in flight have their own time limits below this.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
+
+/// Why the daemon did not start. The text says what to do and shows no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The root keyring.
+    #[error(transparent)]
+    Keys(#[from] keys::KeysError),
+    /// The data folder.
+    #[error(transparent)]
+    Store(#[from] crate::store::OpenError),
+    /// A certificate or its key.
+    #[error(transparent)]
+    Certificate(#[from] certificates::CertificateError),
+    /// A next hop's TLS settings.
+    #[error(transparent)]
+    NextHop(#[from] crate::nexthop::HopError),
+    /// An address that cannot be listened on.
+    #[error("cannot listen for {what}: {cause}")]
+    Listen {
+        /// Mail, page or control.
+        what: &'static str,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The config names a next hop that it does not define.
+    #[error("there is no next hop \"{0}\"")]
+    NoSuchHop(String),
+}
+
+/// A gateway that serves.
+#[derive(Debug)]
+pub struct Running {
+    /// Where mail is taken, in order of the config.
+    pub smtp: Vec<SocketAddr>,
+    /// Where the page is, in order of the config.
+    pub page: Vec<SocketAddr>,
+    /// What recovery of the store found.
+    pub report: OpenReport,
+    /// The store, for the demo's check.
+    pub store: Store,
+    certificates: Arc<Certificates>,
+    hops: Vec<NextHop>,
+    stop: CancellationToken,
+    tasks: JoinSet<&'static str>,
+}
+
+/// Starts everything; when it returns, mail and pages are served.
+///
+/// # Errors
+/// See [`StartError`]; nothing is left running then.
+pub async fn start(
+    mut config: Config,
+    keyring: RootKeyring,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Running, StartError> {
+    let certificates = Arc::new(Certificates::load(config.smtp_tls.clone(), config.page_tls.clone())?);
+    let hops = config.next_hops.iter().cloned().map(NextHop::new).collect::<Result<Vec<_>, _>>()?;
+    let smtp = receive::bind(&config.receive).await.map_err(|cause| StartError::Listen { what: "mail", cause })?;
+    let page = web::bind(&config.web).await.map_err(|cause| StartError::Listen { what: "the page", cause })?;
+    if let (true, Some(address)) = (config.web.demo, page.addresses().first()) {
+        config.web.origin = format!("http://{address}");
+    }
+    let (store, report) = Store::open(config.store.clone(), keyring, clock.clone(), entropy.clone()).await?;
+    log_report(&report);
+    let control =
+        control::Listener::bind(&config.control).map_err(|cause| StartError::Listen { what: "control", cause })?;
+    let mut running = Running {
+        smtp: smtp.addresses(),
+        page: page.addresses(),
+        report,
+        store: store.clone(),
+        certificates,
+        hops,
+        stop: CancellationToken::new(),
+        tasks: JoinSet::new(),
+    };
+    let notifier = Notifier::new(running.notify_settings(&config)?, store.clone(), clock.clone(), entropy.clone());
+    let intake = Intake::new(config.intake.clone(), store.clone(), clock.clone(), entropy.clone());
+    let routes = running.routes(&config)?;
+    let relay = Relay::new(config.relay.clone(), config.policy.clone(), routes, intake, clock.clone(), entropy.clone());
+    let web_settings = Arc::new(config.web.clone());
+    let router = web::router(web_settings.clone(), store.clone(), clock.clone(), entropy.clone());
+
+    let (stop, tls) = (running.stop.clone(), running.certificates.clone());
+    let receiving = smtp.serve(config.receive, relay, tls.smtp(), clock.clone(), stop.clone());
+    running.tasks.spawn(named("mail", receiving));
+    running.tasks.spawn(named("page", page.serve(web_settings, router, tls.page(), stop.clone())));
+    running.tasks.spawn(named(
+        "queue",
+        queue::run(config.queue, store.clone(), notifier, clock.clone(), entropy.clone(), stop.clone()),
+    ));
+    let office = operate::Office { store, clock, entropy, cost: config.intake.cost };
+    running.tasks.spawn(named("control", control.serve(office, stop.clone())));
+    running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));
+    running.tasks.spawn(named("probe", probe(running.hops.clone(), stop)));
+    Ok(running)
+}
+
+async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
+    task.await;
+    name
+}
+
+fn log_report(report: &OpenReport) {
+    if let Some(cause) = &report.rebuilt {
+        warn!(cause, replayed = report.replayed, "the index was rebuilt from the journal");
+    }
+    if report.cut > 0 {
+        warn!(bytes = report.cut, "an unfinished end of the journal was cut; a copy is in quarantine");
+    }
+    for place in &report.quarantined {
+        error!(place, "a damaged frame of the journal is in quarantine; everything else is served");
+    }
+    if report.dropped > 0 {
+        info!(messages = report.dropped, "prepared messages without their next hop's answer were dropped");
+    }
+}
+
+/// Learns what each hop offers, at start and then every few minutes while it cannot be reached.
+async fn probe(hops: Vec<NextHop>, stop: CancellationToken) {
+    let mut every = tokio::time::interval(Duration::from_mins(5));
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        for hop in &hops {
+            match stop.run_until_cancelled(hop.probe()).await {
+                Some(Ok(_)) => {}
+                Some(Err(cause)) => warn!(hop = hop.name(), %cause, "next hop does not answer"),
+                None => return,
+            }
+        }
+    }
+}
+
+impl Running {
+    fn hop(&self, name: &str) -> Result<NextHop, StartError> {
+        let found = self.hops.iter().find(|hop| hop.name() == name);
+        found.cloned().ok_or_else(|| StartError::NoSuchHop(name.to_owned()))
+    }
+
+    fn routes(&self, config: &Config) -> Result<Routes, StartError> {
+        let by_recipient = config.routes.iter().map(|(domains, name)| Ok((domains.clone(), self.hop(name)?)));
+        Ok(Routes {
+            by_recipient: by_recipient.collect::<Result<_, StartError>>()?,
+            default: self.hop(&config.default_hop)?,
+        })
+    }
+
+    fn notify_settings(&self, config: &Config) -> Result<notify::Settings, StartError> {
+        Ok(notify::Settings {
+            organisation: config.web.organisation.clone(),
+            phone: config.web.phone.clone(),
+            page: config.web.origin.clone(),
+            time_zone: config.web.time_zone.clone(),
+            bounce_domain: config.outgoing.bounce_domain.clone(),
+            home: self.hop(&config.home_hop)?,
+            outside: self.hop(&config.default_hop)?,
+            home_domains: config.policy.home.domains.clone(),
+            from: config.outgoing.from.clone(),
+        })
+    }
+
+    /// The page's certificates are read again now.
+    pub fn reload_certificates(&self) {
+        self.certificates.reload();
+    }
+
+    /// Resolves when a task ended by itself, which none should.
+    pub async fn fault(&mut self) -> String {
+        match self.tasks.join_next().await {
+            Some(Ok(name)) => format!("the {name} task ended"),
+            Some(Err(cause)) => format!("a task failed: {cause}"),
+            None => "no task runs".to_owned(),
+        }
+    }
+
+    /// Stops in order; `false` when something had to be cut off.
+    pub async fn stop(mut self) -> bool {
+        self.stop.cancel();
+        let drain = async { while self.tasks.join_next().await.is_some() {} };
+        let drained = tokio::time::timeout(STOP_WITHIN, drain).await.is_ok();
+        if !drained {
+            error!("not everything ended in time; what still ran is cut off");
+            self.tasks.shutdown().await;
+        }
+        for hop in &self.hops {
+            hop.close().await;
+        }
+        self.store.close().await;
+        drained
+    }
+}

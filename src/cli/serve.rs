@@ -1,0 +1,84 @@
+//! `zegel serve`: config, log, daemon, signals, orderly end.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::base::{OsEntropy, SystemClock};
+use crate::config::{Config, Log};
+use crate::daemon::signals::{self, Asked, Signals};
+use crate::daemon::{self, Running, keys};
+
+/// Serves until a signal or a fault.
+pub async fn run(file: &Path) -> ExitCode {
+    let config = match Config::load(file) {
+        Ok(config) => config,
+        Err(cause) => {
+            eprintln!("{cause}");
+            return ExitCode::from(super::BAD_CONFIG);
+        }
+    };
+    let findings = config.findings();
+    findings.iter().for_each(|finding| eprintln!("{finding}"));
+    if findings.iter().any(|finding| finding.fatal) {
+        return ExitCode::from(super::BAD_CONFIG);
+    }
+    log(&config.log);
+    let keyring = match keys::load(config.root_key.as_deref()) {
+        Ok(keyring) => keyring,
+        Err(cause) => {
+            error!(%cause, "not started");
+            return ExitCode::from(super::BAD_CONFIG);
+        }
+    };
+    let signals = Signals::new();
+    match (daemon::start(config, keyring, Arc::new(SystemClock), Arc::new(OsEntropy)).await, signals) {
+        (Ok(running), Ok(signals)) => until_stopped(running, signals).await,
+        (Err(cause), _) => {
+            error!(%cause, "not started");
+            ExitCode::FAILURE
+        }
+        (Ok(running), Err(cause)) => {
+            error!(%cause, "not started: no signals");
+            running.stop().await;
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log(log: &Log) {
+    // Our own modules at the level asked for; libraries only their warnings, since some log what they carry.
+    let filter = EnvFilter::new(format!("warn,zegel={}", log.level));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let set = if log.json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
+    if let Err(cause) = set {
+        eprintln!("zegel: no log: {cause}");
+    }
+}
+
+async fn until_stopped(mut running: Running, mut signals: Signals) -> ExitCode {
+    info!(smtp = ?running.smtp, page = ?running.page, "serving");
+    signals::ready();
+    let fault = loop {
+        tokio::select! {
+            asked = signals.next() => match asked {
+                Asked::Reload => running.reload_certificates(),
+                Asked::Stop => break false,
+            },
+            cause = running.fault() => {
+                error!(cause, "stopping");
+                break true;
+            }
+        }
+    };
+    signals::stopping();
+    info!("stopping: mails and pages in flight are finished first");
+    let drained = running.stop().await;
+    if !drained {
+        warn!("stopped, not everything was finished");
+    }
+    if fault || !drained { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,51 @@
+//! Answers as text for a terminal.
+
+use std::fmt::Write as _;
+
+use crate::daemon::operate::{Answer, JobRow, MessageRow, RecipientRow};
+
+/// The text, ending in a line feed.
+pub fn text(answer: &Answer) -> String {
+    match answer {
+        Answer::Messages { messages } if messages.is_empty() => "no messages\n".to_owned(),
+        Answer::Messages { messages } => messages.iter().map(message).collect(),
+        Answer::Message { message: row, recipients } => {
+            message(row) + &recipients.iter().map(recipient).collect::<String>()
+        }
+        Answer::Unlocked { links } => format!("{links} links can be tried again\n"),
+        Answer::NewCode { mailbox } => format!("a new code is on its way to {mailbox}; the old one no longer works\n"),
+        Answer::Queue { jobs } if jobs.is_empty() => "nothing to send\n".to_owned(),
+        Answer::Queue { jobs } => jobs.iter().map(job).collect(),
+        Answer::Status { health } => format!("{health}\n"),
+        Answer::Refused { text } => format!("{text}\n"),
+    }
+}
+
+fn message(row: &MessageRow) -> String {
+    format!(
+        "{}  received {}  until {}  from {}  {} bytes  {} recipients  ({})\n",
+        row.id, row.received, row.expires, row.sender, row.bytes, row.recipients, row.reason
+    )
+}
+
+fn recipient(row: &RecipientRow) -> String {
+    let mut line = format!("  {}  {}", row.address, row.status);
+    if let Some(since) = &row.since {
+        let _ = write!(line, " {since}");
+    }
+    if row.wrong > 0 {
+        let _ = write!(line, "  {} wrong codes", row.wrong);
+    }
+    if row.closed {
+        line.push_str("  closed until `zegel message unlock`");
+    }
+    line + "\n"
+}
+
+fn job(row: &JobRow) -> String {
+    let mut line = format!("{}  {}  due {}  {} attempts", row.id, row.kind, row.due, row.attempts);
+    if !row.last.is_empty() {
+        let _ = write!(line, "  last: {}", row.last);
+    }
+    line + "\n"
+}

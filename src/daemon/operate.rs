@@ -1,0 +1,309 @@
+//! What an operator may ask of the store: the same commands over the control socket and on a folder that no daemon holds.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Clock, ContactId, Entropy, JobId, MessageId, Timestamp};
+use crate::mail::Address;
+use crate::seal::code::{AccessCode, Cost, Verifier};
+use crate::store::intake::NewJob;
+use crate::store::look::DeliveryView;
+use crate::store::records::{JobKind, JobSecret};
+use crate::store::{Health, Store, StoreError};
+
+/// Rows in one answer at most.
+const ROWS: usize = 500;
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Messages to or from an address.
+    MessageFind {
+        /// The address.
+        address: String,
+        /// Not older than this many days.
+        days: Option<u32>,
+    },
+    /// One message with its recipients.
+    MessageShow {
+        /// Its id.
+        id: String,
+    },
+    /// Opens the links of a message again after too many wrong codes.
+    MessageUnlock {
+        /// Its id.
+        id: String,
+    },
+    /// Makes a new code for a recipient and mails it to the sender.
+    ContactNewCode {
+        /// The recipient's address.
+        recipient: String,
+        /// The sender's address; needed when several senders have this recipient.
+        sender: Option<String>,
+    },
+    /// What the queue still has to send.
+    QueueList,
+    /// How the daemon is doing.
+    Status,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Answer {
+    /// Messages, newest first.
+    Messages {
+        /// One row each.
+        messages: Vec<MessageRow>,
+    },
+    /// One message.
+    Message {
+        /// The message itself.
+        message: MessageRow,
+        /// Its recipients.
+        recipients: Vec<RecipientRow>,
+    },
+    /// Links that were opened again.
+    Unlocked {
+        /// How many.
+        links: usize,
+    },
+    /// A code was made; it travels only in the mail.
+    NewCode {
+        /// The mailbox that gets it.
+        mailbox: String,
+    },
+    /// The queue in order of due time.
+    Queue {
+        /// One row each.
+        jobs: Vec<JobRow>,
+    },
+    /// How the store is doing.
+    Status {
+        /// `ready`, `no-intake` or `closed`.
+        health: String,
+    },
+    /// It cannot be done; the text says why.
+    Refused {
+        /// For the operator.
+        text: String,
+    },
+}
+
+/// A message in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageRow {
+    /// Its id.
+    pub id: String,
+    /// When we took it.
+    pub received: String,
+    /// Until when it can be read.
+    pub expires: String,
+    /// The sender's address.
+    pub sender: String,
+    /// Why it was sealed.
+    pub reason: String,
+    /// Plain size, bytes.
+    pub bytes: u64,
+    /// Number of recipients.
+    pub recipients: usize,
+}
+
+/// A recipient of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecipientRow {
+    /// The address.
+    pub address: String,
+    /// `waiting`, `noticed`, `failed` or `opened`.
+    pub status: String,
+    /// When that was.
+    pub since: Option<String>,
+    /// Wrong codes on this link.
+    pub wrong: u32,
+    /// Closed after wrong codes.
+    pub closed: bool,
+    /// Which code of the contact counts now, from 1.
+    pub code_generation: Option<u32>,
+}
+
+/// A job of the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRow {
+    /// Its id.
+    pub id: String,
+    /// `notice`, `code`, `closed` or `undeliverable`.
+    pub kind: String,
+    /// When it is due.
+    pub due: String,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// The last answer.
+    pub last: String,
+}
+
+/// Carries out requests.
+#[derive(Debug, Clone)]
+pub struct Office {
+    /// On this store.
+    pub store: Store,
+    /// For "days ago".
+    pub clock: Arc<dyn Clock>,
+    /// For new codes.
+    pub entropy: Arc<dyn Entropy>,
+    /// Cost of hashing a new code.
+    pub cost: Cost,
+}
+
+impl Office {
+    /// Carries one out.
+    ///
+    /// # Errors
+    /// When the store cannot.
+    pub async fn carry_out(&self, request: Request) -> Result<Answer, StoreError> {
+        match request {
+            Request::MessageFind { address, days } => self.find(&address, days).await,
+            Request::MessageShow { id } => self.show(&id).await,
+            Request::MessageUnlock { id } => self.unlock(&id).await,
+            Request::ContactNewCode { recipient, sender } => self.new_code(&recipient, sender.as_deref()).await,
+            Request::QueueList => self.queue().await,
+            Request::Status => Ok(Answer::Status { health: health(self.store.health()).to_owned() }),
+        }
+    }
+
+    async fn find(&self, address: &str, days: Option<u32>) -> Result<Answer, StoreError> {
+        let Ok(address) = address.parse::<Address>() else { return Ok(no_address(address)) };
+        let day = std::time::Duration::from_hours(24);
+        let since = days.map(|days| self.clock.now() - day * days);
+        let found = self.store.find(&address.key(), since, ROWS).await?;
+        Ok(Answer::Messages { messages: found.iter().map(|(id, message)| row(*id, message)).collect() })
+    }
+
+    async fn show(&self, id: &str) -> Result<Answer, StoreError> {
+        let Ok(id) = id.parse::<MessageId>() else { return Ok(no_message(id)) };
+        let Some(message) = self.store.message(id).await? else { return Ok(no_message(&id.to_string())) };
+        let recipients = self.store.deliveries(id).await?.iter().map(recipient).collect();
+        Ok(Answer::Message { message: row(id, &message), recipients })
+    }
+
+    async fn unlock(&self, id: &str) -> Result<Answer, StoreError> {
+        let Ok(id) = id.parse::<MessageId>() else { return Ok(no_message(id)) };
+        let links = self.store.unlock_message(id).await?;
+        Ok(links.map_or_else(|| no_message(&id.to_string()), |links| Answer::Unlocked { links }))
+    }
+
+    async fn new_code(&self, recipient: &str, sender: Option<&str>) -> Result<Answer, StoreError> {
+        let Ok(recipient) = recipient.parse::<Address>() else { return Ok(no_address(recipient)) };
+        let sender = match sender.map(str::parse::<Address>) {
+            None => None,
+            Some(Ok(sender)) => Some(sender.key()),
+            Some(Err(_)) => return Ok(no_address(sender.unwrap_or_default())),
+        };
+        let found = self.store.contacts(&recipient.key(), sender.as_deref()).await?;
+        let (id, contact) = match found.as_slice() {
+            [one] => one,
+            [] => return Ok(refused("no sender has a contact with this address")),
+            several => {
+                let senders: Vec<&str> = several.iter().map(|(_, contact)| contact.sender.as_str()).collect();
+                return Ok(refused(&format!("several senders have this contact; name one: {}", senders.join(", "))));
+            }
+        };
+        let Some((verifier, code)) = self.make_code().await else { return Ok(refused("the code could not be made")) };
+        let mail = NewJob {
+            id: JobId::random(&*self.entropy),
+            kind: JobKind::Code { contact: *id },
+            secret: Some(JobSecret { token: None, code: Some(code.expose().to_owned()) }),
+            due: self.clock.now(),
+        };
+        let mailbox = contact.mailbox.clone();
+        self.replace(*id, verifier, mail, mailbox).await
+    }
+
+    async fn replace(
+        &self,
+        id: ContactId,
+        verifier: Verifier,
+        mail: NewJob,
+        mailbox: String,
+    ) -> Result<Answer, StoreError> {
+        let replaced = self.store.replace_code(id, verifier, mail).await?;
+        Ok(if replaced { Answer::NewCode { mailbox } } else { refused("the contact is gone") })
+    }
+
+    async fn make_code(&self) -> Option<(Verifier, AccessCode)> {
+        let (entropy, pepper, cost) = (self.entropy.clone(), self.store.keys().pepper.clone(), self.cost);
+        let make = move || {
+            let code = AccessCode::generate(&*entropy);
+            Verifier::new(&code, &pepper, cost, &*entropy).ok().map(|verifier| (verifier, code))
+        };
+        tokio::task::spawn_blocking(make).await.ok().flatten()
+    }
+
+    async fn queue(&self) -> Result<Answer, StoreError> {
+        let jobs = self.store.jobs(ROWS).await?;
+        let row = |(id, job): &(JobId, crate::store::records::Job)| JobRow {
+            id: id.to_string(),
+            kind: kind(&job.kind).to_owned(),
+            due: job.due.to_string(),
+            attempts: job.attempts,
+            last: job.last.clone(),
+        };
+        Ok(Answer::Queue { jobs: jobs.iter().map(row).collect() })
+    }
+}
+
+fn refused(text: &str) -> Answer {
+    Answer::Refused { text: text.to_owned() }
+}
+
+fn no_message(id: &str) -> Answer {
+    refused(&format!("there is no message {id}"))
+}
+
+fn no_address(text: &str) -> Answer {
+    refused(&format!("\"{text}\" is not a mail address"))
+}
+
+const fn health(health: Health) -> &'static str {
+    match health {
+        Health::Ready => "ready",
+        Health::NoIntake => "no-intake",
+        Health::Closed => "closed",
+    }
+}
+
+const fn kind(kind: &JobKind) -> &'static str {
+    match kind {
+        JobKind::Notice { .. } => "notice",
+        JobKind::Code { .. } => "code",
+        JobKind::Closed { .. } => "closed",
+        JobKind::Undeliverable { .. } => "undeliverable",
+    }
+}
+
+fn row(id: MessageId, message: &crate::store::records::Message) -> MessageRow {
+    MessageRow {
+        id: id.to_string(),
+        received: message.received.to_string(),
+        expires: message.expires.to_string(),
+        sender: message.sender.address.clone(),
+        reason: message.reason.clone(),
+        bytes: message.plain_len,
+        recipients: message.conversations.len(),
+    }
+}
+
+fn recipient(view: &DeliveryView) -> RecipientRow {
+    let delivery = &view.delivery;
+    let states = [("opened", delivery.opened), ("failed", delivery.failed), ("noticed", delivery.noticed)];
+    let state = states.into_iter().find_map(|(name, at): (_, Option<Timestamp>)| at.map(|at| (name, at)));
+    RecipientRow {
+        address: view.conversation.recipient.clone(),
+        status: state.map_or("waiting", |(name, _)| name).to_owned(),
+        since: state.map(|(_, at)| at.to_string()),
+        wrong: view.wrong,
+        closed: view.closed,
+        code_generation: view.contact.as_ref().map(|(_, contact)| contact.generation),
+    }
+}
