@@ -7,6 +7,7 @@ use super::kinds::{self, one_of};
 use super::reader::Table;
 use super::{CertificateFiles, Log};
 use crate::access::Limits;
+use crate::mail::DomainSet;
 use crate::policy::Home;
 use crate::store::proof::SessionLimits;
 use crate::{store, web};
@@ -73,7 +74,7 @@ pub fn read_home(table: &Table<'_, '_>) -> Option<HomeSection> {
         table.refuse("fallback", "a mailbox outside home.domains", "a mailbox in one of home.domains");
         return None;
     }
-    Some(HomeSection { home: Home { domains, fallback }, next_hop: next_hop? })
+    Some(HomeSection { home: Home { domains: DomainSet::Listed(domains), fallback }, next_hop: next_hop? })
 }
 
 /// `[page]`.

@@ -85,7 +85,7 @@ fn listeners(config: &Config, found: &mut Vec<Finding>) {
             let text = "no sender_domains: mail with any From is passed on";
             found.push(finding(false, key("sender_domains"), text));
         }
-        for domain in listener.sender_domains.iter().filter(|domain| !config.policy.home.domains.contains(domain)) {
+        for domain in listener.sender_domains.iter().filter(|domain| !config.policy.home.domains.holds(domain)) {
             let text = format!(
                 "{domain} is not in home.domains: the sender of a confidential mail from it gets no code; its mails go to \
                  home.fallback or are refused"
@@ -137,9 +137,9 @@ fn page(config: &Config, found: &mut Vec<Finding>) {
         }
     }
     let host = web.origin.trim_start_matches("https://").split(':').next().unwrap_or_default();
-    let aligned = host
-        .parse()
-        .is_ok_and(|host: crate::mail::Domain| config.policy.home.domains.iter().any(|domain| host.is_within(domain)));
+    let aligned = host.parse().is_ok_and(|host: crate::mail::Domain| {
+        config.policy.home.domains.listed().iter().any(|domain| host.is_within(domain))
+    });
     if !aligned {
         let text = format!("{host} is not within home.domains: a link to another domain looks like phishing");
         found.push(finding(false, "page.origin".to_owned(), text));
@@ -152,11 +152,11 @@ fn home(config: &Config, found: &mut Vec<Finding>) {
         let text = "no fallback: confidential mail whose From is not of home.domains is refused";
         found.push(finding(false, "home.fallback".to_owned(), text));
     }
-    if !home.domains.contains(config.outgoing.from.domain()) {
+    if !home.domains.holds(config.outgoing.from.domain()) {
         let text = "not in home.domains: mails to your own people would not be aligned with your domain";
         found.push(finding(false, "mail.from".to_owned(), text));
     }
-    if !home.domains.iter().any(|domain| config.outgoing.bounce_domain.is_within(domain)) {
+    if !home.domains.listed().iter().any(|domain| config.outgoing.bounce_domain.is_within(domain)) {
         let text = "not within home.domains: SPF of our mails would not be aligned with your domain";
         found.push(finding(false, "mail.bounce_domain".to_owned(), text));
     }

@@ -148,7 +148,7 @@ fn the_environment_replaces_values_and_is_named_in_mistakes() {
     let config =
         parse(&shipped(), &[("ZEGEL_MAIL__MAX_RECIPIENTS", "200"), ("ZEGEL_HOME__DOMAINS", "a.nl, b.nl")]).unwrap();
     assert_eq!(config.receive.max_recipients, 200);
-    assert_eq!(config.policy.home.domains.len(), 2);
+    assert_eq!(config.policy.home.domains.listed().len(), 2);
     let found = mistakes(parse(&shipped(), &[("ZEGEL_PAGE__ORIGIN", "http://x")]));
     assert_eq!(found.len(), 1);
     assert!(found[0].starts_with("environment ZEGEL_PAGE__ORIGIN: page.origin: found \"http://x\""), "{found:?}");

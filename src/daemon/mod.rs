@@ -26,6 +26,7 @@ use crate::notify::{self, Notifier};
 use crate::relay::{Relay, Routes};
 use crate::seal::keyring::RootKeyring;
 use crate::store::{OpenReport, Store};
+use crate::text::Lang;
 use crate::{queue, receive, web};
 use certificates::Certificates;
 
@@ -189,6 +190,7 @@ impl Running {
             outside: self.hop(&config.default_hop)?,
             home_domains: config.policy.home.domains.clone(),
             from: config.outgoing.from.clone(),
+            language: Lang::from_tag(&config.intake.language).unwrap_or_default(),
         })
     }
 

@@ -8,7 +8,11 @@ pub mod mailbox;
 pub struct DemoError(String);
 
 /// Serves the demo until stopped.
-pub async fn run() -> Result<(), DemoError> { todo!() }
+pub async fn run() -> Result<(), DemoError> {
+    todo!()
+}
 
 /// Makes the round trip without a person.
-pub async fn check() -> Result<(), DemoError> { todo!() }
+pub async fn check() -> Result<(), DemoError> {
+    todo!()
+}

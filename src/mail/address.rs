@@ -63,6 +63,41 @@ impl fmt::Display for Domain {
     }
 }
 
+/// Some domains, or every one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DomainSet {
+    /// These, without the names below them.
+    Listed(Vec<Domain>),
+    /// Every domain there is: only the demo says so.
+    Every,
+}
+
+impl DomainSet {
+    /// Whether it holds a domain.
+    #[must_use]
+    pub fn holds(&self, domain: &Domain) -> bool {
+        match self {
+            Self::Listed(domains) => domains.contains(domain),
+            Self::Every => true,
+        }
+    }
+
+    /// The domains that are listed.
+    #[must_use]
+    pub fn listed(&self) -> &[Domain] {
+        match self {
+            Self::Listed(domains) => domains,
+            Self::Every => &[],
+        }
+    }
+}
+
+impl Default for DomainSet {
+    fn default() -> Self {
+        Self::Listed(Vec::new())
+    }
+}
+
 /// A mailbox address, kept as written; compared by [`Address::key`].
 ///
 /// The local part is in wire form: quoted where the grammar wants quotes.

@@ -4,7 +4,7 @@ pub mod address;
 pub mod envelope;
 pub mod reply;
 
-pub use address::{Address, AddressError, Domain};
+pub use address::{Address, AddressError, Domain, DomainSet};
 pub use envelope::{MailFrom, Param, RcptTo};
 pub use reply::Reply;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::{Clock, Entropy};
-use crate::mail::Domain;
+use crate::mail::{Domain, DomainSet};
 use crate::nexthop::NextHop;
 use crate::store::Store;
 use crate::store::records::LeasedJob;
@@ -26,7 +26,7 @@ pub struct Settings {
     /// Where notices go.
     pub outside: NextHop,
     /// The organisation's own domains.
-    pub home_domains: Vec<Domain>,
+    pub home_domains: DomainSet,
     /// The address that sender mails come from.
     pub from: crate::mail::Address,
     /// The organisation's own language: of mails to senders, and of notices to contacts without one.

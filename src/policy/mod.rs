@@ -11,7 +11,7 @@ mod wish;
 use std::time::Duration;
 
 use crate::mail::header::HeaderFacts;
-use crate::mail::{Address, Domain, Reply};
+use crate::mail::{Address, Domain, DomainSet, Reply};
 
 pub use pattern::Pattern;
 pub use triggers::{Considered, Finding};
@@ -20,7 +20,7 @@ pub use triggers::{Considered, Finding};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Home {
     /// Its domains (and names below them are not included).
-    pub domains: Vec<Domain>,
+    pub domains: DomainSet,
     /// The mailbox for what has no sender of ours.
     pub fallback: Option<Address>,
 }
@@ -29,7 +29,7 @@ impl Home {
     /// Whether an address is one of the organisation's own mailboxes.
     #[must_use]
     pub fn holds(&self, address: &Address) -> bool {
-        self.domains.contains(address.domain())
+        self.domains.holds(address.domain())
     }
 }
 
