@@ -48,6 +48,9 @@ pub enum StartError {
     /// A next hop's TLS settings.
     #[error(transparent)]
     NextHop(#[from] crate::nexthop::HopError),
+    /// The texts of this build do not fit together.
+    #[error(transparent)]
+    Texts(#[from] crate::text::TextError),
     /// An address that cannot be listened on.
     #[error("cannot listen for {what}: {cause}")]
     Listen {
@@ -114,7 +117,7 @@ pub async fn start(
     let routes = running.routes(&config)?;
     let relay = Relay::new(config.relay.clone(), config.policy.clone(), routes, intake, clock.clone(), entropy.clone());
     let web_settings = Arc::new(config.web.clone());
-    let router = web::router(web_settings.clone(), store.clone(), clock.clone(), entropy.clone());
+    let router = web::router(web_settings.clone(), store.clone(), clock.clone(), entropy.clone())?;
 
     let (stop, tls) = (running.stop.clone(), running.certificates.clone());
     let receiving = smtp.serve(config.receive, relay, tls.smtp(), clock.clone(), stop.clone());
