@@ -1,15 +1,44 @@
 //! The durable queue of mails that we wrote ourselves: lease, finish, list.
 
-use crate::base::{JobId, Timestamp};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
+use crate::base::{GrantId, JobId, Timestamp};
+
+use super::codec::{ATTEMPTS, Draft, Found, busy, readable};
+use super::engine::{Batch, Space};
 use super::intake::NewJob;
-use super::records::{Job, LeasedJob};
-use super::{Store, StoreError};
+use super::places::{due_of, last_id};
+use super::plan::add_job;
+use super::records::{Delivery, Grant, Job, JobKind, JobSecret, LeasedJob};
+use super::{Store, StoreError, places};
 
-/// Which jobs this process is working on.
+/// Which jobs this process is working on, and the bell that tells the worker of new ones.
+///
+/// A job whose record is damaged stays in here until the process ends, so that it neither blocks the others nor is asked for
+/// again and again.
 #[derive(Debug, Default)]
-pub struct Leases {
-    _private: (),
+pub(super) struct Leases {
+    held: Mutex<BTreeSet<JobId>>,
+    added: Notify,
+}
+
+impl Leases {
+    /// A job may have become due. Remembered when nobody waits at this moment.
+    pub(super) fn wake(&self) {
+        self.added.notify_one();
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeSet<JobId>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn release(&self, id: JobId) {
+        self.held().remove(&id);
+        self.wake();
+    }
 }
 
 /// How an attempt ended.
@@ -23,25 +52,247 @@ pub enum JobEnd {
     GiveUp(String, Option<NewJob>),
 }
 
+/// Longest text kept of an answer, in bytes.
+const LAST: usize = 500;
+
+/// Keys read at a time.
+const PAGE: usize = 64;
+
 impl Store {
     /// Leases up to `max` due jobs, oldest first. A lease lasts until [`finish_job`](Self::finish_job) or the process ends.
+    ///
+    /// A job whose link or contact is gone is dropped. One whose record is damaged is reported to the log and left alone
+    /// until the next start. A notice is leased also when its link has expired meanwhile: the worker decides.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn lease_due(&self, now: Timestamp, max: usize) -> Result<Vec<LeasedJob>, StoreError> {
-        todo!()
+        // The guards give every lease back when this future is dropped, or fails, half way.
+        let mut leased = Vec::new();
+        let mut from = Vec::new();
+        'pages: while leased.len() < max {
+            let due = self.inner.engine.keys(Space::JobDue, &from, None, PAGE).await?;
+            let Some(last) = due.last() else { break };
+            from = [last.as_slice(), &[0]].concat();
+            for key in due {
+                if due_of(&key).is_none_or(|due| due > now) || leased.len() == max {
+                    break 'pages;
+                }
+                leased.extend(self.lease(key).await?);
+            }
+        }
+        Ok(leased.into_iter().map(|(lease, job)| lease.keep(job)).collect())
     }
-    /// Ends a leased job's attempt, durably.
+
+    /// Leases the job of one key of [`Space::JobDue`], unless it is leased already or no longer there.
+    async fn lease(&self, key: Vec<u8>) -> Result<Option<(Held<'_>, LeasedJob)>, StoreError> {
+        let (Some(id), Some(due)) = (last_id(&key).map(JobId), due_of(&key)) else { return Ok(None) };
+        if !self.inner.leases.held().insert(id) {
+            return Ok(None);
+        }
+        // Read only now: whoever held the lease before may have finished the job since the key was listed.
+        let lease = Held { leases: &self.inner.leases, id, release: true };
+        match self.load(id, due).await {
+            Ok(Loaded::Job(job)) => Ok(Some((lease, *job))),
+            Ok(Loaded::Moved) => Ok(None),
+            Ok(Loaded::Pointless) => {
+                self.drop_job(id, due).await?;
+                Ok(None)
+            }
+            Err(StoreError::Damaged(cause)) => {
+                tracing::error!(job = %id, %cause, "a job cannot be read; it is left alone until the next start");
+                Ok(lease.keep(None))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn load(&self, id: JobId, due: Timestamp) -> Result<Loaded, StoreError> {
+        let Some(found) = self.inner.read::<Job>(&places::job(id)).await? else {
+            let listed = self.inner.engine.get(&places::job_due(due, id)).await?.is_some();
+            return Ok(if listed { Loaded::Pointless } else { Loaded::Moved });
+        };
+        let job = found.record;
+        if job.due != due {
+            return Ok(Loaded::Moved);
+        }
+        let subject = match &job.kind {
+            JobKind::Notice { grant } | JobKind::Closed { grant } | JobKind::Undeliverable { grant, .. } => {
+                places::grant(*grant)
+            }
+            JobKind::Code { contact } => places::contact(*contact),
+        };
+        if self.inner.engine.get(&subject).await?.is_none() {
+            return Ok(Loaded::Pointless);
+        }
+        let secret = self.inner.read::<JobSecret>(&places::job_secret(id)).await?.map(|found| found.record);
+        Ok(Loaded::Job(Box::new(LeasedJob { id, job, secret })))
+    }
+
+    /// Removes a job whose subject is gone.
+    async fn drop_job(&self, id: JobId, due: Timestamp) -> Result<(), StoreError> {
+        let mut draft = self.inner.draft();
+        draft.delete(places::job_due(due, id));
+        draft.delete(places::job(id));
+        draft.delete(places::job_secret(id));
+        draft.commit().await.map(|_| ())
+    }
+
+    /// Ends a leased job's attempt, durably. A job that was withdrawn meanwhile stays withdrawn.
+    ///
+    /// # Errors
+    /// When the store cannot be written. The lease stays then, so that a mail that left is not sent again: end it once more.
     pub async fn finish_job(&self, id: JobId, end: JobEnd) -> Result<(), StoreError> {
-        todo!()
+        for _ in 0..ATTEMPTS {
+            let Some(found) = self.inner.read::<Job>(&places::job(id)).await? else {
+                self.inner.leases.release(id);
+                return Ok(());
+            };
+            let batch = self.end(id, &found, &end).await?;
+            if self.commit_then(batch, move |inner| inner.leases.release(id)).await? {
+                return Ok(());
+            }
+            tokio::task::yield_now().await;
+        }
+        Err(busy())
     }
+
+    /// What the end of an attempt writes.
+    async fn end(&self, id: JobId, found: &Found<Job>, end: &JobEnd) -> Result<Batch, StoreError> {
+        let mut draft = self.inner.draft();
+        let job = &found.record;
+        draft.unchanged(places::job(id), Some(found));
+        draft.delete(places::job_due(job.due, id));
+        if let JobEnd::Retry(due, answer) = end {
+            let mut last = answer.clone();
+            last.truncate(last.floor_char_boundary(LAST));
+            draft.put(
+                places::job(id),
+                &Job { due: *due, attempts: job.attempts.saturating_add(1), last, ..job.clone() },
+            )?;
+            draft.put(places::job_due(*due, id), &())?;
+            return Ok(draft.into_batch());
+        }
+        draft.delete(places::job(id));
+        draft.delete(places::job_secret(id));
+        let now = self.inner.clock.now();
+        if let JobKind::Notice { grant } = &job.kind {
+            self.mark_notice(&mut draft, *grant, end, now).await?;
+        }
+        if let JobEnd::GiveUp(_, Some(instead)) = end {
+            add_job(&mut draft, instead, now)?;
+        }
+        Ok(draft.into_batch())
+    }
+
+    /// Writes on the delivery what became of its notice. A damaged delivery does not keep the job from ending.
+    async fn mark_notice(
+        &self,
+        draft: &mut Draft<'_>,
+        grant: GrantId,
+        end: &JobEnd,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let marked = async {
+            let Some(grant) = self.inner.read::<Grant>(&places::grant(grant)).await? else { return Ok(None) };
+            let place = places::delivery(grant.record.message, grant.record.conversation);
+            let delivery = self.inner.read::<Delivery>(&place).await?;
+            Ok(delivery.map(|delivery| (place, delivery)))
+        };
+        let (place, mut found) = match marked.await {
+            Ok(Some(marked)) => marked,
+            Ok(None) => return Ok(()),
+            Err(StoreError::Damaged(cause)) => {
+                tracing::error!(%cause, "a delivery cannot be marked");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        match end {
+            JobEnd::GiveUp(..) => found.record.failed = Some(now),
+            JobEnd::Done | JobEnd::Retry(..) => found.record.noticed = Some(now),
+        }
+        draft.unchanged(place.clone(), Some(&found));
+        draft.put(place, &found.record)
+    }
+
     /// When the next job that is not leased is due.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        todo!()
+        let mut from = Vec::new();
+        loop {
+            let due = self.inner.engine.keys(Space::JobDue, &from, None, PAGE).await?;
+            let Some(last) = due.last() else { return Ok(None) };
+            from = [last.as_slice(), &[0]].concat();
+            let held = self.inner.leases.held();
+            let free = due.iter().find(|key| last_id(key).is_some_and(|id| !held.contains(&JobId(id))));
+            if let Some(key) = free {
+                return Ok(due_of(key));
+            }
+        }
     }
-    /// Resolves when a job may have become due earlier than [`next_due`](Self::next_due) said.
+
+    /// Resolves when a job may have become due earlier than [`next_due`](Self::next_due) said: also when it did so between
+    /// that call and this one. For one worker loop; a waiter that gives up takes no call from another.
     pub async fn job_added(&self) {
-        todo!()
+        self.inner.leases.added.notified().await;
     }
-    /// Jobs in order of due time.
+
+    /// Jobs in order of due time. One that is damaged is left out and reported to the log.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn jobs(&self, limit: usize) -> Result<Vec<(JobId, Job)>, StoreError> {
-        todo!()
+        let mut jobs = Vec::new();
+        for key in self.inner.engine.keys(Space::JobDue, &[], None, limit).await? {
+            let Some(id) = last_id(&key).map(JobId) else { continue };
+            let found = readable(self.inner.read::<Job>(&places::job(id)).await)?;
+            jobs.extend(found.map(|found| (id, found.record)));
+        }
+        Ok(jobs)
+    }
+
+    /// Adds to a draft what removes a job, if it is still there. A job that is being worked on ends quietly.
+    pub(super) async fn withdraw_job(&self, draft: &mut Draft<'_>, id: JobId) -> Result<(), StoreError> {
+        let Some(found) = readable(self.inner.read::<Job>(&places::job(id)).await)? else { return Ok(()) };
+        draft.unchanged(places::job(id), Some(&found));
+        draft.delete(places::job_due(found.record.due, id));
+        draft.delete(places::job(id));
+        draft.delete(places::job_secret(id));
+        Ok(())
+    }
+}
+
+/// What is behind a key of [`Space::JobDue`].
+enum Loaded {
+    Job(Box<LeasedJob>),
+    /// Finished or put off since it was listed.
+    Moved,
+    /// What it is about is gone.
+    Pointless,
+}
+
+/// A lease that is given back unless it is kept, also when the caller goes away while the job is read.
+struct Held<'a> {
+    leases: &'a Leases,
+    id: JobId,
+    release: bool,
+}
+
+impl Held<'_> {
+    /// The lease is given away with what it is for.
+    fn keep<T>(mut self, with: T) -> T {
+        self.release = false;
+        with
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if self.release {
+            self.leases.held().remove(&self.id);
+        }
     }
 }

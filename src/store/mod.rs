@@ -14,13 +14,16 @@ pub mod intake;
 pub mod jobs;
 pub mod look;
 pub mod open;
+mod places;
+mod plan;
 pub mod proof;
 pub mod records;
+mod sessions;
 
 use std::sync::Arc;
 
 use crate::base::{Clock, Entropy};
-use crate::seal::keyring::{RootKeyring, StoreKeys};
+use crate::seal::keyring::{RootKeyring, StoreKeys, StoreSecret};
 
 pub use engine::body::{BodyReader, BodyWriter, SealedBody};
 pub use open::{OpenError, OpenReport, Settings};
@@ -76,13 +79,29 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     leases: jobs::Leases,
+    turns: proof::Turns,
+    seen: sessions::Seen,
 }
 
 impl Store {
     /// A store that forgets everything when it goes: for tests of other modules.
     #[must_use]
     pub fn in_memory(keyring: RootKeyring, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        todo!()
+        let keys = StoreSecret::generate(&*entropy).keys();
+        Self::over(engine::Engine::Memory(engine::memory::Memory::default()), keys, keyring, clock, entropy)
+    }
+
+    /// The operations over an engine.
+    fn over(
+        engine: engine::Engine,
+        keys: StoreKeys,
+        keyring: RootKeyring,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let leases = jobs::Leases::default();
+        let (turns, seen) = (proof::Turns::default(), sessions::Seen::default());
+        Self { inner: Arc::new(Inner { engine, keys, keyring, clock, entropy, leases, turns, seen }) }
     }
 
     /// The keys for hashing and peppering that belong to this data folder.
@@ -94,17 +113,43 @@ impl Store {
     /// Whether intake and reads are open.
     #[must_use]
     pub fn health(&self) -> Health {
-        todo!()
+        self.inner.engine.health()
     }
 
     /// What commits cost so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        todo!()
+        self.inner.engine.counts()
     }
 
     /// Finishes what is committed, writes the proof frame and closes. Operations after it answer `NotReady`.
     pub async fn close(&self) {
-        todo!()
+        self.inner.engine.close().await;
+    }
+
+    /// Commits in a task of its own, then does what must follow in memory: a caller that goes away in between (a browser that
+    /// hangs up) cannot part the two. `false` when something the batch relied on has changed.
+    async fn commit_then(
+        &self,
+        batch: engine::Batch,
+        follow: impl FnOnce(&Inner) + Send + 'static,
+    ) -> Result<bool, StoreError> {
+        let inner = Arc::clone(&self.inner);
+        let task = tokio::spawn(async move {
+            let applied = codec::applied(inner.engine.commit(batch).await)?;
+            if applied {
+                follow(&inner);
+            }
+            Ok(applied)
+        });
+        task.await.unwrap_or_else(|_| Err(stopped()))
     }
 }
+
+/// The task of a commit was torn down with the runtime: nobody knows how far it came.
+fn stopped() -> StoreError {
+    StoreError::Uncertain("the commit was interrupted".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,19 @@
-//! From a link to an open session: grants, tries, verifiers, sessions. A try is counted durably before a code is compared.
+//! From a link to an open session: grants, tries, verifiers. A try is counted durably before a code is compared.
 
-use crate::access::{Admission, Limits, Network};
-use crate::base::{ContactId, GrantId, MessageId};
+use minicbor::{Decode, Encode};
+
+use crate::access::{Admission, ContactTries, GrantTries, Limits, Network};
+use crate::base::{ContactId, GrantId, JobId, MessageId, Timestamp};
 use crate::seal::code::Verifier;
 use crate::seal::token::{LinkToken, SessionToken};
 
+use super::codec::{ATTEMPTS, Draft, Found, busy, readable};
 use super::intake::NewJob;
-use super::records::{Contact, Conversation, Grant, Message, Session};
-use super::{Store, StoreError};
+use super::plan::{StoredVerifier, add_job};
+use super::records::{Contact, Conversation, Delivery, Grant, JobKind, Message, Session};
+use super::{Inner, Store, StoreError, places};
+
+pub use super::sessions::{OpenSession, SessionLimits};
 
 /// A link and what page 1 shows of it.
 #[derive(Debug, Clone)]
@@ -22,84 +28,295 @@ pub struct GrantView {
     pub contact: Contact,
 }
 
-/// An open session and where it leads.
-#[derive(Debug, Clone)]
-pub struct OpenSession {
-    /// The session.
-    pub session: Session,
-    /// Its grant and what belongs to it.
-    pub view: GrantView,
-    /// The message.
-    pub message: Message,
+/// Operations on one contact's counts take turns, first come first served: deciding on a record that is about to change would
+/// only end in a conflict. Correctness rests on the commit's checks, not on this.
+#[derive(Debug)]
+pub(super) struct Turns([tokio::sync::Mutex<()>; 256]);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| tokio::sync::Mutex::new(())))
+    }
 }
 
-/// How long sessions last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionLimits {
-    /// Without a request.
-    pub idle: std::time::Duration,
-    /// In all.
-    pub longest: std::time::Duration,
+impl Turns {
+    #[expect(clippy::indexing_slicing, reason = "there is one for every byte")]
+    async fn of(&self, contact: ContactId) -> tokio::sync::MutexGuard<'_, ()> {
+        let [first, ..] = *contact.as_bytes();
+        self.0[usize::from(first)].lock().await
+    }
 }
+
+/// Wrong tries of a grant as stored.
+#[derive(Debug, Default, Encode, Decode)]
+struct StoredTries {
+    #[n(0)]
+    tries: GrantTries,
+    /// The contact's code that was tried: with a new one, counting starts anew.
+    #[n(1)]
+    generation: u32,
+    /// The mail that tells the sender that the grant was closed.
+    #[n(2)]
+    closed_by: Option<JobId>,
+}
+
+/// Wrong tries of a contact as stored.
+#[derive(Debug, Default, Encode, Decode)]
+struct StoredContactTries {
+    #[n(0)]
+    tries: ContactTries,
+    /// The mail that tells the sender that the contact was closed.
+    #[n(1)]
+    closed_by: Option<JobId>,
+}
+
+/// The counts of one grant and its contact, as found.
+struct Counted {
+    grant: Option<Found<StoredTries>>,
+    contact: Option<Found<StoredContactTries>>,
+}
+
+impl Counted {
+    async fn read(inner: &Inner, grant: GrantId, contact: ContactId) -> Result<Self, StoreError> {
+        let grant = inner.read(&places::grant_tries(grant)).await?;
+        let contact = inner.read(&places::contact_tries(contact)).await?;
+        Ok(Self { grant, contact })
+    }
+
+    /// The counts that hold for the contact's present code, and the checks that they are still those when written.
+    fn take(self, draft: &mut Draft<'_>, view: &GrantView, generation: u32) -> (StoredTries, StoredContactTries) {
+        draft.unchanged(places::grant_tries(view.id), self.grant.as_ref());
+        draft.unchanged(places::contact_tries(view.grant.contact), self.contact.as_ref());
+        self.present(generation)
+    }
+
+    fn present(self, generation: u32) -> (StoredTries, StoredContactTries) {
+        let grant = self.grant.map(|found| found.record).filter(|tries| tries.generation == generation);
+        let contact = self.contact.map(|found| found.record);
+        (grant.unwrap_or(StoredTries { generation, ..StoredTries::default() }), contact.unwrap_or_default())
+    }
+}
+
+/// How long the mail about a closed link waits: the try that closes it may yet turn out right, and takes the mail back.
+const CLOSED_MAIL_WAITS: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Store {
     /// The grant behind a link; `None` when there is none or it has ended. Changes nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a record behind the link is damaged.
     pub async fn grant(&self, token: &LinkToken) -> Result<Option<GrantView>, StoreError> {
-        todo!()
+        let link = token.hash(&self.inner.keys);
+        let Some(found) = self.inner.read::<GrantId>(&places::grant_index(&link)).await? else { return Ok(None) };
+        let view = self.grant_by_id(found.record).await?;
+        Ok(view.filter(|view| view.grant.expires > self.inner.clock.now()))
     }
-    /// The same by id (for jobs and commands).
+
+    /// The same by id, for jobs and commands: also when it has expired.
+    ///
+    /// # Errors
+    /// As [`grant`](Self::grant).
     pub async fn grant_by_id(&self, id: GrantId) -> Result<Option<GrantView>, StoreError> {
-        todo!()
+        let inner = &self.inner;
+        let Some(grant) = inner.read::<Grant>(&places::grant(id)).await? else { return Ok(None) };
+        let grant = grant.record;
+        let conversation = inner.need(&places::conversation(grant.conversation)).await?.record;
+        let contact = inner.need(&places::contact(grant.contact)).await?.record;
+        Ok(Some(GrantView { id, grant, conversation, contact }))
     }
+
     /// Whether a try would be admitted. Changes nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a count is damaged.
     pub async fn may_try(&self, view: &GrantView, network: Network, limits: &Limits) -> Result<Admission, StoreError> {
-        todo!()
+        let counted = Counted::read(&self.inner, view.id, view.grant.contact).await?;
+        let (grant, contact) = counted.present(view.contact.generation);
+        Ok(grant.tries.peek(&contact.tries, network, limits, self.inner.clock.now()))
     }
-    /// Counts a try, durably, exactly also under parallel tries. When it closes the grant or contact, the mail to the sender is
-    /// queued in the same commit.
+
+    /// Counts a try, durably, exactly also under parallel tries: compare the code only after [`Admission::Try`]. When it
+    /// closes the grant or contact, the mail to the sender is queued in the same commit; it waits a minute, and
+    /// [`open_session`](Self::open_session) withdraws it if that very try turns out right.
+    ///
+    /// # Errors
+    /// When nothing could be counted; no code may be compared then.
     pub async fn count_try(
         &self,
         view: &GrantView,
         network: Network,
         limits: &Limits,
     ) -> Result<Admission, StoreError> {
-        todo!()
+        let inner = &self.inner;
+        let _turn = inner.turns.of(view.grant.contact).await;
+        for _ in 0..ATTEMPTS {
+            let now = inner.clock.now();
+            let contact = inner.need::<Contact>(&places::contact(view.grant.contact)).await?;
+            let counted = Counted::read(inner, view.id, view.grant.contact).await?;
+            let mut draft = inner.draft();
+            draft.unchanged(places::contact(view.grant.contact), Some(&contact));
+            let (mut of_grant, mut of_contact) = counted.take(&mut draft, view, contact.record.generation);
+            let admission = of_grant.tries.admit(&mut of_contact.tries, network, limits, now);
+            let Admission::Try { closes, .. } = admission else { return Ok(admission) };
+            if closes {
+                let id = JobId::random(&*inner.entropy);
+                let kind = JobKind::Closed { grant: view.id };
+                add_job(&mut draft, &NewJob { id, kind, secret: None, due: now + CLOSED_MAIL_WAITS }, now)?;
+                let by_grant = of_grant.tries.wrong() >= limits.per_grant;
+                *(if by_grant { &mut of_grant.closed_by } else { &mut of_contact.closed_by }) = Some(id);
+            }
+            draft.put(places::grant_tries(view.id), &of_grant)?;
+            draft.put(places::contact_tries(view.grant.contact), &of_contact)?;
+            let follow = move |inner: &Inner| {
+                if closes {
+                    inner.leases.wake()
+                }
+            };
+            if self.commit_then(draft.into_batch(), follow).await? {
+                return Ok(admission);
+            }
+        }
+        Err(busy())
     }
+
     /// The contact's verifier and the generation it belongs to.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the record is damaged.
     pub async fn verifier(&self, contact: ContactId) -> Result<Option<(Verifier, u32)>, StoreError> {
-        todo!()
+        let found = self.inner.read::<StoredVerifier>(&places::verifier(contact)).await?;
+        Ok(found.map(|found| (found.record.verifier, found.record.generation)))
     }
+
     /// The code was right: gives the try back, opens a session, marks the delivery opened; one commit.
+    ///
+    /// # Errors
+    /// [`StoreError::NotReady`] also when the link ended or the contact got a new code while the old one was compared: no
+    /// session is open then.
     pub async fn open_session(
         &self,
         view: &GrantView,
         network: Network,
         token: &SessionToken,
     ) -> Result<(), StoreError> {
-        todo!()
+        let inner = &self.inner;
+        let _turn = inner.turns.of(view.grant.contact).await;
+        for _ in 0..ATTEMPTS {
+            let now = inner.clock.now();
+            let grant = inner.read::<Grant>(&places::grant(view.id)).await?;
+            let contact = inner.read::<Contact>(&places::contact(view.grant.contact)).await?;
+            let generation = view.contact.generation;
+            let (Some(grant), Some(contact)) = (
+                grant.filter(|found| found.record.expires > now),
+                contact.filter(|found| found.record.generation == generation),
+            ) else {
+                return Err(StoreError::NotReady("the link or its code changed meanwhile".to_owned()));
+            };
+            let mut draft = inner.draft();
+            draft.unchanged(places::grant(view.id), Some(&grant));
+            draft.unchanged(places::contact(view.grant.contact), Some(&contact));
+            let session = Session { grant: view.id, created: now, seen: now, generation };
+            draft.put(places::session(&token.hash(&inner.keys)), &session)?;
+            self.give_back(&mut draft, view, network).await?;
+            self.mark_opened(&mut draft, &grant.record, now).await?;
+            if draft.commit().await? {
+                return Ok(());
+            }
+        }
+        Err(busy())
     }
-    /// The session behind a cookie, if it is alive: within its limits, its grant not ended, its contact's code not replaced.
-    pub async fn session(
-        &self,
-        token: &SessionToken,
-        limits: &SessionLimits,
-    ) -> Result<Option<OpenSession>, StoreError> {
-        todo!()
+
+    /// Takes the last counted try back, and the mail about what it had closed.
+    async fn give_back(&self, draft: &mut Draft<'_>, view: &GrantView, network: Network) -> Result<(), StoreError> {
+        let counted = Counted::read(&self.inner, view.id, view.grant.contact).await?;
+        let (mut of_grant, mut of_contact) = counted.take(draft, view, view.contact.generation);
+        of_grant.tries.succeeded(&mut of_contact.tries, network);
+        for id in [of_grant.closed_by.take(), of_contact.closed_by.take()].into_iter().flatten() {
+            self.withdraw_job(draft, id).await?;
+        }
+        draft.put(places::grant_tries(view.id), &of_grant)?;
+        draft.put(places::contact_tries(view.grant.contact), &of_contact)
     }
-    /// Logs out.
-    pub async fn close_session(&self, token: &SessionToken) -> Result<(), StoreError> {
-        todo!()
+
+    async fn mark_opened(&self, draft: &mut Draft<'_>, grant: &Grant, now: Timestamp) -> Result<(), StoreError> {
+        let place = places::delivery(grant.message, grant.conversation);
+        let Some(mut found) = readable(self.inner.read::<Delivery>(&place).await)? else { return Ok(()) };
+        if found.record.opened.is_none() {
+            found.record.opened = Some(now);
+            draft.unchanged(place.clone(), Some(&found));
+            draft.put(place, &found.record)?;
+        }
+        Ok(())
     }
+
     /// The sender unlocks every link of a message and its contacts. Returns the number of links, `None` for no such message.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
     pub async fn unlock_message(&self, id: MessageId) -> Result<Option<usize>, StoreError> {
-        todo!()
+        let inner = &self.inner;
+        let Some(message) = inner.read::<Message>(&places::message(id)).await? else { return Ok(None) };
+        let mut draft = inner.draft();
+        let mut links = 0;
+        for conversation in &message.record.conversations {
+            let delivery = readable(inner.read::<Delivery>(&places::delivery(id, *conversation)).await)?;
+            let Some(grant) = delivery.map(|found| found.record.grant) else { continue };
+            let Some(found) = readable(inner.read::<Grant>(&places::grant(grant)).await)? else { continue };
+            // A count in progress checks what it read, finds it gone, and counts anew.
+            draft.delete(places::grant_tries(grant));
+            draft.delete(places::contact_tries(found.record.contact));
+            links += 1;
+        }
+        draft.commit().await?;
+        Ok(Some(links))
     }
+
     /// Gives a contact a new code: verifier replaced, generation raised, counts cleared, open sessions end, code mail queued.
+    /// A mail that still waits with the code before is withdrawn. `false` when there is no such contact.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
     pub async fn replace_code(&self, contact: ContactId, verifier: Verifier, mail: NewJob) -> Result<bool, StoreError> {
-        todo!()
+        let inner = &self.inner;
+        for _ in 0..ATTEMPTS {
+            let Some(mut found) = inner.read::<Contact>(&places::contact(contact)).await? else { return Ok(false) };
+            let mut draft = inner.draft();
+            draft.unchanged(places::contact(contact), Some(&found));
+            let before = readable(inner.read::<StoredVerifier>(&places::verifier(contact)).await)?;
+            if let Some(old_mail) = before.and_then(|before| before.record.mail) {
+                self.withdraw_job(&mut draft, old_mail).await?;
+            }
+            found.record.generation = found.record.generation.saturating_add(1);
+            let generation = found.record.generation;
+            let stored = StoredVerifier { verifier: verifier.clone(), generation, mail: Some(mail.id) };
+            draft.put(places::contact(contact), &found.record)?;
+            draft.put(places::verifier(contact), &stored)?;
+            // Counts of its grants name the generation that they are for.
+            draft.delete(places::contact_tries(contact));
+            add_job(&mut draft, &mail, inner.clock.now())?;
+            if self.commit_then(draft.into_batch(), |inner| inner.leases.wake()).await? {
+                return Ok(true);
+            }
+            tokio::task::yield_now().await;
+        }
+        Err(busy())
     }
+
     /// A contact by id.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the record is damaged.
     pub async fn contact(&self, id: ContactId) -> Result<Option<Contact>, StoreError> {
-        todo!()
+        Ok(self.inner.read(&places::contact(id)).await?.map(|found| found.record))
+    }
+
+    /// Wrong codes on a link so far, and whether a try closed it or its contact.
+    pub(super) async fn wrong_codes(
+        &self,
+        grant: GrantId,
+        (contact, generation): (ContactId, u32),
+    ) -> Result<(u32, bool), StoreError> {
+        let (of_grant, of_contact) = Counted::read(&self.inner, grant, contact).await?.present(generation);
+        Ok((of_grant.tries.wrong(), of_grant.closed_by.is_some() || of_contact.closed_by.is_some()))
     }
 }

@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::receive::extension::Offer;
 
 fn rules() -> Rules {
     Rules {

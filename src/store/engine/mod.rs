@@ -177,6 +177,23 @@ impl Engine {
         }
     }
 
+    /// The keys that [`scan`](Self::scan) would return, without reading a value: a damaged value hides no other record.
+    ///
+    /// # Errors
+    /// [`StoreError::NotReady`] when nothing can be read.
+    pub async fn keys(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        match self {
+            Self::Local(_) => todo!(),
+            Self::Memory(memory) => Ok(memory.scan(space, from, to, limit)?.into_iter().map(|(key, _)| key).collect()),
+        }
+    }
+
     /// Applies a batch, durably; returns its sequence number. Once called it may happen even if its future is dropped.
     ///
     /// # Errors

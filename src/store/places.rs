@@ -1,0 +1,154 @@
+//! Where each record lies: the key of every space, built in one place. Numbers are big-endian so that keys sort by them.
+
+use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
+use crate::mail::Address;
+use crate::seal::keyring::StoreKeys;
+
+use super::engine::{Key, Space};
+
+fn key(space: Space, parts: &[&[u8]]) -> Key {
+    Key { space, bytes: parts.concat() }
+}
+
+pub(super) fn schema() -> Key {
+    key(Space::Meta, &[b"schema"])
+}
+pub(super) fn message(id: MessageId) -> Key {
+    key(Space::Message, &[id.as_bytes()])
+}
+pub(super) fn manifest(id: MessageId) -> Key {
+    key(Space::Manifest, &[id.as_bytes()])
+}
+pub(super) fn body(id: MessageId) -> Key {
+    key(Space::Body, &[id.as_bytes()])
+}
+pub(super) fn prepared(id: MessageId) -> Key {
+    key(Space::Prepared, &[id.as_bytes()])
+}
+pub(super) fn conversation(id: ConversationId) -> Key {
+    key(Space::Conversation, &[id.as_bytes()])
+}
+/// Lock 0 is the assisted one.
+pub(super) fn assisted_lock(id: ConversationId) -> Key {
+    key(Space::Lock, &[id.as_bytes(), &0_u32.to_be_bytes()])
+}
+pub(super) fn content_key(conversation: ConversationId, message: MessageId) -> Key {
+    key(Space::ContentKey, &[conversation.as_bytes(), message.as_bytes()])
+}
+pub(super) fn delivery(message: MessageId, conversation: ConversationId) -> Key {
+    key(Space::Delivery, &[message.as_bytes(), conversation.as_bytes()])
+}
+pub(super) fn contact(id: ContactId) -> Key {
+    key(Space::Contact, &[id.as_bytes()])
+}
+pub(super) fn verifier(id: ContactId) -> Key {
+    key(Space::Verifier, &[id.as_bytes()])
+}
+pub(super) fn grant(id: GrantId) -> Key {
+    key(Space::Grant, &[id.as_bytes()])
+}
+/// `link` is the hash of the link token.
+pub(super) fn grant_index(link: &[u8; 32]) -> Key {
+    key(Space::GrantIndex, &[link])
+}
+pub(super) fn grant_tries(id: GrantId) -> Key {
+    key(Space::GrantTries, &[id.as_bytes()])
+}
+pub(super) fn contact_tries(id: ContactId) -> Key {
+    key(Space::ContactTries, &[id.as_bytes()])
+}
+/// `cookie` is the hash of the session token.
+pub(super) fn session(cookie: &[u8; 32]) -> Key {
+    key(Space::Session, &[cookie])
+}
+pub(super) fn job(id: JobId) -> Key {
+    key(Space::Job, &[id.as_bytes()])
+}
+pub(super) fn job_secret(id: JobId) -> Key {
+    key(Space::JobSecret, &[id.as_bytes()])
+}
+pub(super) fn job_due(due: Timestamp, id: JobId) -> Key {
+    key(Space::JobDue, &[&due.millis().to_be_bytes(), id.as_bytes()])
+}
+/// `hash` is the keyed hash of what makes two mails the same.
+pub(super) fn repeat(hash: &[u8; 32]) -> Key {
+    key(Space::Repeat, &[hash])
+}
+pub(super) fn expiry(expires: Timestamp, id: MessageId) -> Key {
+    key(Space::Expiry, &[&expires.millis().to_be_bytes(), id.as_bytes()])
+}
+/// The newest sorts first: the time is counted down.
+pub(super) fn by_address(keys: &StoreKeys, address: &str, received: Timestamp, id: MessageId) -> Key {
+    let before_end = u64::MAX - received.millis();
+    key(Space::ByAddress, &[&by_address_prefix(keys, address), &before_end.to_be_bytes(), id.as_bytes()])
+}
+/// `address` as [`Address::key`].
+pub(super) fn by_address_prefix(keys: &StoreKeys, address: &str) -> [u8; 32] {
+    keys.blind("message by address", address.as_bytes())
+}
+/// One contact per recipient and sender (both as [`Address::key`]); those for one recipient lie together.
+pub(super) fn contact_index(keys: &StoreKeys, sender: &str, recipient: &str) -> Key {
+    let sender = keys.blind("contact by sender", sender.as_bytes());
+    key(Space::ContactIndex, &[&contact_index_prefix(keys, recipient), &sender])
+}
+pub(super) fn contact_index_prefix(keys: &StoreKeys, recipient: &str) -> [u8; 32] {
+    keys.blind("contact by recipient", recipient.as_bytes())
+}
+
+/// The form in which an address is looked up. What does not parse (it was accepted once, by other rules) still has one.
+pub(super) fn address_key(address: &str) -> String {
+    address.parse::<Address>().map_or_else(|_| address.to_lowercase(), |address| address.key())
+}
+
+/// The first key after all that begin with `prefix`; `None` when there is none.
+pub(super) fn after(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if let Some(next) = last.checked_add(1) {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// The id in the last 16 bytes of a key.
+pub(super) fn last_id(key: &[u8]) -> Option<[u8; 16]> {
+    key.last_chunk::<16>().copied()
+}
+
+/// The due time at the start of a key of [`Space::JobDue`].
+pub(super) fn due_of(key: &[u8]) -> Option<Timestamp> {
+    key.first_chunk::<8>().map(|bytes| Timestamp(u64::from_be_bytes(*bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_follows_everything_in_it() {
+        let cases: [(&[u8], Option<&[u8]>); 4] =
+            [(&[1, 2], Some(&[1, 3])), (&[1, 255], Some(&[2])), (&[255, 255], None), (&[], None)];
+        for (prefix, expected) in cases {
+            assert_eq!(after(prefix).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn keys_sort_by_time_and_newest_first_by_address() {
+        let keys = crate::seal::keyring::StoreSecret::generate(&crate::base::SeededEntropy::new(1)).keys();
+        let (early, late) = (Timestamp(255), Timestamp(256));
+        assert!(job_due(early, JobId([9; 16])) < job_due(late, JobId([1; 16])));
+        assert_eq!(due_of(&job_due(late, JobId([1; 16])).bytes), Some(late));
+        let id = MessageId([1; 16]);
+        assert!(by_address(&keys, "a@b.example", late, id) < by_address(&keys, "a@b.example", early, id));
+        assert_eq!(last_id(&by_address(&keys, "a@b.example", late, id).bytes), Some([1; 16]));
+    }
+
+    #[test]
+    fn an_address_is_found_in_any_spelling() {
+        assert_eq!(address_key("Jan@Bücher.Example"), "jan@xn--bcher-kva.example");
+        assert_eq!(address_key("No Address"), "no address");
+    }
+}

@@ -1,0 +1,175 @@
+//! A store with a clock that the test moves, made anew over the same data when a test wants a restart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::access::{Limits, Network};
+use crate::base::{
+    Clock, ContactId, ConversationId, Entropy, GrantId, JobId, ManualClock, MessageId, SeededEntropy, Timestamp,
+};
+use crate::seal::body::ContentKey;
+use crate::seal::code::{AccessCode, Cost, Verifier};
+use crate::seal::keyring::RootKeyring;
+use crate::seal::token::{LinkToken, SessionToken};
+use crate::store::intake::{NewDelivery, NewJob, NewMessage};
+use crate::store::proof::{GrantView, SessionLimits};
+use crate::store::records::{Contact, Conversation, JobKind, JobSecret, Message, Proof, Sender};
+use crate::store::{Inner, Store};
+
+pub(super) const SENDER: &str = "Arts@Zorg.example";
+pub(super) const LIMITS: SessionLimits =
+    SessionLimits { idle: Duration::from_secs(900), longest: Duration::from_secs(4 * 3600) };
+
+pub(super) struct Bed {
+    pub(super) store: Store,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) entropy: Arc<SeededEntropy>,
+}
+
+/// Generates one test per engine from one body.
+macro_rules! on_each_engine {
+    ($($(#[$doc:meta])* async fn $name:ident($bed:ident) $body:block)*) => { $(
+        mod $name {
+            use super::*;
+            $(#[$doc])*
+            async fn check(#[allow(unused_mut, reason = "most tests restart nothing")] mut $bed: Bed) $body
+            #[tokio::test]
+            async fn memory() {
+                check(Bed::memory()).await;
+            }
+        }
+    )* };
+}
+pub(super) use on_each_engine;
+
+impl Bed {
+    pub(super) fn memory() -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
+        let entropy = Arc::new(SeededEntropy::new(1));
+        let store = Store::in_memory(RootKeyring::generate(&*entropy), clock.clone(), entropy.clone());
+        Self { store, clock, entropy }
+    }
+
+    /// Stops and starts; all that is in memory alone is gone.
+    pub(super) async fn restart(&mut self) {
+        let empty = Store::in_memory(RootKeyring::generate(&*self.entropy), self.clock.clone(), self.entropy.clone());
+        let store = std::mem::replace(&mut self.store, empty);
+        let Inner { engine, keys, keyring, clock, entropy, .. } = Arc::into_inner(store.inner).unwrap();
+        self.store = Store::over(engine, keys, keyring, clock, entropy);
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub(super) fn cookie(&self) -> SessionToken {
+        SessionToken::generate(&*self.entropy)
+    }
+
+    /// A sealed mail to these recipients with a body of `size` sealed bytes. Contacts that the sender has are used.
+    pub(super) async fn mail(&self, recipients: &[&str], size: usize) -> (NewMessage, Vec<LinkToken>) {
+        let entropy: &dyn Entropy = &*self.entropy;
+        let id = MessageId::random(entropy);
+        let mut body = self.store.new_body(id).unwrap();
+        body.write(&vec![7; size]).await.unwrap();
+        let body = body.finish().await.unwrap();
+        let sender = Sender { address: SENDER.to_owned(), name: "Arts".to_owned(), mailbox: SENDER.to_owned() };
+        let message = Message {
+            received: self.now(),
+            sender: sender.clone(),
+            subject: "canary-subject".to_owned(),
+            expires: self.now() + Duration::from_secs(90 * 86400),
+            sealed_len: 0,
+            in_file: false,
+            plain_len: 5,
+            reason: "subject tag [veilig]".to_owned(),
+            conversations: Vec::new(),
+        };
+        let mut deliveries = Vec::new();
+        for recipient in recipients {
+            deliveries.push(self.delivery(&sender, recipient).await);
+        }
+        let tokens = deliveries.iter().map(|d| d.token.clone()).collect();
+        let content_key = ContentKey(crate::base::SecretBytes::random(entropy));
+        (NewMessage { id, message, manifest: b"canary-manifest".to_vec(), body, content_key, deliveries }, tokens)
+    }
+
+    async fn delivery(&self, sender: &Sender, recipient: &str) -> NewDelivery {
+        let entropy: &dyn Entropy = &*self.entropy;
+        let key = crate::store::places::address_key;
+        let known = self.store.contact_of(&key(&sender.address), &key(recipient)).await.unwrap();
+        let contact = known.as_ref().map_or_else(|| ContactId::random(entropy), |(id, _)| *id);
+        let token = LinkToken::generate(entropy);
+        let grant_id = GrantId::random(entropy);
+        let secret = JobSecret { token: Some(token.secret().expose().to_vec()), code: None };
+        let mut jobs = vec![self.job(JobKind::Notice { grant: grant_id }, Some(secret))];
+        let new_contact = known.is_none().then(|| {
+            let secret = JobSecret { token: None, code: Some("87654321".to_owned()) };
+            jobs.push(self.job(JobKind::Code { contact }, Some(secret)));
+            (self.new_contact(sender, recipient), self.verifier("87654321"))
+        });
+        let conversation =
+            Conversation { sender: sender.clone(), recipient: recipient.to_owned(), contact, created: self.now() };
+        NewDelivery {
+            conversation_id: ConversationId::random(entropy),
+            conversation,
+            new_contact,
+            grant_id,
+            token,
+            reference: "K7QF-2M9D".to_owned(),
+            repeat_key: None,
+            jobs,
+        }
+    }
+
+    pub(super) fn job(&self, kind: JobKind, secret: Option<JobSecret>) -> NewJob {
+        NewJob { id: JobId::random(&*self.entropy), kind, secret, due: self.now() }
+    }
+
+    fn new_contact(&self, sender: &Sender, recipient: &str) -> Contact {
+        Contact {
+            address: recipient.to_owned(),
+            name: String::new(),
+            language: "nl".to_owned(),
+            proof: Proof::Code,
+            generation: 1,
+            hint: String::new(),
+            created: self.now(),
+            mailbox: sender.mailbox.clone(),
+            sender: sender.address.clone(),
+            sender_name: sender.name.clone(),
+        }
+    }
+
+    /// Cheap to make: what is compared here is which verifier is stored, not what it costs.
+    pub(super) fn verifier(&self, code: &str) -> Verifier {
+        let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+        let code = AccessCode::normalise(code).unwrap();
+        Verifier::new(&code, &self.store.keys().pepper, cost, &*self.entropy).unwrap()
+    }
+
+    /// Takes a mail to one recipient and returns its link.
+    pub(super) async fn taken(&self, recipient: &str) -> (MessageId, LinkToken) {
+        let (mail, tokens) = self.mail(&[recipient], 100).await;
+        let id = mail.id;
+        assert!(self.store.take(mail).await.unwrap().is_ok());
+        (id, tokens.into_iter().next().unwrap())
+    }
+
+    pub(super) async fn view(&self, token: &LinkToken) -> GrantView {
+        self.store.grant(token).await.unwrap().expect("the link is known")
+    }
+
+    /// One try from the network of 192.0.`n`.0.
+    pub(super) async fn try_from(&self, view: &GrantView, n: u8) -> crate::access::Admission {
+        self.store.count_try(view, net(n), &Limits::default()).await.unwrap()
+    }
+}
+
+pub(super) fn net(n: u8) -> Network {
+    Network::of(std::net::IpAddr::from([192, 0, n, 1]))
+}

@@ -1,0 +1,4 @@
+//! The operations, from one source on every engine.
+
+mod bed;
+mod intake;
