@@ -68,6 +68,11 @@ impl Mailbox {
         self.shelf.mails()
     }
 
+    /// The first mail that `wanted` accepts, as soon as it is here.
+    pub async fn wait_for(&self, wanted: impl Fn(&Mail) -> bool) -> Arc<Mail> {
+        self.shelf.wait_for(wanted).await
+    }
+
     /// Each address that mail came for, in lower case, with the number of its mails.
     #[must_use]
     pub fn mailboxes(&self) -> BTreeMap<String, usize> {

@@ -87,6 +87,7 @@ impl Mail {
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     inner: Mutex<Inner>,
+    arrived: tokio::sync::Notify,
 }
 
 #[derive(Debug, Default)]
@@ -110,6 +111,19 @@ impl Shelf {
         while inner.mails.len() > MAX_MAILS || (inner.bytes > MAX_BYTES && inner.mails.len() > 1) {
             let Some(oldest) = inner.mails.pop_front() else { break };
             inner.bytes -= oldest.raw.len();
+        }
+        drop(inner);
+        self.arrived.notify_waiters();
+    }
+
+    /// The first mail that `wanted` accepts, as soon as it is here.
+    pub async fn wait_for(&self, wanted: impl Fn(&Mail) -> bool) -> Arc<Mail> {
+        loop {
+            let arrived = self.arrived.notified();
+            if let Some(mail) = self.mails().into_iter().find(|mail| wanted(mail)) {
+                return mail;
+            }
+            arrived.await;
         }
     }
 
