@@ -28,6 +28,8 @@ pub struct Indexer {
 struct Line {
     start: u64,
     kept: Vec<u8>,
+    /// There is more than `kept`: nothing is kept any more.
+    dropped: bool,
     /// Something beyond `kept` was not a blank.
     tail: bool,
     last: u8,
@@ -90,6 +92,13 @@ impl Indexer {
         }
         self.end_parts(0, self.offset);
         self.index
+    }
+
+    /// Bytes of the mail that are held at this moment.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        let fields = if let State::Header { fields, .. } = &self.state { fields.len() } else { 0 };
+        self.line.kept.len() + fields
     }
 
     fn line_end(&mut self) {
@@ -237,9 +246,14 @@ impl Line {
     /// Takes a piece that has no LF but perhaps at its end; says whether the line ends with it.
     fn take(&mut self, piece: &[u8], room: usize, in_header: bool) -> bool {
         let begun = self.kept.iter().chain(piece).take(2).all(|byte| *byte == b'-');
-        let wanted = if in_header || begun { room.saturating_sub(self.kept.len()).min(piece.len()) } else { 0 };
+        let wanted = if !self.dropped && (in_header || begun) {
+            room.saturating_sub(self.kept.len()).min(piece.len())
+        } else {
+            0
+        };
         let (kept, tail) = piece.split_at_checked(wanted).unwrap_or((piece, &[]));
         self.kept.extend_from_slice(kept);
+        self.dropped |= !tail.is_empty();
         self.tail |= tail.iter().any(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
         let before = piece.len().checked_sub(2).and_then(|at| piece.get(at)).copied().unwrap_or(self.last);
         self.last = piece.last().copied().unwrap_or(self.last);

@@ -84,10 +84,10 @@ impl MimeIndex {
     /// each). Both belong to the same place in the mail; a mail whose multipart has no usable boundary is shown as text.
     #[must_use]
     pub fn shown(&self) -> (Option<u32>, Option<u32>) {
-        match self.pair(0, &self.children()) {
-            (None, None) => (self.parts.first().filter(|_| self.is_unsplit(0)).map(|_| 0), None),
-            pair => pair,
-        }
+        let children = self.children();
+        // some writers put a text part with nothing but a line end before the files
+        let found = [3, 1].into_iter().map(|least| self.pair(0, &children, least)).find(|pair| *pair != (None, None));
+        found.unwrap_or_else(|| (self.parts.first().filter(|_| self.is_unsplit(0)).map(|_| 0), None))
     }
 
     /// What the page lists as attachments: every other leaf, and nested messages; so nothing of a mail is out of reach. Left
@@ -118,12 +118,13 @@ impl MimeIndex {
         children
     }
 
-    fn pair(&self, index: u32, children: &[Vec<u32>]) -> Pair {
+    /// The forms of the message in a part; leaves of less than `least` bytes do not count.
+    fn pair(&self, index: u32, children: &[Vec<u32>], least: u64) -> Pair {
         let (Some(part), Some(inside)) = (self.parts.get(at(index)), children.get(at(index))) else {
             return (None, None);
         };
         if inside.is_empty() {
-            let empty = part.end.saturating_sub(part.body) <= 2;
+            let empty = part.end.saturating_sub(part.body) < least;
             return match part.content_type.as_str() {
                 _ if part.attachment || empty => (None, None),
                 "text/plain" => (Some(index), None),
@@ -131,7 +132,7 @@ impl MimeIndex {
                 _ => (None, None),
             };
         }
-        let mut pairs = inside.iter().map(|child| self.pair(*child, children));
+        let mut pairs = inside.iter().map(|child| self.pair(*child, children, least));
         if part.content_type == "multipart/alternative" {
             return pairs.fold((None, None), |best, next| (next.0.or(best.0), next.1.or(best.1)));
         }
