@@ -1,12 +1,27 @@
 //! Opening a data folder: lock, keys, recovery, and what was found on the way.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::base::{Clock, Entropy};
-use crate::seal::keyring::RootKeyring;
+use crate::base::{Clock, Entropy, MessageId};
+use crate::seal::keyring::{RootKeyring, StoreSecret};
 
-use super::Store;
+use super::engine::{Engine, Space};
+use super::intake::Prepared;
+use super::places::last_id;
+use super::{Store, StoreError, places};
+
+/// What this release writes, and the newest that it reads.
+const SCHEMA: u32 = 1;
+
+/// The store secret's file, wrapped under the root keyring.
+const KEY_FILE: &str = "store.key";
+/// More than a wrapped secret takes.
+const KEY_FILE_MOST: u64 = 4096;
 
 /// Where the data are.
 #[derive(Debug, Clone)]
@@ -37,6 +52,9 @@ pub enum OpenError {
     /// Written by a newer release.
     #[error("the data folder has schema {0}, which this release does not know")]
     Newer(u32),
+    /// It opens, but cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// What recovery found and did.
@@ -50,18 +68,137 @@ pub struct OpenReport {
     pub quarantined: Vec<String>,
     /// Prepared messages dropped.
     pub dropped: usize,
+    /// Body files removed that no message names.
+    pub orphans: usize,
     /// Frames replayed into the index.
     pub replayed: u64,
 }
 
 impl Store {
     /// Opens the folder, making it when it is empty. Blocks while it recovers: call it before serving.
+    ///
+    /// # Errors
+    /// When the folder is in use, was written by a newer release, does not belong to the keyring, or cannot be read.
     pub async fn open(
         settings: Settings,
         keyring: RootKeyring,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<(Self, OpenReport), OpenError> {
-        todo!()
+        let (engine, mut report) = open_engine(&settings, &entropy).await?;
+        let used = is_used(&engine).await?;
+        let keys = store_secret(&settings.folder, used, &keyring, &*entropy)?.keys();
+        let store = Self::over(engine, keys, keyring, clock, entropy);
+        store.begin(&mut report).await?;
+        Ok((store, report))
     }
+
+    /// What every start does once the engine runs.
+    pub(super) async fn begin(&self, report: &mut OpenReport) -> Result<(), OpenError> {
+        self.check_schema().await?;
+        report.dropped = self.drop_all_prepared().await?;
+        // A quarantined frame may be the one that named a body: it can still be mended by hand.
+        if report.quarantined.is_empty() {
+            report.orphans = self.remove_orphans().await?;
+        }
+        Ok(())
+    }
+
+    async fn check_schema(&self) -> Result<(), OpenError> {
+        let place = places::schema();
+        match self.inner.read::<u32>(&place).await? {
+            Some(found) if found.record > SCHEMA => Err(OpenError::Newer(found.record)),
+            Some(_) => Ok(()),
+            None => {
+                let mut draft = self.inner.draft();
+                draft.put(place, &SCHEMA)?;
+                draft.commit().await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Nobody is left who could commit them. One whose record is damaged stays: invisible, and reported.
+    async fn drop_all_prepared(&self) -> Result<usize, StoreError> {
+        let mut dropped = 0;
+        for key in self.inner.keys_of(Space::Prepared, &[], usize::MAX).await? {
+            let Some(id) = last_id(&key.bytes).map(MessageId) else { continue };
+            match self.drop_prepared(Prepared { id }).await {
+                Ok(()) => dropped += 1,
+                Err(StoreError::Damaged(cause)) => tracing::error!(%cause, "a prepared message cannot be dropped"),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Bodies of mails that were never taken. Whether a message names its body is read from its key: a damaged record keeps
+    /// its body.
+    async fn remove_orphans(&self) -> Result<usize, StoreError> {
+        let engine = &self.inner.engine;
+        let bodies = engine.bodies().await?;
+        if bodies.is_empty() {
+            return Ok(0);
+        }
+        let mut named = BTreeSet::new();
+        for space in [Space::Message, Space::Prepared] {
+            let keys = engine.keys(space, &[], None, usize::MAX).await?;
+            named.extend(keys.iter().filter_map(|key| last_id(key)));
+        }
+        let orphans: Vec<_> = bodies.into_iter().filter(|id| !named.contains(id.as_bytes())).collect();
+        for id in &orphans {
+            engine.remove_body(*id).await?;
+        }
+        Ok(orphans.len())
+    }
+}
+
+/// The engine on this machine, recovered.
+async fn open_engine(settings: &Settings, entropy: &Arc<dyn Entropy>) -> Result<(Engine, OpenReport), OpenError> {
+    todo!("colleague `engine`: Local::open")
+}
+
+/// Whether anything was ever written.
+async fn is_used(engine: &Engine) -> Result<bool, StoreError> {
+    for space in [Space::Meta, Space::Message, Space::Contact, Space::Job] {
+        if !engine.keys(space, &[], None, 1).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The folder's secret: read, or made before the first record is written under it.
+fn store_secret(
+    folder: &Path,
+    used: bool,
+    keyring: &RootKeyring,
+    entropy: &dyn Entropy,
+) -> Result<StoreSecret, OpenError> {
+    let path = folder.join(KEY_FILE);
+    match File::open(&path) {
+        Ok(file) => {
+            let mut wrapped = Vec::new();
+            file.take(KEY_FILE_MOST).read_to_end(&mut wrapped).map_err(|cause| OpenError::Io { path, cause })?;
+            StoreSecret::unwrap(keyring, &wrapped).map_err(OpenError::Key)
+        }
+        // Without it nothing that is here opens again: a new one would only hide that.
+        Err(cause) if used || cause.kind() != io::ErrorKind::NotFound => Err(OpenError::Io { path, cause }),
+        Err(_) => {
+            let secret = StoreSecret::generate(entropy);
+            let wrapped = secret.wrap(keyring, entropy);
+            write_durably(folder, &path, &wrapped).map_err(|cause| OpenError::Io { path, cause })?;
+            Ok(secret)
+        }
+    }
+}
+
+/// The file is there whole, or not at all.
+fn write_durably(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    File::open(folder)?.sync_all()
 }
