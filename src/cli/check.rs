@@ -23,7 +23,9 @@ pub fn run(file: &Path, as_json: bool) -> ExitCode {
     if as_json {
         println!("{}", json!({ "usable": !fatal, "findings": lines }));
     } else {
-        lines.iter().for_each(|line| println!("{line}"));
+        for line in &lines {
+            println!("{line}");
+        }
         let verdict = if fatal { "cannot be used" } else { "can be used" };
         println!("{} {verdict}", file.display());
     }

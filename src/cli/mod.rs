@@ -188,21 +188,19 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
 
+    fn leaves(command: &clap::Command) -> Vec<clap::Command> {
+        if !command.has_subcommands() {
+            return vec![command.clone()];
+        }
+        command.get_subcommands().filter(|c| c.get_name() != "help").flat_map(leaves).collect()
+    }
+
     #[test]
     fn the_commands_are_well_formed_and_each_has_an_example() {
         let mut command = Arguments::command();
         command.clone().debug_assert();
         command.build();
-        fn leaves(command: &clap::Command, found: &mut Vec<clap::Command>) {
-            if command.has_subcommands() {
-                command.get_subcommands().filter(|c| c.get_name() != "help").for_each(|c| leaves(c, found));
-            } else {
-                found.push(command.clone());
-            }
-        }
-        let mut found = Vec::new();
-        leaves(&command, &mut found);
-        for leaf in found {
+        for leaf in leaves(&command) {
             let help = leaf.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.starts_with("Example:\n  zegel "), "{} has no example", leaf.get_name());
         }

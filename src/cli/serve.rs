@@ -22,7 +22,9 @@ pub async fn run(file: &Path) -> ExitCode {
         }
     };
     let findings = config.findings();
-    findings.iter().for_each(|finding| eprintln!("{finding}"));
+    for finding in &findings {
+        eprintln!("{finding}");
+    }
     if findings.iter().any(|finding| finding.fatal) {
         return ExitCode::from(super::BAD_CONFIG);
     }

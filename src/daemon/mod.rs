@@ -31,7 +31,7 @@ use crate::{queue, receive, web};
 use certificates::Certificates;
 
 /// How long a stop may take before what still runs is cut off. Mails in flight have their own time limits below this.
-const STOP_WITHIN: Duration = Duration::from_secs(60);
+const STOP_WITHIN: Duration = Duration::from_mins(1);
 
 /// Why the daemon did not start. The text says what to do and shows no secret.
 #[derive(Debug, thiserror::Error)]
@@ -114,8 +114,14 @@ pub async fn start(
     };
     let notifier = Notifier::new(running.notify_settings(&config)?, store.clone(), clock.clone(), entropy.clone());
     let intake = Intake::new(config.intake.clone(), store.clone(), clock.clone(), entropy.clone());
-    let routes = running.routes(&config)?;
-    let relay = Relay::new(config.relay.clone(), config.policy.clone(), routes, intake, clock.clone(), entropy.clone());
+    let relay = Relay::new(
+        config.relay.clone(),
+        config.policy.clone(),
+        running.routes(&config)?,
+        intake,
+        clock.clone(),
+        entropy.clone(),
+    );
     let web_settings = Arc::new(config.web.clone());
     let router = web::router(web_settings.clone(), store.clone(), clock.clone(), entropy.clone())?;
 

@@ -21,13 +21,11 @@ struct Transcript {
 }
 
 impl Transcript {
-    #[expect(clippy::disallowed_methods, reason = "the transcript tells real elapsed time")]
     fn new() -> Self {
         let now = Instant::now();
         Self { started: now, last: now }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the transcript tells real elapsed time")]
     fn step(&mut self, text: &str) {
         let now = Instant::now();
         println!("{:>8.1} ms  {text}", (now - self.last).as_secs_f64() * 1e3);

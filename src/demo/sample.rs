@@ -1,5 +1,7 @@
 //! The sample mails: a confidential one with an attachment, and an ordinary one.
 
+use std::fmt::Write as _;
+
 use mail_builder::MessageBuilder;
 
 use crate::mail::Address;
@@ -76,13 +78,13 @@ pub fn pdf() -> Vec<u8> {
     let mut places = Vec::new();
     for (index, object) in objects.iter().enumerate() {
         places.push(out.len());
-        out += &format!("{} 0 obj\n{object}\nendobj\n", index + 1);
+        let _ = write!(out, "{} 0 obj\n{object}\nendobj\n", index + 1);
     }
     let start = out.len();
-    out += &format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
+    let _ = write!(out, "xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
     for place in places {
-        out += &format!("{place:010} 00000 n \n");
+        let _ = writeln!(out, "{place:010} 00000 n ");
     }
-    out += &format!("trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1);
+    let _ = write!(out, "trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1);
     out.into_bytes()
 }
