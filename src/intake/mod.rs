@@ -1,14 +1,27 @@
 //! The only place where we take custody: encrypts while the mail streams in, and commits everything in one durable step.
+//!
+//! - [`Sealing`] streams one mail through the cipher, the MIME index and the body's hash into the store; memory is a chunk.
+//! - At the dot its recipients become deliveries ([`delivery`]): own conversation, link and proof each, with a new contact and code where
+//!   the sender has none yet ([`codes`]); who had this very mail already is left out.
+//! - One commit holds all of it. When another mail of the same sender made a contact in between, the deliveries are built again.
+
+mod codes;
+mod delivery;
+mod sealing;
 
 use std::sync::Arc;
 
-use crate::base::{Clock, Entropy, MessageId};
+use crate::base::{Clock, Entropy};
 use crate::mail::header::HeaderFacts;
 use crate::mail::{Address, Reply};
 use crate::policy::{Identity, Terms};
 use crate::seal::code::Cost;
 use crate::store::intake::Prepared;
-use crate::store::{Store, StoreError};
+use crate::store::{Health, Store, StoreError};
+
+use codes::CodeMaker;
+
+pub use sealing::Sealing;
 
 /// How mail is taken.
 #[derive(Debug, Clone)]
@@ -26,7 +39,16 @@ pub struct Settings {
 /// Takes confidential mail. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Intake {
-    _private: (),
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    store: Store,
+    codes: CodeMaker,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
 }
 
 /// One recipient of a mail to be sealed.
@@ -53,10 +75,14 @@ pub enum IntakeError {
 }
 
 impl IntakeError {
-    /// 452 for a full disk, 552 for too large, 451 for the rest; the text tells nothing inside.
+    /// 452 for a full disk, 552 for too large, 451 for the rest (RFC 5321 §4.2.2, RFC 3463 §3.4); the text tells nothing inside.
     #[must_use]
     pub fn reply(&self) -> Reply {
-        todo!()
+        match self {
+            Self::Store(StoreError::Full(_)) => Reply::new(452, "4.3.1 no room for this mail now, try again later"),
+            Self::TooLarge(limit) => Reply::new(552, &format!("5.3.4 confidential mail may be {limit} bytes at most")),
+            Self::Store(_) | Self::Code => Reply::new(451, "4.3.0 this mail cannot be taken now, try again later"),
+        }
     }
 }
 
@@ -64,16 +90,26 @@ impl Intake {
     /// Over a store.
     #[must_use]
     pub fn new(settings: Settings, store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        todo!()
+        let pepper = store.keys().pepper.clone();
+        let codes = CodeMaker::new(settings.cost, settings.hashers, pepper, Arc::clone(&entropy));
+        Self { inner: Arc::new(Inner { settings, store, codes, clock, entropy }) }
     }
-    /// What every MAIL is answered with while the store is closed (`Health::Closed`: 421). `None` otherwise: a store that only takes
+
+    /// What every MAIL is answered with while the store is closed (421, RFC 5321 §3.8). `None` otherwise: a store that only takes
     /// no new mail stops confidential mail at its dot, and no ordinary one.
     #[must_use]
     pub fn gate(&self) -> Option<Reply> {
-        todo!()
+        match self.inner.store.health() {
+            Health::Closed => Some(Reply::new(421, "4.3.2 the store is being made ready, try again later")),
+            Health::Ready | Health::NoIntake => None,
+        }
     }
+
     /// Starts one mail. `header` is the stored header block ([`crate::mail::header::HeaderBlock::stored`]); the empty line and
-    /// the body follow by [`Sealing::write`].
+    /// the body follow by [`Sealing::write`]. A recipient who is named twice counts once, with the first terms.
+    ///
+    /// # Errors
+    /// When the store takes nothing now or the header alone is too large.
     pub async fn begin(
         &self,
         identity: Identity,
@@ -81,39 +117,22 @@ impl Intake {
         recipients: Vec<Recipient>,
         header: &[u8],
     ) -> Result<Sealing, IntakeError> {
-        todo!()
+        Sealing::begin(Arc::clone(&self.inner), identity, facts, recipients, header).await
     }
+
     /// The next hop took the rest of a mixed mail.
+    ///
+    /// # Errors
+    /// Only from the store: the message may or may not count.
     pub async fn commit(&self, prepared: Prepared) -> Result<(), IntakeError> {
-        todo!()
+        Ok(self.inner.store.commit_prepared(prepared).await?)
     }
+
     /// The next hop refused the rest.
+    ///
+    /// # Errors
+    /// Only from the store: what stays is invisible and goes at the next start.
     pub async fn drop_prepared(&self, prepared: Prepared) -> Result<(), IntakeError> {
-        todo!()
-    }
-}
-
-/// One mail on its way in. Dropped, nothing of it stays.
-pub struct Sealing {
-    _private: (),
-}
-
-impl Sealing {
-    /// The message's id, for the log.
-    #[must_use]
-    pub fn id(&self) -> MessageId {
-        todo!()
-    }
-    /// Plain (unstuffed) bytes after the header block, starting with the empty line.
-    pub async fn write(&mut self, plain: &[u8]) -> Result<(), IntakeError> {
-        todo!()
-    }
-    /// Everything durable: 250 may be said.
-    pub async fn take(self) -> Result<(), IntakeError> {
-        todo!()
-    }
-    /// Durable but invisible, until [`Intake::commit`]. `None`: every recipient had this very mail already.
-    pub async fn prepare(self) -> Result<Option<Prepared>, IntakeError> {
-        todo!()
+        Ok(self.inner.store.drop_prepared(prepared).await?)
     }
 }

@@ -8,20 +8,20 @@
 
 pub mod command;
 pub mod data;
+mod driver;
 pub mod extension;
 pub mod line;
+mod listener;
 pub mod session;
+
+pub use listener::{Bound, bind};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
-use tokio_util::sync::CancellationToken;
-
-use crate::base::Clock;
 use crate::mail::Domain;
-use crate::relay::Relay;
+use ipnet::IpNet;
 
 /// One listening address and who may use it.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ pub struct Listener {
     pub sender_domains: Arc<[Domain]>,
     /// `X-OriginatorOrg` required; empty: none.
     pub tenants: Arc<[String]>,
-    /// Whether STARTTLS is offered (certificate present), and must be used.
+    /// Whether STARTTLS must be used; it is offered whenever there is a certificate.
     pub require_tls: bool,
 }
 
@@ -59,35 +59,6 @@ pub struct Settings {
     pub data_timeout: Duration,
 }
 
-/// The certificate that STARTTLS shows; swapped when its files change.
+/// The certificate that STARTTLS shows; swapped when its files change. Empty: STARTTLS is not offered. It should send no TLS
+/// 1.3 session tickets, on which Exchange Online hangs up.
 pub type TlsConfig = Arc<arc_swap::ArcSwapOption<rustls::ServerConfig>>;
-
-/// Bound sockets, not yet accepting.
-#[derive(Debug)]
-pub struct Bound {
-    _private: (),
-}
-
-/// Binds every listener, so that a port that is taken stops the start.
-pub async fn bind(settings: &Settings) -> std::io::Result<Bound> {
-    todo!()
-}
-
-impl Bound {
-    /// The addresses bound, in order of the settings (port 0 resolved).
-    #[must_use]
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        todo!()
-    }
-    /// Serves until `stop`; then accepts no more, answers 421 to idle sessions, finishes mails in flight and returns.
-    pub async fn serve(
-        self,
-        settings: Settings,
-        relay: Relay,
-        tls: TlsConfig,
-        clock: Arc<dyn Clock>,
-        stop: CancellationToken,
-    ) {
-        todo!()
-    }
-}

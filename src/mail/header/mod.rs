@@ -123,7 +123,7 @@ impl HeaderFacts {
             "cc" => append(&mut self.cc, &text()),
             "sensitivity" => self.sensitivity.push(text().to_lowercase()),
             "message-id" => self.message_id = self.message_id.take().or_else(|| message_id(field)),
-            "date" => self.date = self.date.take().or_else(|| Some(field.text())),
+            "date" => self.date = self.date.take().or_else(|| Some(readable(&field.text()))),
             "auto-submitted" => self.auto_submitted |= !first_word(&text()).eq_ignore_ascii_case("no"),
             "received" => self.received += 1,
             "x-originatororg" => self.originator_orgs.push(field.text()),
@@ -254,3 +254,6 @@ pub(in crate::mail) fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}')
         || matches!(c, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
+
+#[cfg(test)]
+mod tests;

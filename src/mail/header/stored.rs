@@ -47,9 +47,15 @@ fn without_cuts(value: &[u8], reading: &Reading) -> Option<Vec<u8>> {
         if between_words || glyphs.iter().any(|glyph| glyph.encoded) {
             return None;
         }
-        out.extend_from_slice(value.get(from..glyphs.first()?.start)?);
-        // up to the next character that stays, so that a fold within the blanks goes with them
-        from = after.map_or_else(|| glyphs.last().map(|glyph| glyph.end), |next| Some(next.start))?;
+        // whole folds go, none is left empty: up to the next character that stays, at the end from the last one that stays
+        let kept_before =
+            || cut.start.checked_sub(1).and_then(|at| reading.glyphs.get(at)).map_or(0, |glyph| glyph.end);
+        let (start, end) = match after {
+            Some(next) => (glyphs.first()?.start, next.start),
+            None => (kept_before(), glyphs.last()?.end),
+        };
+        out.extend_from_slice(value.get(from..start)?);
+        from = end;
     }
     out.extend_from_slice(value.get(from..)?);
     Some(out)

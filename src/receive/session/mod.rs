@@ -7,6 +7,7 @@
 //! - What the client sends is bounded: a line by [`super::line`], a mail by `max_size`, waiting by [`Session::poll_timeout`],
 //!   mistakes and idle talk by counters.
 
+mod action;
 mod commands;
 mod incoming;
 mod replies;
@@ -14,11 +15,12 @@ mod replies;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use super::extension::Offer;
+pub use action::{Action, Ending, Hello, Rules};
+
 use super::line::{Framed, LineReader};
-use crate::mail::{MailFrom, RcptTo, Reply};
+use crate::mail::Reply;
 use incoming::Incoming;
 
 /// Replies that are gathered before they go out, octets.
@@ -32,79 +34,6 @@ const MAX_IDLE_COMMANDS: u32 = 100;
 
 /// How long a client that may not send mail here may stay to hear so.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What holds for a session, fixed when it begins.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// Our name.
-    pub hostname: String,
-    /// Largest mail, octets.
-    pub max_size: u64,
-    /// Recipients a mail at most.
-    pub max_recipients: usize,
-    /// Wait for a whole command.
-    pub command_timeout: Duration,
-    /// Wait for a block of data.
-    pub data_timeout: Duration,
-    /// What the next hops allow us to offer.
-    pub offer: Offer,
-    /// STARTTLS is offered.
-    pub starttls: bool,
-    /// No mail without STARTTLS.
-    pub require_tls: bool,
-    /// The client may send mail here.
-    pub admitted: bool,
-}
-
-/// How the client named itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hello {
-    /// The name or address literal, unverified.
-    pub name: String,
-    /// It said EHLO.
-    pub esmtp: bool,
-}
-
-/// What the driver does next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Read something, until [`Session::poll_timeout`]; then [`Session::received`], [`Session::disconnected`] or
-    /// [`Session::timed_out`].
-    Read,
-    /// Read what is there already, without waiting: nothing should be.
-    Peek,
-    /// Write these bytes.
-    Write(Vec<u8>),
-    /// Open a transaction; then [`Session::answered`].
-    Mail(MailFrom),
-    /// Add a recipient; then [`Session::answered`].
-    Rcpt(RcptTo),
-    /// A part of the mail in wire form.
-    Body(Bytes),
-    /// The mail is complete; then [`Session::answered`]. The transaction is over.
-    End,
-    /// The transaction is over and leaves nothing.
-    Abort,
-    /// Do the TLS handshake; then [`Session::secured`].
-    StartTls,
-    /// Close the connection. Asked again, the session says the same.
-    Close(Ending),
-}
-
-/// Why a session ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// The client said QUIT.
-    Quit,
-    /// The client broke the rules. It may still be sending and should get a chance to read why.
-    Fault,
-    /// The client was silent for too long.
-    Timeout,
-    /// We are stopping.
-    Stop,
-    /// The client hung up.
-    Gone,
-}
 
 #[derive(Debug)]
 enum Phase {
@@ -230,6 +159,12 @@ impl Session {
     pub fn answered(&mut self, reply: &Reply) {
         let Phase::Waiting(call) = self.phase else { return };
         self.phase = Phase::Commands;
+        if matches!(call, Call::Mail { .. }) && reply.code() == 421 {
+            // No next hop had a say yet: this is the gateway itself, closed for now.
+            self.say(reply);
+            self.close(Ending::Stop);
+            return;
+        }
         match call {
             Call::Mail { smtputf8 } if reply.is_positive() => {
                 self.envelope = Some(Envelope { smtputf8, recipients: 0 });

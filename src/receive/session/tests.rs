@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::receive::extension::Offer;
 
 fn rules() -> Rules {
     Rules {

@@ -1,0 +1,307 @@
+//! Moves bytes between one socket, its [`Session`] and the relay.
+//!
+//! - Nothing is read while the relay works: a slow next hop slows its client down, and no memory grows.
+//! - Every read and write has a time limit; the relay's calls have their own.
+//! - A session that ends, for whatever reason, ends its transaction: completed or aborted, never left.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::session::{Action, Ending, Rules, Session};
+use super::{Listener, Settings};
+use crate::base::{Clock, Timestamp};
+use crate::mail::{MailFrom, RcptTo, Reply};
+use crate::relay::{Peer, Relay, Transaction};
+
+const BUFFER: usize = 16 * 1024;
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long we go on reading, and dropping, what a refused client still sends, so that it can read why: a socket closed with
+/// unread input loses the reply (RFC 1122 §4.2.2.13).
+const LINGER: Duration = Duration::from_secs(60);
+const LINGER_IDLE: Duration = Duration::from_secs(5);
+
+/// What all connections of one listener share.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) listener: Listener,
+    pub(super) settings: Arc<Settings>,
+    pub(super) relay: Relay,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) stop: CancellationToken,
+}
+
+impl Door {
+    fn admits(&self, client: IpAddr) -> bool {
+        self.listener.networks.iter().any(|network| network.contains(&client))
+    }
+
+    fn rules(&self, client: IpAddr, starttls: bool) -> Rules {
+        let offered = self.relay.capabilities();
+        Rules {
+            hostname: self.settings.hostname.clone(),
+            max_size: self.settings.max_size,
+            max_recipients: self.settings.max_recipients,
+            command_timeout: self.settings.command_timeout,
+            data_timeout: self.settings.data_timeout,
+            offer: super::extension::Offer { eightbit: offered.eightbit, smtputf8: offered.smtputf8, dsn: offered.dsn },
+            starttls,
+            require_tls: self.listener.require_tls,
+            admitted: self.admits(client),
+        }
+    }
+}
+
+/// Serves one client to the end. `id` names the session in the log.
+pub(super) async fn serve(mut tcp: TcpStream, client: IpAddr, tls: Option<Arc<ServerConfig>>, door: &Door, id: &str) {
+    let client = client.to_canonical();
+    if !door.admits(client) {
+        tracing::info!(%client, "client refused: not in the networks of this listener");
+    }
+    if let Err(error) = tcp.set_nodelay(true) {
+        tracing::debug!(%error, "no TCP_NODELAY");
+    }
+    let mut driver = Driver::new(door, client, tls.is_some(), id);
+    let ending = match (driver.run(&mut tcp).await, tls) {
+        (Exit::Closed(ending), _) => driver.farewell(&mut tcp, ending).await,
+        (Exit::StartTls, Some(config)) => match driver.handshake(tcp, config).await {
+            Some(mut stream) => match driver.run(&mut stream).await {
+                Exit::Closed(ending) => driver.farewell(&mut stream, ending).await,
+                Exit::StartTls => Ending::Fault,
+            },
+            None => Ending::Gone,
+        },
+        (Exit::StartTls, None) => Ending::Fault,
+    };
+    tracing::debug!(?ending, mails = driver.mails, "session over");
+}
+
+enum Exit {
+    Closed(Ending),
+    StartTls,
+}
+
+struct Driver<'a> {
+    door: &'a Door,
+    client: IpAddr,
+    id: &'a str,
+    session: Session,
+    buffer: Vec<u8>,
+    stopping: bool,
+    mail: Option<Mail>,
+    mails: u64,
+}
+
+/// The transaction under way, with what the log will say of it.
+struct Mail {
+    transaction: Transaction,
+    id: String,
+    begun: Timestamp,
+    recipients: usize,
+    refused: usize,
+    size: usize,
+}
+
+impl<'a> Driver<'a> {
+    fn new(door: &'a Door, client: IpAddr, starttls: bool, id: &'a str) -> Self {
+        Self {
+            door,
+            client,
+            id,
+            session: Session::new(door.rules(client, starttls)),
+            buffer: vec![0; BUFFER],
+            stopping: false,
+            mail: None,
+            mails: 0,
+        }
+    }
+
+    /// Does what the session asks until it wants TLS or the end.
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Exit {
+        loop {
+            match self.session.poll(now()) {
+                Action::Read => self.read(stream).await,
+                Action::Peek => self.peek(stream).await,
+                Action::Write(bytes) => self.write(stream, &bytes).await,
+                Action::Mail(from) => {
+                    let reply = self.open(from).await;
+                    self.session.answered(&reply);
+                }
+                Action::Rcpt(to) => {
+                    let reply = self.recipient(to).await;
+                    self.session.answered(&reply);
+                }
+                Action::Body(part) => {
+                    if let Some(mail) = &mut self.mail {
+                        mail.size += part.len();
+                        mail.transaction.body(&part).await;
+                    }
+                }
+                Action::End => {
+                    let reply = self.end().await;
+                    self.session.answered(&reply);
+                }
+                Action::Abort => self.abort().await,
+                Action::StartTls => return Exit::StartTls,
+                Action::Close(ending) => return Exit::Closed(ending),
+            }
+        }
+    }
+
+    async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S) {
+        let deadline = self.session.poll_timeout().map_or_else(Instant::now, Instant::from_std);
+        tokio::select! {
+            biased;
+            () = self.door.stop.cancelled(), if !self.stopping => {
+                self.stopping = true;
+                self.session.stop();
+            }
+            read = timeout_at(deadline, stream.read(&mut self.buffer)) => match read {
+                Ok(Ok(len @ 1..)) => self.session.received(self.buffer.get(..len).unwrap_or_default(), now()),
+                Ok(_) => self.session.disconnected(),
+                Err(_) => self.session.timed_out(now()),
+            },
+        }
+    }
+
+    /// Best effort: what has not arrived yet cannot be seen.
+    async fn peek<S: AsyncRead + Unpin>(&mut self, stream: &mut S) {
+        tokio::task::yield_now().await;
+        if let Some(Ok(len @ 1..)) = stream.read(&mut self.buffer).now_or_never() {
+            self.session.received(self.buffer.get(..len).unwrap_or_default(), now());
+        }
+    }
+
+    async fn write<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, bytes: &[u8]) {
+        let write = async {
+            stream.write_all(bytes).await?;
+            stream.flush().await
+        };
+        if !matches!(timeout(WRITE_TIMEOUT, write).await, Ok(Ok(()))) {
+            self.session.disconnected();
+        }
+    }
+
+    async fn open(&mut self, from: MailFrom) -> Reply {
+        let peer = self.peer();
+        match self.door.relay.mail(&peer, from).await {
+            Ok(transaction) => {
+                self.mails += 1;
+                let id = format!("{}.{}", self.id, self.mails);
+                let begun = self.door.clock.now();
+                self.mail = Some(Mail { transaction, id, begun, recipients: 0, refused: 0, size: 0 });
+                Reply::new(250, "2.1.0 Ok")
+            }
+            Err(reply) => reply,
+        }
+    }
+
+    fn peer(&self) -> Peer {
+        let hello = self.session.hello();
+        Peer {
+            addr: self.client,
+            helo: hello.map(|hello| hello.name.clone()).unwrap_or_default(),
+            esmtp: hello.is_some_and(|hello| hello.esmtp),
+            tls: self.session.is_tls(),
+            user: None,
+            listener: Arc::clone(&self.door.listener.name),
+            sender_domains: Arc::clone(&self.door.listener.sender_domains),
+            tenants: Arc::clone(&self.door.listener.tenants),
+        }
+    }
+
+    async fn recipient(&mut self, to: RcptTo) -> Reply {
+        let Some(mail) = &mut self.mail else { return lost() };
+        let reply = mail.transaction.rcpt(to).await;
+        if reply.is_positive() {
+            mail.recipients += 1;
+        } else {
+            mail.refused += 1;
+        }
+        reply
+    }
+
+    async fn end(&mut self) -> Reply {
+        let Some(mail) = self.mail.take() else { return lost() };
+        let Mail { transaction, id, begun, recipients, refused, size } = mail;
+        let reply = transaction.end().await;
+        let verdict = match reply.class() {
+            2 => "taken",
+            4 => "deferred",
+            _ => "refused",
+        };
+        let millis = self.millis_since(begun);
+        tracing::info!(%id, verdict, code = reply.code(), recipients, refused, size, millis, "mail");
+        reply
+    }
+
+    async fn abort(&mut self) {
+        let Some(mail) = self.mail.take() else { return };
+        let Mail { transaction, id, begun, recipients, refused, size } = mail;
+        transaction.abort().await;
+        tracing::info!(%id, verdict = "aborted", recipients, refused, size, millis = self.millis_since(begun), "mail");
+    }
+
+    fn millis_since(&self, begun: Timestamp) -> u64 {
+        u64::try_from(self.door.clock.now().since(begun).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    async fn handshake(
+        &mut self,
+        tcp: TcpStream,
+        config: Arc<ServerConfig>,
+    ) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+        let accept = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(config).accept(tcp));
+        let result = tokio::select! {
+            biased;
+            result = accept => result,
+            () = self.door.stop.cancelled() => return None,
+        };
+        match result {
+            Ok(Ok(stream)) => {
+                self.session.secured();
+                Some(stream)
+            }
+            Ok(Err(error)) => {
+                tracing::info!(client = %self.client, %error, "TLS handshake failed");
+                None
+            }
+            Err(_) => {
+                tracing::info!(client = %self.client, "TLS handshake took too long");
+                None
+            }
+        }
+    }
+
+    /// Ends the connection so that the client can read the last reply.
+    async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S, ending: Ending) -> Ending {
+        if ending == Ending::Gone || timeout(LINGER_IDLE, stream.shutdown()).await.is_err() || ending != Ending::Fault {
+            return ending;
+        }
+        let drain = async { while let Ok(Ok(1..)) = timeout(LINGER_IDLE, stream.read(&mut self.buffer)).await {} };
+        tokio::select! {
+            () = self.door.stop.cancelled() => {}
+            _ = timeout(LINGER, drain) => {}
+        }
+        ending
+    }
+}
+
+/// The session asked for a step of a transaction that the driver does not have.
+fn lost() -> Reply {
+    Reply::new(451, "4.3.0 Local error; try again")
+}
+
+/// The time that tokio's timers run on.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

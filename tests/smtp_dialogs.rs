@@ -1,0 +1,28 @@
+//! The dialogs of `tests/smtp`, each on the session alone and over a socket, and what only real listeners show.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+#[path = "smtp/pure.rs"]
+mod pure;
+#[path = "smtp/script.rs"]
+mod script;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pure::Segments;
+
+#[test]
+fn every_dialog_goes_as_written_on_the_session_alone() {
+    let dialogs = script::all();
+    assert!(dialogs.len() >= 50, "only {} dialogs", dialogs.len());
+    let mut failed = Vec::new();
+    for dialog in &dialogs {
+        let ways: &[Segments] =
+            if dialog.only_whole.is_some() { &[Segments::Whole] } else { &[Segments::Whole, Segments::Bytes] };
+        for &way in ways {
+            if catch_unwind(AssertUnwindSafe(|| pure::play(dialog, way))).is_err() {
+                failed.push(format!("{} ({way:?})", dialog.name));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "dialogs that went another way: {failed:#?}");
+}
