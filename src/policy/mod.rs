@@ -187,3 +187,6 @@ fn unclear() -> Reply {
 fn shown_name(name: &str) -> String {
     if name.contains('@') { String::new() } else { name.chars().take(100).collect() }
 }
+
+#[cfg(test)]
+mod tests;
