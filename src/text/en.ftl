@@ -92,3 +92,55 @@ busy-title = It is very busy now
 busy-text = Try again in a minute. Your message is kept.
 broken-title = Something went wrong on our side
 broken-text = Your message is kept. Try again in a few minutes. If it keeps going wrong, call us.
+
+## Every mail
+
+mail-greeting = Dear Sir or Madam,
+mail-greeting-name = Dear { $name },
+mail-from = { $organisation } (secure mail)
+mail-recipient = { $name } ({ $address })
+
+## Mail: the notice to the recipient. mail-notice-short is the paragraph below a notice in the other language.
+
+mail-notice-subject = Secure message from { $sender }, { $organisation }
+mail-notice-subject-nameless = Secure message from { $organisation }
+mail-notice-subject-via = Secure message from { $sender }, via { $organisation }
+mail-notice-who = { $sender } of { $organisation } has sent you a secure message. You read it on our own website.
+mail-notice-who-via = { $sender } ({ $address }) has sent you a secure message via { $organisation }. You read it on the website of { $organisation }.
+mail-notice-open = Open message
+mail-notice-address = This is the address of your message:
+mail-notice-code = You open the message with your access code. The sender gives you that code by post, by telephone or in person. You can read the message until the end of { $until }.
+mail-notice-genuine = Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }. The reference of your message is { $reference }.
+mail-notice-short = { $sender } of { $organisation } has sent you a secure message. Open it with the button and your access code. You can read it until the end of { $until }. Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }.
+
+## Mail: the access code, to the sender
+
+mail-code-subject = Access code for { $recipient }
+mail-code-first = Your secure message to { $recipient } is ready. The recipient opens it with this access code:
+mail-code-new = There is a new access code for { $recipient }. The old code no longer works. This is the new one:
+mail-code-give = Pass the code on yourself: by telephone, in person or by post. { $warning }
+mail-code-not-by-mail = Do not send this code by e-mail.
+mail-code-aloud = You can read this aloud on the telephone:
+mail-code-aloud-text = ‘You have received an e-mail from { $organisation }, with the button Open message. You open the message with the access code { $code }. Write the code down: you will need it again.’
+mail-code-keep = The code also holds for your next secure messages to this recipient. Keep this e-mail: we cannot show the code again.
+mail-code-lost = Is the code lost, or does someone else know it? Ask your administrator for a new code, with the command { $command }. The old code stops working then.
+
+## Mail: too many wrong codes, to the sender
+
+mail-closed-subject = Closed: your message to { $recipient }
+mail-closed-what = A wrong code was entered too often for your secure message of { $date } to { $recipient }. So the message is closed. Nobody can open it now, not even with the right code.
+mail-closed-call = Perhaps the recipient made a mistake. Perhaps someone else was trying. Call the recipient on a number that you already know, and ask.
+mail-closed-unlock = Was it the recipient? Ask your administrator to open the message again, with this command:
+mail-closed-new-code = Has the recipient lost the code? Ask for a new code too, with the command { $command }.
+mail-closed-stranger = Was it someone else? Leave the message closed and tell your administrator. The reference is { $reference }.
+
+## Mail: a notice that could not be delivered, to the sender
+
+mail-undeliverable-subject = Not delivered: your message to { $recipient }
+mail-undeliverable-what = On { $date } you sent a secure message to { $recipient }. The e-mail with which the recipient opens the message did not arrive. So the recipient does not know of it yet.
+mail-undeliverable-unknown = The address probably does not exist, or is misspelt.
+mail-undeliverable-full = The recipient’s mailbox is full.
+mail-undeliverable-refused = The recipient’s mail server refuses this e-mail.
+mail-undeliverable-unreachable = We tried many times, but the mail server did not take the e-mail.
+mail-undeliverable-answer = This was the last answer:
+mail-undeliverable-do = Check the address or call the recipient. Then send your message again. Is the address right? Ask your administrator for help. The reference is { $reference }.

@@ -13,6 +13,7 @@
 
 mod bundle;
 pub mod format;
+pub mod mail;
 pub mod page;
 
 pub use bundle::{TextError, Texts, Words};

@@ -93,3 +93,55 @@ busy-title = Het is nu erg druk
 busy-text = Probeer het over een minuut opnieuw. Uw bericht blijft bewaard.
 broken-title = Er ging iets mis bij ons
 broken-text = Uw bericht blijft bewaard. Probeer het over een paar minuten opnieuw. Blijft het misgaan? Bel ons dan.
+
+## Every mail
+
+mail-greeting = Geachte heer of mevrouw,
+mail-greeting-name = Beste { $name },
+mail-from = { $organisation } (veilig mailen)
+mail-recipient = { $name } ({ $address })
+
+## Mail: the notice to the recipient. mail-notice-short is the paragraph below a notice in the other language.
+
+mail-notice-subject = Beveiligd bericht van { $sender }, { $organisation }
+mail-notice-subject-nameless = Beveiligd bericht van { $organisation }
+mail-notice-subject-via = Beveiligd bericht van { $sender }, via { $organisation }
+mail-notice-who = { $sender } van { $organisation } heeft u een beveiligd bericht gestuurd. U leest het op onze eigen website.
+mail-notice-who-via = { $sender } ({ $address }) heeft u via { $organisation } een beveiligd bericht gestuurd. U leest het op de website van { $organisation }.
+mail-notice-open = Open bericht
+mail-notice-address = Dit is het adres van uw bericht:
+mail-notice-code = U opent het bericht met uw toegangscode. De afzender geeft u die code per post, telefonisch of persoonlijk. U kunt het bericht lezen tot en met { $until }.
+mail-notice-genuine = Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }. Het kenmerk van uw bericht is { $reference }.
+mail-notice-short = { $sender } van { $organisation } heeft u een beveiligd bericht gestuurd. Open het met de knop en uw toegangscode. U kunt het lezen tot en met { $until }. Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }.
+
+## Mail: the access code, to the sender
+
+mail-code-subject = Toegangscode voor { $recipient }
+mail-code-first = Uw beveiligde bericht aan { $recipient } staat klaar. De ontvanger opent het met deze toegangscode:
+mail-code-new = Er is een nieuwe toegangscode voor { $recipient }. De oude code werkt niet meer. Dit is de nieuwe:
+mail-code-give = Geef de code zelf door: telefonisch, persoonlijk of per post. { $warning }
+mail-code-not-by-mail = Stuur deze code niet per e-mail.
+mail-code-aloud = Dit kunt u aan de telefoon voorlezen:
+mail-code-aloud-text = ‘U heeft een e-mail gekregen van { $organisation }, met de knop Open bericht. U opent het bericht met de toegangscode { $code }. Schrijf de code op: u heeft hem vaker nodig.’
+mail-code-keep = De code geldt ook voor uw volgende beveiligde berichten aan deze ontvanger. Bewaar deze e-mail: wij kunnen de code niet opnieuw laten zien.
+mail-code-lost = Is de code kwijt, of kent een ander hem? Vraag dan uw beheerder om een nieuwe code, met de opdracht { $command }. De oude code werkt daarna niet meer.
+
+## Mail: too many wrong codes, to the sender
+
+mail-closed-subject = Gesloten: uw bericht aan { $recipient }
+mail-closed-what = Er is te vaak een verkeerde code ingevuld bij uw beveiligde bericht van { $date } aan { $recipient }. Daarom is het bericht gesloten. Niemand kan het nu openen, ook niet met de juiste code.
+mail-closed-call = Misschien vergiste de ontvanger zich. Misschien probeerde een ander het. Bel de ontvanger op een nummer dat u al kent en vraag het na.
+mail-closed-unlock = Was het de ontvanger zelf? Vraag dan uw beheerder om het bericht weer open te zetten, met deze opdracht:
+mail-closed-new-code = Weet de ontvanger de code niet meer? Vraag dan ook om een nieuwe code, met de opdracht { $command }.
+mail-closed-stranger = Was het de ontvanger niet? Laat het bericht dan gesloten en meld het bij uw beheerder. Het kenmerk is { $reference }.
+
+## Mail: a notice that could not be delivered, to the sender
+
+mail-undeliverable-subject = Niet aangekomen: uw bericht aan { $recipient }
+mail-undeliverable-what = U stuurde op { $date } een beveiligd bericht aan { $recipient }. De e-mail waarmee de ontvanger het bericht opent, is niet aangekomen. De ontvanger weet dus nog van niets.
+mail-undeliverable-unknown = Waarschijnlijk bestaat het adres niet, of is het verkeerd geschreven.
+mail-undeliverable-full = De mailbox van de ontvanger is vol.
+mail-undeliverable-refused = De mailserver van de ontvanger weigert deze e-mail.
+mail-undeliverable-unreachable = Wij hebben het vaak geprobeerd, maar de mailserver nam de e-mail niet aan.
+mail-undeliverable-answer = Dit was het laatste antwoord:
+mail-undeliverable-do = Controleer het adres of bel de ontvanger. Stuur uw bericht daarna opnieuw. Klopt het adres? Vraag dan uw beheerder om hulp. Het kenmerk is { $reference }.

@@ -1,0 +1,96 @@
+//! The notice: the mail with the red button. It shows who sent a message and how to open it, and nothing of the message.
+
+use super::{Block, Letter, LetterError, Open, Pen, runs, strong};
+use crate::text::{Lang, Texts};
+
+/// What a notice says. Names are empty where they are not known.
+#[derive(Clone, Copy)]
+pub struct Notice<'a> {
+    /// The recipient's name.
+    pub recipient: &'a str,
+    /// The sender's name.
+    pub sender: &'a str,
+    /// The sender's address.
+    pub address: &'a str,
+    /// The organisation's name.
+    pub organisation: &'a str,
+    /// The sender is not of the organisation: the mail then says "via".
+    pub via: bool,
+    /// The link to the message.
+    pub link: &'a str,
+    /// The page's address, without final slash.
+    pub page: &'a str,
+    /// The organisation's telephone number.
+    pub phone: &'a str,
+    /// The short reference.
+    pub reference: &'a str,
+    /// The last day on which the message can be read, in Dutch.
+    pub until_nl: &'a str,
+    /// The same in English.
+    pub until_en: &'a str,
+}
+
+impl Notice<'_> {
+    /// Writes it in `lang`, with a paragraph in the other language below.
+    ///
+    /// # Errors
+    /// When a text is missing.
+    pub fn write(&self, texts: &Texts, lang: Lang) -> Result<Letter, LetterError> {
+        let pen = Pen { words: texts.in_language(lang) };
+        let genuine = [("page", self.page), ("phone", self.phone), ("reference", &strong(self.reference))];
+        let open = Open {
+            label: pen.words.get("mail-notice-open")?,
+            intro: pen.words.get("mail-notice-address")?,
+            link: self.link.to_owned(),
+        };
+        let blocks = vec![
+            pen.greeting(self.recipient)?,
+            self.who(pen)?,
+            Block::Open(open),
+            pen.text("mail-notice-code", &[("until", self.until(lang))])?,
+            pen.quiet("mail-notice-genuine", &genuine)?,
+            self.short(texts, lang.other())?,
+        ];
+        Ok(Letter { subject: self.subject(pen)?, lang, blocks })
+    }
+
+    fn subject(&self, pen: Pen<'_>) -> Result<String, LetterError> {
+        let values = [("sender", self.sender), ("organisation", self.organisation)];
+        Ok(match (self.sender.is_empty(), self.via) {
+            (true, _) => pen.words.with("mail-notice-subject-nameless", &values)?,
+            (false, true) => pen.words.with("mail-notice-subject-via", &values)?,
+            (false, false) => pen.words.with("mail-notice-subject", &values)?,
+        })
+    }
+
+    fn who(&self, pen: Pen<'_>) -> Result<Block, LetterError> {
+        let (sender, organisation) = (strong(self.called()), strong(self.organisation));
+        let values = [("sender", sender.as_str()), ("organisation", &organisation), ("address", self.address)];
+        let id = if self.via && !self.sender.is_empty() { "mail-notice-who-via" } else { "mail-notice-who" };
+        Ok(pen.text(id, &values)?)
+    }
+
+    fn short(&self, texts: &Texts, lang: Lang) -> Result<Block, LetterError> {
+        let values = [
+            ("sender", self.called()),
+            ("organisation", self.organisation),
+            ("until", self.until(lang)),
+            ("page", self.page),
+            ("phone", self.phone),
+        ];
+        let text = texts.in_language(lang).with("mail-notice-short", &values)?;
+        Ok(Block::Other(lang, runs(&text)))
+    }
+
+    /// The name, or the address where there is no name.
+    const fn called(&self) -> &str {
+        if self.sender.is_empty() { self.address } else { self.sender }
+    }
+
+    const fn until(&self, lang: Lang) -> &str {
+        match lang {
+            Lang::Nl => self.until_nl,
+            Lang::En => self.until_en,
+        }
+    }
+}
