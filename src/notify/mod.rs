@@ -1,12 +1,28 @@
 //! Composes notices and sender mails, and makes one attempt at sending: a job to an outcome.
+//!
+//! A notice carries the link and nothing of the message; a code travels only to a home mailbox, over the home route. When a
+//! text, the store or a hop fails, nothing leaves and the job stays.
+
+mod answer;
+mod clean;
+mod compose;
+mod draft;
+mod route;
+pub mod verp;
 
 use std::sync::Arc;
+
+use secrecy::ExposeSecret;
 
 use crate::base::{Clock, Entropy};
 use crate::mail::{Domain, DomainSet};
 use crate::nexthop::NextHop;
 use crate::store::Store;
 use crate::store::records::LeasedJob;
+use crate::text::{TextError, Texts};
+
+use draft::{Desk, NoMail, Way};
+use route::Route;
 
 /// What mails say of the organisation, and how they travel.
 #[derive(Debug, Clone)]
@@ -47,17 +63,53 @@ pub enum Outcome {
 /// Sends what jobs ask for. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Notifier {
-    _private: (),
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    home: Route,
+    outside: Route,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    texts: Result<Texts, TextError>,
 }
 
 impl Notifier {
     /// Over a store.
     #[must_use]
-    pub fn new(settings: Settings, store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        todo!()
+    pub fn new(settings: Settings, store: Store, clock: Arc<dyn Clock>, _entropy: Arc<dyn Entropy>) -> Self {
+        Self::with_texts(settings, store, clock, Texts::load())
     }
+
+    /// With texts of the caller's; without them every attempt ends as [`Outcome::Later`].
+    fn with_texts(settings: Settings, store: Store, clock: Arc<dyn Clock>, texts: Result<Texts, TextError>) -> Self {
+        let (home, outside) = (Route::new(settings.home.clone()), Route::new(settings.outside.clone()));
+        Self { inner: Arc::new(Inner { settings, home, outside, store, clock, texts }) }
+    }
+
     /// One attempt.
     pub async fn attempt(&self, job: &LeasedJob) -> Outcome {
-        todo!()
+        let inner = &*self.inner;
+        let texts = match &inner.texts {
+            Ok(texts) => texts,
+            Err(error) => return Outcome::Later(error.to_string()),
+        };
+        let now = inner.clock.now();
+        let desk = Desk { settings: &inner.settings, store: &inner.store, texts, now };
+        let draft = match desk.draft(job).await {
+            Ok(draft) => draft,
+            Err(NoMail(outcome)) => return outcome,
+        };
+        let route = match draft.way {
+            Way::Home => &inner.home,
+            Way::Outside => &inner.outside,
+        };
+        let secrets: Vec<&str> = draft.secrets.iter().map(ExposeSecret::expose_secret).collect();
+        route.send(&draft.envelope, &draft.mail, &secrets, now).await
     }
 }
+
+#[cfg(test)]
+mod tests;

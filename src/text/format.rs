@@ -1,5 +1,7 @@
 //! Dates, clock times and sizes as people read them.
 
+use std::time::Duration;
+
 use jiff::Zoned;
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
@@ -76,6 +78,13 @@ pub fn date(lang: Lang, moment: Timestamp, zone: &TimeZone) -> String {
     format!("{} {} {}", at.day(), month(lang, &at), at.year())
 }
 
+/// The last day that is wholly before `end`, for "tot en met": what can be read until the 20th at ten in the morning can be
+/// read up to and including the 19th.
+#[must_use]
+pub fn last_day(lang: Lang, end: Timestamp, zone: &TimeZone) -> String {
+    date(lang, end - Duration::from_hours(24), zone)
+}
+
 /// A moment: `zaterdag 21 november 2026, 10:04`.
 #[must_use]
 pub fn moment(lang: Lang, moment: Timestamp, zone: &TimeZone) -> String {
@@ -124,6 +133,7 @@ mod tests {
         let zone = TimeZone::get("Europe/Amsterdam").unwrap();
         let winter = Timestamp::from_secs(1_795_251_840); // 2026-11-21T09:04:00Z
         assert_eq!(date(Lang::Nl, winter, &zone), "21 november 2026");
+        assert_eq!(last_day(Lang::Nl, winter, &zone), "20 november 2026");
         assert_eq!(moment(Lang::Nl, winter, &zone), "zaterdag 21 november 2026, 10:04");
         assert_eq!(moment(Lang::En, winter, &zone), "Saturday 21 November 2026, 10:04");
         assert_eq!(clock(winter, &zone), "10:04");

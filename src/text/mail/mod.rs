@@ -165,7 +165,11 @@ impl Pen<'_> {
 
     /// By name where it is known.
     fn greeting(self, name: &str) -> Result<Block, TextError> {
-        if name.is_empty() { self.text("mail-greeting", &[]) } else { self.text("mail-greeting-name", &[("name", name)]) }
+        if name.is_empty() {
+            self.text("mail-greeting", &[])
+        } else {
+            self.text("mail-greeting-name", &[("name", name)])
+        }
     }
 }
 

@@ -1,0 +1,252 @@
+//! From a job to a mail that is ready to go: reads what the job is about, writes the letter, chooses the route.
+//!
+//! A code, and every other mail to a sender, goes to a home mailbox over the home route or not at all.
+
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::base::{ContactId, GrantId, JobId, Timestamp};
+use crate::mail::{Address, Domain};
+use crate::seal::code::AccessCode;
+use crate::seal::token::LinkToken;
+use crate::store::StoreError;
+use crate::store::proof::GrantView;
+use crate::store::records::{JobKind, JobSecret, LeasedJob};
+use crate::text::mail::{Closed, CodeMail, Letter, LetterError, Notice, Recipient, Undeliverable};
+use crate::text::{Lang, Texts, format};
+
+use super::compose::{Head, Mailbox, compose};
+use super::route::Envelope;
+use super::verp::Subject;
+use super::{Outcome, Settings, answer, clean};
+
+/// Where a mail goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To the organisation's own mailboxes.
+    Home,
+    /// To the world.
+    Outside,
+}
+
+/// A mail ready to go.
+pub(super) struct Draft {
+    pub way: Way,
+    pub envelope: Envelope,
+    pub mail: Zeroizing<Vec<u8>>,
+    /// What it brings in clear.
+    pub secrets: Vec<SecretString>,
+}
+
+/// Why there is no mail: the outcome of the attempt.
+pub(super) struct NoMail(pub Outcome);
+
+impl From<StoreError> for NoMail {
+    fn from(error: StoreError) -> Self {
+        Self(Outcome::Later(error.to_string()))
+    }
+}
+
+impl From<LetterError> for NoMail {
+    /// A text that is missing is mended by the next release: the mail waits, and nothing half-written leaves.
+    fn from(error: LetterError) -> Self {
+        tracing::error!(%error, "a mail cannot be written");
+        Self(Outcome::Later(error.to_string()))
+    }
+}
+
+fn never(text: &str) -> NoMail {
+    NoMail(Outcome::Never(text.to_owned()))
+}
+
+/// What writing a mail needs.
+pub(super) struct Desk<'a> {
+    pub settings: &'a Settings,
+    pub store: &'a crate::store::Store,
+    pub texts: &'a Texts,
+    pub now: Timestamp,
+}
+
+impl Desk<'_> {
+    /// The mail that a job asks for.
+    pub async fn draft(&self, job: &LeasedJob) -> Result<Draft, NoMail> {
+        match &job.job.kind {
+            JobKind::Notice { grant } => self.notice(job.id, *grant, job.secret.as_ref()).await,
+            JobKind::Code { contact } => self.code(job.id, *contact, job.secret.as_ref()).await,
+            JobKind::Closed { grant } => self.closed(job.id, *grant).await,
+            JobKind::Undeliverable { grant, answer } => self.undeliverable(job.id, *grant, answer).await,
+        }
+    }
+
+    async fn notice(&self, job: JobId, grant: GrantId, secret: Option<&JobSecret>) -> Result<Draft, NoMail> {
+        let view = self.view(grant).await?;
+        if self.now >= view.grant.expires {
+            return Err(never("the message ended before its notice could be sent"));
+        }
+        let token = secret.and_then(|secret| secret.token.as_deref()).and_then(|token| token.try_into().ok());
+        let token = token.map(|bytes: [u8; 20]| LinkToken::from_secret(crate::base::SecretBytes::new(bytes)));
+        let token = token.ok_or_else(|| never("the link of this notice is gone"))?.to_text();
+        let link = SecretString::from(format!("{}/b/{}", self.settings.page, token.expose_secret()));
+        let sender = Mailbox {
+            name: clean::name(&view.conversation.sender.name),
+            address: wire(&view.conversation.sender.address)?,
+        };
+        let recipient = Mailbox { name: clean::name(&view.contact.name), address: wire(&view.conversation.recipient)? };
+        let lang = Lang::from_tag(&view.contact.language).unwrap_or(self.settings.language);
+        let letter = self.notice_letter(&view, &sender, &recipient.name, link.expose_secret(), lang)?;
+        let (from, reply_to) = self.notice_from(sender, lang)?;
+        let way = if self.is_home(recipient.address.domain()) { Way::Home } else { Way::Outside };
+        let head = self.head(job, from, recipient, reply_to, false);
+        self.finish(way, Subject::Notice(grant), &head, &letter, vec![token])
+    }
+
+    fn notice_letter(
+        &self,
+        view: &GrantView,
+        sender: &Mailbox,
+        recipient: &str,
+        link: &str,
+        lang: Lang,
+    ) -> Result<Letter, NoMail> {
+        let last_day = |lang| format::last_day(lang, view.grant.expires, &self.settings.time_zone);
+        let notice = Notice {
+            recipient,
+            sender: &sender.name,
+            address: &clean::line(sender.address.as_str(), usize::MAX),
+            organisation: &self.settings.organisation,
+            via: !self.is_home(sender.address.domain()),
+            link,
+            page: &self.settings.page,
+            phone: &self.settings.phone,
+            reference: &view.grant.reference,
+            until_nl: &last_day(Lang::Nl),
+            until_en: &last_day(Lang::En),
+        };
+        Ok(notice.write(self.texts, lang)?)
+    }
+
+    /// From and Reply-To of a notice: the sender, whose domain is ours and so aligned (RFC 7489 §3.1). A sender of another
+    /// domain would not be: that notice comes from our own address, named after the organisation, and answers go to the sender.
+    fn notice_from(&self, sender: Mailbox, lang: Lang) -> Result<(Mailbox, Option<Mailbox>), NoMail> {
+        if self.is_home(sender.address.domain()) {
+            return Ok((sender, None));
+        }
+        Ok((self.our_mailbox(lang)?, Some(sender)))
+    }
+
+    async fn code(&self, job: JobId, id: ContactId, secret: Option<&JobSecret>) -> Result<Draft, NoMail> {
+        let contact = self.store.contact(id).await?.ok_or_else(|| never("the contact is gone"))?;
+        let code = secret.and_then(|secret| secret.code.as_deref()).and_then(AccessCode::normalise);
+        let code = code.ok_or_else(|| never("the code of this mail is gone"))?;
+        let grouped = code.grouped();
+        let sender = clean::name(&contact.sender_name);
+        let letter = CodeMail {
+            sender: &sender,
+            recipient: Recipient { name: &clean::name(&contact.name), address: &visible(&contact.address) },
+            organisation: &self.settings.organisation,
+            code: grouped.expose_secret(),
+            replaces: contact.generation > 1,
+        }
+        .write(self.texts, self.settings.language)?;
+        let head = self.to_sender(job, &sender, &contact.mailbox)?;
+        let plain = SecretString::from(code.expose().to_owned());
+        self.finish(Way::Home, Subject::Code(id), &head, &letter, vec![grouped, plain])
+    }
+
+    async fn closed(&self, job: JobId, grant: GrantId) -> Result<Draft, NoMail> {
+        let view = self.view(grant).await?;
+        let sender = clean::name(&view.conversation.sender.name);
+        let letter = Closed {
+            sender: &sender,
+            recipient: Recipient {
+                name: &clean::name(&view.contact.name),
+                address: &visible(&view.conversation.recipient),
+            },
+            date: &self.sent_on(&view),
+            reference: &view.grant.reference,
+            message: &view.grant.message.to_string(),
+        }
+        .write(self.texts, self.settings.language)?;
+        let head = self.to_sender(job, &sender, &view.conversation.sender.mailbox)?;
+        self.finish(Way::Home, Subject::Sender(grant), &head, &letter, Vec::new())
+    }
+
+    async fn undeliverable(&self, job: JobId, grant: GrantId, said: &str) -> Result<Draft, NoMail> {
+        let view = self.view(grant).await?;
+        let sender = clean::name(&view.conversation.sender.name);
+        let letter = Undeliverable {
+            sender: &sender,
+            recipient: Recipient {
+                name: &clean::name(&view.contact.name),
+                address: &visible(&view.conversation.recipient),
+            },
+            date: &self.sent_on(&view),
+            reference: &view.grant.reference,
+            reason: answer::reason(said),
+            answer: &clean::line(said, 300),
+        }
+        .write(self.texts, self.settings.language)?;
+        let head = self.to_sender(job, &sender, &view.conversation.sender.mailbox)?;
+        self.finish(Way::Home, Subject::Sender(grant), &head, &letter, Vec::new())
+    }
+
+    async fn view(&self, grant: GrantId) -> Result<GrantView, NoMail> {
+        self.store.grant_by_id(grant).await?.ok_or_else(|| never("the message is gone"))
+    }
+
+    fn sent_on(&self, view: &GrantView) -> String {
+        format::date(self.settings.language, view.grant.created, &self.settings.time_zone)
+    }
+
+    fn is_home(&self, domain: &Domain) -> bool {
+        self.settings.home_domains.contains(domain)
+    }
+
+    /// The head of a mail to a sender; none when the mailbox is not a home mailbox.
+    fn to_sender(&self, job: JobId, name: &str, mailbox: &str) -> Result<Head, NoMail> {
+        let address = wire(mailbox)?;
+        if !self.is_home(address.domain()) {
+            return Err(never("the sender's mailbox is not a home mailbox; this mail goes nowhere else"));
+        }
+        let from = self.our_mailbox(self.settings.language)?;
+        Ok(self.head(job, from, Mailbox { name: name.to_owned(), address }, None, true))
+    }
+
+    fn our_mailbox(&self, lang: Lang) -> Result<Mailbox, NoMail> {
+        let words = self.texts.in_language(lang);
+        let name = words.with("mail-from", &[("organisation", self.settings.organisation.as_str())]);
+        let name = clean::name(&name.map_err(LetterError::from)?);
+        Ok(Mailbox { name, address: wire(self.settings.from.as_str())? })
+    }
+
+    fn head(&self, job: JobId, from: Mailbox, to: Mailbox, reply_to: Option<Mailbox>, generated: bool) -> Head {
+        let domain = self.settings.bounce_domain.clone();
+        Head { from, to, reply_to, date: self.now, job, domain, generated }
+    }
+
+    fn finish(
+        &self,
+        way: Way,
+        subject: Subject,
+        head: &Head,
+        letter: &Letter,
+        secrets: Vec<SecretString>,
+    ) -> Result<Draft, NoMail> {
+        let from = subject
+            .address(self.store.keys(), &self.settings.bounce_domain)
+            .map_err(|_| never("the bounce domain makes no address"))?;
+        let envelope = Envelope { from, to: head.to.address.clone(), job: head.job };
+        Ok(Draft { way, envelope, mail: compose(head, letter)?, secrets })
+    }
+}
+
+/// An address from a record, with its domain as A-labels: so it goes into envelope and header.
+fn wire(address: &str) -> Result<Address, NoMail> {
+    let parsed = address.parse::<Address>().and_then(|a| format!("{}@{}", a.local(), a.domain()).parse());
+    parsed.map_err(|_| never("an address in the record is not valid"))
+}
+
+/// An address as a text shows it.
+fn visible(address: &str) -> String {
+    clean::line(address, usize::MAX)
+}

@@ -1,0 +1,177 @@
+//! Letters in both languages: text and HTML say the same, values stay values.
+
+use super::*;
+use crate::text::Texts;
+
+pub(crate) const LINK: &str = "https://veilig.example.nl/b/mfrggzdfmztwq2lknnwg23tpobyxe43u";
+
+fn notice() -> Notice<'static> {
+    Notice {
+        recipient: "Jan de Vries",
+        sender: "Anna Jansen",
+        address: "anna@example.nl",
+        organisation: "Voorbeeld Zorg",
+        via: false,
+        link: LINK,
+        page: "https://veilig.example.nl",
+        phone: "010 - 000 00 00",
+        reference: "K7QF-2M9D",
+        until_nl: "19 februari 2027",
+        until_en: "19 February 2027",
+    }
+}
+
+const JAN: Recipient<'_> = Recipient { name: "Jan de Vries", address: "jan@example.org" };
+
+/// Every kind of letter with every choice in it.
+fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> {
+    let nameless = Recipient { name: "", ..JAN };
+    let code = CodeMail {
+        sender: "Anna Jansen",
+        recipient: JAN,
+        organisation: "Voorbeeld Zorg",
+        code: "1234 5678",
+        replaces: false,
+    };
+    let closed = Closed {
+        sender: "Anna Jansen",
+        recipient: JAN,
+        date: "21 november 2026",
+        reference: "K7QF-2M9D",
+        message: "mfrggzdfmztwq2lknnwg23tpob",
+    };
+    let undeliverable = |reason, answer| Undeliverable {
+        sender: "",
+        recipient: nameless,
+        date: "21 november 2026",
+        reference: "K7QF-2M9D",
+        reason,
+        answer,
+    };
+    let mut all = vec![
+        ("notice", notice().write(texts, lang)),
+        ("notice without names", Notice { recipient: "", sender: "", ..notice() }.write(texts, lang)),
+        ("notice via", Notice { via: true, ..notice() }.write(texts, lang)),
+        ("code", code.write(texts, lang)),
+        ("new code", CodeMail { sender: "", recipient: nameless, replaces: true, ..code }.write(texts, lang)),
+        ("closed", closed.write(texts, lang)),
+    ];
+    for reason in [Reason::Unknown, Reason::Full, Reason::Refused, Reason::Unreachable] {
+        all.push(("undeliverable", undeliverable(reason, "550 5.1.1 unknown").write(texts, lang)));
+        all.push(("undeliverable without answer", undeliverable(reason, "").write(texts, lang)));
+    }
+    all.into_iter().map(|(name, letter)| (name, letter.unwrap())).collect()
+}
+
+/// The words that a reader of HTML sees.
+fn seen(html: &str) -> Vec<String> {
+    let (_, body) = html.split_once("</head>").unwrap();
+    let mut text = String::new();
+    let mut rest = body;
+    while let Some((before, tag_and_more)) = rest.split_once('<') {
+        text.push_str(before);
+        let (tag, after) = tag_and_more.split_once('>').unwrap();
+        let name: String = tag.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect();
+        if !matches!(name.as_str(), "b" | "a") {
+            text.push(' ');
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    for (entity, c) in [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")] {
+        text = text.replace(entity, c);
+    }
+    words(&text)
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().filter(|word| *word != "---").map(str::to_owned).collect()
+}
+
+#[test]
+fn text_and_html_say_the_same_in_both_languages() {
+    let texts = Texts::load().unwrap();
+    for lang in Lang::ALL {
+        for (name, letter) in letters(&texts, lang) {
+            let html = letter.html().unwrap();
+            assert_eq!(words(&letter.text()), seen(&html), "{name} in {lang:?}");
+            assert!(html.contains(&format!("<html lang=\"{}\">", lang.tag())), "{name}");
+            for part in [&html, &letter.text(), &letter.subject] {
+                assert!(!part.contains(['\u{2}', '\u{3}']), "{name} in {lang:?} shows a mark");
+            }
+            assert!(!letter.subject.is_empty() && !letter.subject.contains('\n'), "{name}");
+            assert!(letter.text().lines().all(|line| line == line.trim_end()), "{name}: a line ends in a blank");
+        }
+    }
+}
+
+#[test]
+fn a_mail_loads_nothing_and_links_only_to_the_message() {
+    let texts = Texts::load().unwrap();
+    for (name, letter) in letters(&texts, Lang::Nl) {
+        let html = letter.html().unwrap();
+        for loaded in ["<img", "src=", "url(", "@import", "<script", "<link", "background=\"", "<form", "<iframe"] {
+            assert!(!html.contains(loaded), "{name}: {loaded}");
+        }
+        let links = html.matches("href=").count();
+        let ours = html.matches(&format!("href=\"{LINK}\"")).count();
+        assert_eq!(links, ours, "{name}");
+        assert_eq!(ours, if name.starts_with("notice") { 2 } else { 0 }, "{name}");
+        assert_eq!(letter.text().contains(LINK), name.starts_with("notice"), "{name}");
+        assert_eq!(letter.text().contains("1234 5678"), name.ends_with("code"), "{name}");
+    }
+}
+
+#[test]
+fn a_notice_reads_as_it_should() {
+    let texts = Texts::load().unwrap();
+    let letter = notice().write(&texts, Lang::Nl).unwrap();
+    assert_eq!(letter.subject, "Beveiligd bericht van Anna Jansen, Voorbeeld Zorg");
+    let expected = format!(
+        "Beste Jan de Vries,
+
+Anna Jansen van Voorbeeld Zorg heeft u een beveiligd bericht gestuurd. U leest het op onze eigen website.
+
+Open bericht
+Dit is het adres van uw bericht:
+{LINK}
+
+U opent het bericht met uw toegangscode. De afzender geeft u die code per post, telefonisch of persoonlijk. \
+U kunt het bericht lezen tot en met 19 februari 2027.
+
+Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met https://veilig.example.nl/ \
+of bel ons: 010 - 000 00 00. Het kenmerk van uw bericht is K7QF-2M9D.
+
+---
+
+Anna Jansen of Voorbeeld Zorg has sent you a secure message. Open it with the button and your access code. \
+You can read it until the end of 19 February 2027. Not sure whether this e-mail is genuine? \
+Check that the address bar begins with https://veilig.example.nl/ or call us: 010 - 000 00 00.
+"
+    );
+    assert_eq!(letter.text(), expected);
+    let english = notice().write(&texts, Lang::En).unwrap();
+    assert_eq!(english.subject, "Secure message from Anna Jansen, Voorbeeld Zorg");
+    assert!(english.text().starts_with("Dear Jan de Vries,\n"));
+    assert!(english.text().contains("---\n\nAnna Jansen van Voorbeeld Zorg heeft u"));
+}
+
+#[test]
+fn who_is_not_known_is_not_invented() {
+    let texts = Texts::load().unwrap();
+    let letter = Notice { recipient: "", sender: "", ..notice() }.write(&texts, Lang::Nl).unwrap();
+    assert_eq!(letter.subject, "Beveiligd bericht van Voorbeeld Zorg");
+    assert!(letter.text().starts_with("Geachte heer of mevrouw,\n\nanna@example.nl van Voorbeeld Zorg heeft u"));
+}
+
+#[test]
+fn values_are_never_markup() {
+    let texts = Texts::load().unwrap();
+    let evil = "<b onclick=\"x\">A</b> & { $sender } \"'";
+    let letter =
+        Notice { recipient: evil, sender: evil, organisation: evil, ..notice() }.write(&texts, Lang::Nl).unwrap();
+    let html = letter.html().unwrap();
+    assert!(!html.contains("<b onclick"), "{html}");
+    assert_eq!(words(&letter.text()), seen(&html));
+    assert!(letter.text().contains(evil), "shown as it is, not read as Fluent");
+}
