@@ -112,7 +112,7 @@ pub async fn start(
         stop: CancellationToken::new(),
         tasks: JoinSet::new(),
     };
-    let notifier = Notifier::new(running.notify_settings(&config)?, store.clone(), clock.clone(), entropy.clone());
+    let notifier = Notifier::new(running.notify_settings(&config)?, store.clone(), clock.clone())?;
     let intake = Intake::new(config.intake.clone(), store.clone(), clock.clone(), entropy.clone());
     let relay = Relay::new(
         config.relay.clone(),

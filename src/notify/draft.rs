@@ -199,7 +199,7 @@ impl Desk<'_> {
     }
 
     fn is_home(&self, domain: &Domain) -> bool {
-        self.settings.home_domains.contains(domain)
+        self.settings.home_domains.holds(domain)
     }
 
     /// The head of a mail to a sender; none when the mailbox is not a home mailbox.

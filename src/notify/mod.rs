@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
-use crate::base::{Clock, Entropy};
+use crate::base::Clock;
 use crate::mail::{Domain, DomainSet};
 use crate::nexthop::NextHop;
 use crate::store::Store;
@@ -73,31 +73,27 @@ struct Inner {
     outside: Route,
     store: Store,
     clock: Arc<dyn Clock>,
-    texts: Result<Texts, TextError>,
+    texts: Texts,
 }
 
 impl Notifier {
     /// Over a store.
-    #[must_use]
-    pub fn new(settings: Settings, store: Store, clock: Arc<dyn Clock>, _entropy: Arc<dyn Entropy>) -> Self {
-        Self::with_texts(settings, store, clock, Texts::load())
-    }
-
-    /// With texts of the caller's; without them every attempt ends as [`Outcome::Later`].
-    fn with_texts(settings: Settings, store: Store, clock: Arc<dyn Clock>, texts: Result<Texts, TextError>) -> Self {
+    ///
+    /// # Errors
+    /// When the texts of this build do not load.
+    pub fn new(mut settings: Settings, store: Store, clock: Arc<dyn Clock>) -> Result<Self, TextError> {
+        let texts = Texts::load()?;
+        settings.organisation = clean::name(&settings.organisation);
+        settings.phone = clean::name(&settings.phone);
         let (home, outside) = (Route::new(settings.home.clone()), Route::new(settings.outside.clone()));
-        Self { inner: Arc::new(Inner { settings, home, outside, store, clock, texts }) }
+        Ok(Self { inner: Arc::new(Inner { settings, home, outside, store, clock, texts }) })
     }
 
     /// One attempt.
     pub async fn attempt(&self, job: &LeasedJob) -> Outcome {
         let inner = &*self.inner;
-        let texts = match &inner.texts {
-            Ok(texts) => texts,
-            Err(error) => return Outcome::Later(error.to_string()),
-        };
         let now = inner.clock.now();
-        let desk = Desk { settings: &inner.settings, store: &inner.store, texts, now };
+        let desk = Desk { settings: &inner.settings, store: &inner.store, texts: &inner.texts, now };
         let draft = match desk.draft(job).await {
             Ok(draft) => draft,
             Err(NoMail(outcome)) => return outcome,

@@ -101,7 +101,7 @@ fn decode(value: &str) -> String {
     while let Some((before, tail)) = rest.split_once("=?") {
         let mut fields = tail.splitn(3, '?');
         let (charset, kind, more) = (fields.next().unwrap(), fields.next().unwrap(), fields.next().unwrap());
-        assert!(charset.eq_ignore_ascii_case("utf-8"));
+        assert!(["utf-8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known)), "{charset}");
         if !(after_word && before.trim().is_empty()) {
             out.push_str(before);
         }
