@@ -3,11 +3,13 @@
 //! A large body's file is on disk, under its final name, before [`BodyWriter::finish`] returns. Until a commit took it
 //! ([`Engine::commit_body`](super::Engine::commit_body)) it is loose: dropping its [`SealedBody`] removes the file.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use crate::base::MessageId;
 
 use super::super::StoreError;
+use super::local::bodies::{self, Files, Part};
 use super::memory;
 
 /// Sealed bodies up to this many bytes are values in the journal.
@@ -18,6 +20,8 @@ pub const INLINE: usize = 64 * 1024;
 pub(super) enum Bodies {
     /// In memory.
     Memory(Arc<memory::Bodies>),
+    /// In files.
+    Files(Arc<Files>),
 }
 
 impl Bodies {
@@ -25,6 +29,7 @@ impl Bodies {
     fn discard(&self, message: MessageId) {
         match self {
             Self::Memory(bodies) => bodies.remove(message),
+            Self::Files(files) => files.discard(message),
         }
     }
 }
@@ -36,11 +41,12 @@ pub struct BodyWriter {
     len: u64,
     buffer: Vec<u8>,
     bodies: Bodies,
+    part: Option<Part>,
 }
 
 impl BodyWriter {
     pub(super) fn new(message: MessageId, bodies: Bodies) -> Self {
-        Self { message, len: 0, buffer: Vec::new(), bodies }
+        Self { message, len: 0, buffer: Vec::new(), bodies, part: None }
     }
 
     /// Appends ciphertext.
@@ -50,24 +56,50 @@ impl BodyWriter {
     pub async fn write(&mut self, sealed: &[u8]) -> Result<(), StoreError> {
         self.buffer.extend_from_slice(sealed);
         self.len += sealed.len() as u64;
-        match &self.bodies {
-            Bodies::Memory(_) => Ok(()),
+        if self.buffer.len() > INLINE && matches!(self.bodies, Bodies::Files(_)) {
+            self.spill().await?;
         }
+        Ok(())
+    }
+
+    /// Moves the buffer to the file.
+    async fn spill(&mut self) -> Result<(), StoreError> {
+        let Bodies::Files(files) = &self.bodies else { return Ok(()) };
+        let bytes = std::mem::take(&mut self.buffer);
+        let spilled = self.len - bytes.len() as u64;
+        let part = match self.part.take() {
+            Some(part) => part.append(bytes).await?,
+            None if spilled == 0 => Part::create(Arc::clone(files), self.message, bytes).await?,
+            // An earlier write failed, or was left before its end.
+            None => return Err(StoreError::Uncertain("a body lost its file".to_owned())),
+        };
+        self.part = Some(part);
+        Ok(())
     }
 
     /// Makes the body durable: for a file fdatasync, rename to its name, fsync of the folder.
     ///
     /// # Errors
     /// As [`write`](Self::write).
-    pub async fn finish(self) -> Result<SealedBody, StoreError> {
-        let Self { message, len, buffer, bodies } = self;
-        if len <= INLINE as u64 {
-            return Ok(SealedBody { message, len, content: Content::Inline(buffer) });
+    pub async fn finish(mut self) -> Result<SealedBody, StoreError> {
+        if self.len <= INLINE as u64 {
+            return Ok(SealedBody { message: self.message, len: self.len, content: Content::Inline(self.buffer) });
         }
-        match &bodies {
-            Bodies::Memory(map) => map.insert(message, buffer),
+        if !self.buffer.is_empty() {
+            self.spill().await?;
         }
-        Ok(SealedBody { message, len, content: Content::Apart(Loose { message, bodies: Some(bodies) }) })
+        let Self { message, len, buffer, bodies, part } = self;
+        let loose = Loose { message, bodies: Some(bodies.clone()) };
+        match (bodies, part) {
+            (Bodies::Memory(map), _) => map.insert(message, buffer),
+            // Moved along: if nobody waits for the end any more, the file goes with it.
+            (Bodies::Files(_), Some(part)) => {
+                let loose = part.finish(loose).await?;
+                return Ok(SealedBody { message, len, content: Content::Apart(loose) });
+            }
+            (Bodies::Files(_), None) => return Err(StoreError::Uncertain("a body lost its file".to_owned())),
+        }
+        Ok(SealedBody { message, len, content: Content::Apart(loose) })
     }
 }
 
@@ -128,11 +160,30 @@ impl SealedBody {
         }
     }
 
-    /// A record names it, or may: it is no longer ours to remove.
-    pub(super) fn keep(self) {
-        if let Content::Apart(mut loose) = self.content {
-            loose.bodies = None;
+    /// A record names it, or may soon: it stays whatever happens, unless it is given back.
+    pub(super) fn hold(mut self) -> Held {
+        let bodies = match &mut self.content {
+            Content::Inline(_) => None,
+            Content::Apart(loose) => loose.bodies.take(),
+        };
+        Held { body: self, bodies }
+    }
+}
+
+/// A body whose commit is under way. Dropping it keeps the file.
+#[derive(Debug)]
+pub(super) struct Held {
+    body: SealedBody,
+    bodies: Option<Bodies>,
+}
+
+impl Held {
+    /// The commit certainly did not happen.
+    pub(super) fn give_back(mut self) -> SealedBody {
+        if let Content::Apart(loose) = &mut self.body.content {
+            loose.bodies = self.bodies.take();
         }
+        self.body
     }
 }
 
@@ -145,6 +196,7 @@ pub struct BodyReader {
 #[derive(Debug, Clone)]
 enum Stored {
     Bytes(Arc<[u8]>),
+    File(Arc<File>, u64),
 }
 
 impl BodyReader {
@@ -158,11 +210,16 @@ impl BodyReader {
         Self { content: Stored::Bytes(bytes) }
     }
 
+    pub(super) fn file(file: Arc<File>, len: u64) -> Self {
+        Self { content: Stored::File(file, len) }
+    }
+
     /// Sealed length in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
         match &self.content {
             Stored::Bytes(bytes) => bytes.len() as u64,
+            Stored::File(_, len) => *len,
         }
     }
 
@@ -183,6 +240,9 @@ impl BodyReader {
                 .and_then(|from| bytes.get(from..from.checked_add(len)?))
                 .map(<[u8]>::to_vec)
                 .ok_or_else(short),
+            // Asked before there is room for the bytes: `len` may come from a damaged record.
+            Stored::File(_, end) if offset.checked_add(len as u64).is_none_or(|to| to > *end) => Err(short()),
+            Stored::File(file, _) => bodies::read(Arc::clone(file), offset, len).await,
         }
     }
 }

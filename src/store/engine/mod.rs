@@ -5,12 +5,16 @@
 //! - `get` and `scan` see every batch whose `commit` returned before they were called.
 
 pub mod body;
+#[cfg(test)]
+mod contract;
 pub mod local;
 pub mod memory;
 
-use crate::base::MessageId;
+use std::sync::Arc;
 
-use super::{Counts, Health, StoreError};
+use crate::base::{Entropy, MessageId};
+
+use super::{Counts, Health, OpenError, OpenReport, Settings, StoreError};
 use body::{BodyReader, BodyWriter, SealedBody};
 
 /// A family of records with one kind of key. The number is part of the format; numbers are never reused.
@@ -149,21 +153,31 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// The engine on this machine's disk: makes the data folder or recovers what is there. Blocks until it serves.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`] while another has it open, [`OpenError::Io`] when the disk fails.
+    pub fn open_local(settings: &Settings, entropy: Arc<dyn Entropy>) -> Result<(Self, OpenReport), OpenError> {
+        let (local, report) = local::Local::open(settings, entropy)?;
+        Ok((Self::Local(local), report))
+    }
+
     /// The value of a key.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] when this value cannot be read, [`StoreError::NotReady`] when none can.
     pub async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
         match self {
-            Self::Local(_) => todo!(),
+            Self::Local(local) => local.get(key).await,
             Self::Memory(memory) => memory.get(key),
         }
     }
 
     /// Keys and values of `space` from `from` (inclusive) to `to` (exclusive, `None`: the end), in order, at most `limit`.
+    /// A damaged value is left out and logged: one record must not hide the others. [`get`](Self::get) tells of it.
     ///
     /// # Errors
-    /// As [`get`](Self::get).
+    /// [`StoreError::NotReady`].
     pub async fn scan(
         &self,
         space: Space,
@@ -172,7 +186,7 @@ impl Engine {
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, Versioned)>, StoreError> {
         match self {
-            Self::Local(_) => todo!(),
+            Self::Local(local) => local.scan(space, from, to, limit).await,
             Self::Memory(memory) => memory.scan(space, from, to, limit),
         }
     }
@@ -200,7 +214,7 @@ impl Engine {
     /// [`CommitError::Conflict`] when a check fails; nothing was written then.
     pub async fn commit(&self, batch: Batch) -> Result<u64, CommitError> {
         match self {
-            Self::Local(_) => todo!(),
+            Self::Local(local) => local.commit(batch).await,
             Self::Memory(memory) => memory.commit(batch),
         }
     }
@@ -213,10 +227,10 @@ impl Engine {
     /// As [`commit`](Self::commit), with the body when nothing was written.
     pub async fn commit_body(&self, batch: Batch, body: SealedBody) -> Result<u64, BodyRefused> {
         match self {
-            Self::Local(_) => todo!(),
+            Self::Local(local) => local.commit_body(batch, body).await,
             Self::Memory(memory) => match memory.commit(batch) {
                 Ok(sequence) => {
-                    body.keep();
+                    drop(body.hold());
                     Ok(sequence)
                 }
                 Err(error) => Err(BodyRefused { error, body: Some(body) }),
@@ -230,7 +244,7 @@ impl Engine {
     /// [`StoreError::Full`] below the disk's watermark.
     pub fn new_body(&self, message: MessageId) -> Result<BodyWriter, StoreError> {
         match self {
-            Self::Local(_) => todo!(),
+            Self::Local(local) => local.new_body(message),
             Self::Memory(memory) => memory.new_body(message),
         }
     }
@@ -241,7 +255,7 @@ impl Engine {
     /// As [`get`](Self::get).
     pub async fn open_body(&self, message: MessageId) -> Result<Option<BodyReader>, StoreError> {
         match self {
-            Self::Local(_) => todo!(),
+            Self::Local(local) => local.open_body(message).await,
             Self::Memory(memory) => memory.open_body(message),
         }
     }
@@ -252,7 +266,7 @@ impl Engine {
     /// [`StoreError::Uncertain`] when the disk fails. A body that does not exist is no error.
     pub async fn remove_body(&self, message: MessageId) -> Result<(), StoreError> {
         match self {
-            Self::Local(_) => todo!(),
+            Self::Local(local) => local.remove_body(message).await,
             Self::Memory(memory) => {
                 memory.remove_body(message);
                 Ok(())
@@ -267,7 +281,7 @@ impl Engine {
     /// As [`get`](Self::get).
     pub async fn bodies(&self) -> Result<Vec<MessageId>, StoreError> {
         match self {
-            Self::Local(_) => todo!(),
+            Self::Local(local) => local.bodies().await,
             Self::Memory(memory) => Ok(memory.bodies()),
         }
     }
@@ -276,7 +290,7 @@ impl Engine {
     #[must_use]
     pub fn health(&self) -> Health {
         match self {
-            Self::Local(_) => todo!(),
+            Self::Local(local) => local.health(),
             Self::Memory(memory) if memory.is_closed() => Health::Closed,
             Self::Memory(_) => Health::Ready,
         }
@@ -286,7 +300,7 @@ impl Engine {
     #[must_use]
     pub fn counts(&self) -> Counts {
         match self {
-            Self::Local(_) => todo!(),
+            Self::Local(local) => local.counts(),
             Self::Memory(memory) => memory.counts(),
         }
     }
@@ -294,7 +308,7 @@ impl Engine {
     /// Finishes what waits and closes. Everything after it answers `NotReady`.
     pub async fn close(&self) {
         match self {
-            Self::Local(_) => todo!(),
+            Self::Local(local) => local.close().await,
             Self::Memory(memory) => memory.close(),
         }
     }

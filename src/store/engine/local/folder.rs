@@ -1,0 +1,169 @@
+//! The data folder: its lock, its layout, its room, and the note that says whether the index can be believed.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, StatxFlags, statvfs, statx};
+
+use super::super::super::OpenError;
+use super::io::Io;
+
+const CLEAN: &str = "clean";
+const REBUILD: &str = "rebuild";
+/// Bytes set aside for a full disk.
+const RESERVE: u64 = 8 << 20;
+
+/// Paths in the data folder.
+#[derive(Debug, Clone)]
+pub(super) struct Folder {
+    root: PathBuf,
+    io: Io,
+}
+
+/// Held while the folder is open.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// An I/O error with its path.
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenError + use<> {
+    let path = path.to_owned();
+    move |cause| OpenError::Io { path, cause }
+}
+
+impl Folder {
+    /// Makes the folder where it is missing, and locks it.
+    pub(super) fn open(root: &Path, io: Io) -> Result<(Self, Lock), OpenError> {
+        let folder = Self { root: root.to_owned(), io };
+        make(root)?;
+        let path = root.join("lock");
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(root.to_owned())),
+            Err(TryLockError::Error(cause)) => return Err(at(&path)(cause)),
+        }
+        for path in [folder.journal(), folder.bodies(), folder.quarantine()] {
+            make(&path)?;
+        }
+        folder.io.sync_folder(root).map_err(at(root))?;
+        Ok((folder, Lock { _file: file }))
+    }
+
+    pub(super) fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+    pub(super) fn bodies(&self) -> PathBuf {
+        self.root.join("bodies")
+    }
+    pub(super) fn quarantine(&self) -> PathBuf {
+        self.root.join("quarantine")
+    }
+    pub(super) fn index(&self) -> PathBuf {
+        self.root.join("index")
+    }
+    pub(super) fn io(&self) -> &Io {
+        &self.io
+    }
+    fn note(&self) -> PathBuf {
+        self.root.join("index.state")
+    }
+
+    /// Bytes that the service may still write; what cannot be asked counts as plenty, since writing will tell.
+    pub(super) fn free(&self) -> u64 {
+        statvfs(&self.root).map_or(u64::MAX, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Sets room aside that serves when the disk is full, where there is more than `min_free`; best effort.
+    pub(super) fn reserve(&self, min_free: u64) {
+        let path = self.root.join("reserve");
+        if path.exists() || self.free() < min_free.saturating_add(RESERVE) {
+            return;
+        }
+        let made = File::options().write(true).create_new(true).open(&path);
+        if let Ok(file) = made
+            && rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE).is_err()
+        {
+            self.release();
+        }
+    }
+
+    /// Gives that room back to the file system, for the writes that empty a full disk.
+    pub(super) fn release(&self) {
+        // Nothing to do about a failure: the write that needs the room will tell.
+        let _ = fs::remove_file(self.root.join("reserve"));
+    }
+
+    /// Copies bytes to quarantine, durably, as `name`.
+    pub(super) fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), OpenError> {
+        let path = self.quarantine().join(name);
+        self.io.replace(&path, bytes).map_err(at(&path))
+    }
+
+    /// Why the index cannot be believed, by what the last run noted: the machine or the mount went away under it, or the
+    /// disk failed.
+    pub(super) fn distrust(&self) -> Option<String> {
+        let note = fs::read_to_string(self.note()).unwrap_or_default();
+        let note = note.trim();
+        if note == CLEAN || note == self.running() {
+            return None;
+        }
+        Some(match note.strip_prefix(REBUILD) {
+            Some(reason) => reason.trim().to_owned(),
+            None if note.is_empty() => "no note of the last run".to_owned(),
+            None => "the machine or the file system stopped while this was in use".to_owned(),
+        })
+    }
+
+    /// Notes that the index is in use from now on, on this boot and mount.
+    pub(super) fn note_running(&self) -> Result<(), OpenError> {
+        self.write_note(&self.running()).map_err(at(&self.note()))
+    }
+
+    /// Notes that the index is complete and synced.
+    pub(super) fn note_clean(&self) -> io::Result<()> {
+        self.sync_index()?;
+        self.write_note(CLEAN)
+    }
+
+    /// Notes that the next start makes a new index.
+    pub(super) fn note_rebuild(&self, reason: &str) -> io::Result<()> {
+        self.write_note(&format!("{REBUILD} {reason}"))
+    }
+
+    fn write_note(&self, note: &str) -> io::Result<()> {
+        self.io.replace(&self.note(), format!("{note}\n").as_bytes())
+    }
+
+    fn running(&self) -> String {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let mount = statx(CWD, &self.root, AtFlags::empty(), StatxFlags::MNT_ID).map_or(0, |stat| stat.stx_mnt_id);
+        let device = fs::metadata(&self.root).map_or(0, |meta| meta.dev());
+        format!("running boot={} mount={mount} device={device}", boot.trim())
+    }
+
+    /// sled does not sync its files; a clean stop does.
+    fn sync_index(&self) -> io::Result<()> {
+        let mut folders = vec![self.index()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    File::open(&path)?.sync_all()?;
+                }
+            }
+            self.io.sync_folder(&folder)?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes a folder for the service only, if it is not there.
+pub(super) fn make(path: &Path) -> Result<(), OpenError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))
+}

@@ -1,0 +1,109 @@
+//! The few system calls that durability rests on, in one place, so that tests can make each of them fail.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Files that only the service reads.
+const MODE: u32 = 0o600;
+
+/// The system, or in tests one that fails when told to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Io {
+    #[cfg(test)]
+    pub(super) faults: std::sync::Arc<faults::Faults>,
+}
+
+impl Io {
+    /// Makes a file that does not exist yet.
+    pub(super) fn create(&self, path: &Path) -> io::Result<File> {
+        #[cfg(test)]
+        self.faults.take(faults::Call::Create)?;
+        OpenOptions::new().read(true).write(true).create_new(true).mode(MODE).open(path)
+    }
+
+    /// Opens a file to read and append.
+    #[expect(clippy::unused_self, reason = "a door for faults like its neighbours")]
+    pub(super) fn open(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(path)
+    }
+
+    /// Writes all of `bytes`.
+    pub(super) fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        #[cfg(test)]
+        if let Err(error) = self.faults.take(faults::Call::Write) {
+            file.write_all_at(bytes.get(..bytes.len() / 2).unwrap_or_default(), offset)?;
+            return Err(error);
+        }
+        file.write_all_at(bytes, offset)
+    }
+
+    /// fdatasync.
+    pub(super) fn sync(&self, file: &File) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.take(faults::Call::Sync)?;
+        file.sync_data()
+    }
+
+    /// Cuts a file to `len` bytes, durably.
+    pub(super) fn cut(&self, file: &File, len: u64) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.take(faults::Call::Cut)?;
+        file.set_len(len)?;
+        file.sync_all()
+    }
+
+    /// Makes the names in a folder durable.
+    pub(super) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.take(faults::Call::SyncFolder)?;
+        File::open(folder)?.sync_all()
+    }
+
+    /// Writes a whole file under a temporary name beside it, then renames it into place: old or new, never half.
+    pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let fresh = path.with_extension("new");
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&fresh)?;
+        self.write(&file, bytes, 0)?;
+        self.sync(&file)?;
+        std::fs::rename(&fresh, path)?;
+        path.parent().map_or(Ok(()), |folder| self.sync_folder(folder))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod faults {
+    //! Faults to come.
+    use std::io;
+    use std::sync::{Mutex, PoisonError};
+
+    /// A call that can be made to fail.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Call {
+        Create,
+        Write,
+        Sync,
+        Cut,
+        SyncFolder,
+    }
+
+    /// Which calls will fail, and how.
+    #[derive(Debug, Default)]
+    pub(crate) struct Faults(Mutex<Vec<(Call, io::ErrorKind)>>);
+
+    impl Faults {
+        /// The next call of this sort fails.
+        pub(crate) fn add(&self, call: Call, kind: io::ErrorKind) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push((call, kind));
+        }
+
+        pub(super) fn take(&self, call: Call) -> io::Result<()> {
+            let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match faults.iter().position(|(fault, _)| *fault == call) {
+                Some(at) => Err(faults.remove(at).1.into()),
+                None => Ok(()),
+            }
+        }
+    }
+}

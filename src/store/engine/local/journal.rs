@@ -1,0 +1,209 @@
+//! The journal's writing end: one open segment, one frame and one fdatasync per group.
+//!
+//! After any error of append or sync nothing more is written to that segment, and no later sync of it is believed:
+//! [`Journal::replace`] cuts it to what was durable, reads that again, and goes on in a new one.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::base::Entropy;
+use crate::base::entropy::random;
+
+use super::folder::Folder;
+use super::frame::{self, Change, Head, Kind, Record};
+use super::segment::{self, Opening, Segment};
+
+/// All segments that may hold values, for readers.
+#[derive(Debug, Default)]
+pub(super) struct Segments(RwLock<BTreeMap<u64, Arc<Segment>>>);
+
+impl Segments {
+    pub(super) fn get(&self, id: u64) -> Option<Arc<Segment>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+    pub(super) fn all(&self) -> Vec<Arc<Segment>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+    pub(super) fn add(&self, segment: Arc<Segment>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(segment.id, segment);
+    }
+}
+
+/// Where a new journal file continues.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Continuation {
+    /// The number of the segment to make.
+    pub segment: u64,
+    /// Sequence number of the next batch.
+    pub next: u64,
+    /// The segment before, and where it ends; 0 for none.
+    pub previous: (u64, u64),
+}
+
+/// The writing end. Owned by the committer.
+#[derive(Debug)]
+pub(super) struct Journal {
+    folder: Folder,
+    entropy: Arc<dyn Entropy>,
+    segments: Arc<Segments>,
+    syncs: Arc<AtomicU64>,
+    segment_size: u64,
+    active: Active,
+    next: u64,
+    synced: u64,
+    proven: u64,
+}
+
+#[derive(Debug)]
+struct Active {
+    segment: Arc<Segment>,
+    epoch: u64,
+    end: u64,
+    /// Its footer so far.
+    entries: Vec<u8>,
+    count: usize,
+}
+
+impl Journal {
+    /// Starts a new segment.
+    pub(super) fn start(
+        folder: Folder,
+        entropy: Arc<dyn Entropy>,
+        segments: Arc<Segments>,
+        segment_size: u64,
+        from: Continuation,
+    ) -> io::Result<Self> {
+        let synced = from.next.saturating_sub(1);
+        let active = Active::create(&folder, entropy.as_ref(), from)?;
+        segments.add(Arc::clone(&active.segment));
+        let syncs = Arc::default();
+        Ok(Self { folder, entropy, segments, syncs, segment_size, active, next: from.next, synced, proven: synced })
+    }
+
+    /// Sequence number that the next batch gets.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Highest sequence number known synced.
+    pub(super) fn synced(&self) -> u64 {
+        self.synced
+    }
+
+    /// fdatasync calls so far.
+    pub(super) fn syncs(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.syncs)
+    }
+
+    /// All segments.
+    pub(super) fn segments(&self) -> &Arc<Segments> {
+        &self.segments
+    }
+
+    /// Writes one group of `count` batches and syncs it. After an error: [`replace`](Self::replace).
+    pub(super) fn append(&mut self, count: u32, records: &[Record<'_>]) -> io::Result<Vec<Change>> {
+        let head = self.head(Kind::Group, count);
+        self.next += u64::from(count);
+        let (bytes, changes) = frame::group(&head, self.active.end, records);
+        self.write(&bytes)?;
+        self.synced = head.last();
+        for change in &changes {
+            frame::footer_entry(change, &mut self.active.entries);
+        }
+        self.active.count += changes.len();
+        Ok(changes)
+    }
+
+    /// Writes a proof frame, if anything was written since the last. Returns whether it was.
+    pub(super) fn prove(&mut self) -> io::Result<bool> {
+        if self.proven == self.synced {
+            return Ok(false);
+        }
+        let bytes = frame::proof(&self.head(Kind::Proof, 0));
+        self.write(&bytes)?;
+        self.proven = self.synced;
+        Ok(true)
+    }
+
+    /// Closes the open segment with a footer and starts the next, if it is large enough. Returns whether it did.
+    pub(super) fn rotate(&mut self) -> io::Result<bool> {
+        if self.active.end < self.segment_size {
+            return Ok(false);
+        }
+        let offset = self.active.end;
+        let mut bytes = frame::footer(&self.head(Kind::Footer, 0), &self.active.entries, self.active.count);
+        bytes.extend(segment::trailer(offset));
+        self.write(&bytes)?;
+        self.go_on()?;
+        Ok(true)
+    }
+
+    /// After an error: cuts the segment to what was durable, reads that again, goes on in a new segment. The new one's opening
+    /// says where the old one ends, so what was cut stays cut even if this disk brings it back.
+    pub(super) fn replace(&mut self) -> io::Result<()> {
+        let Active { segment, end, .. } = &self.active;
+        self.folder.io().cut(&segment.file, *end)?;
+        let scan = segment.scan(None)?;
+        let good = scan.frames.iter().all(|found| found.verdict.table && found.verdict.plain && found.verdict.erasable);
+        let last = scan.frames.iter().map(|found| found.header.head.last()).max().unwrap_or(self.synced);
+        if !good || !scan.gaps.is_empty() || scan.end != *end || last != self.synced {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "what was synced does not read back"));
+        }
+        self.go_on()
+    }
+
+    fn go_on(&mut self) -> io::Result<()> {
+        let from = Continuation {
+            segment: self.active.segment.id + 1,
+            next: self.synced + 1,
+            previous: (self.active.segment.id, self.active.end),
+        };
+        self.active = Active::create(&self.folder, self.entropy.as_ref(), from)?;
+        self.segments.add(Arc::clone(&self.active.segment));
+        self.proven = self.synced;
+        Ok(())
+    }
+
+    fn head(&self, kind: Kind, count: u32) -> Head {
+        Head {
+            kind,
+            epoch: self.active.epoch,
+            segment: self.active.segment.id,
+            first: self.next,
+            count,
+            proven: self.synced,
+            erased: 0,
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.folder.io().write(&self.active.segment.file, bytes, self.active.end)?;
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        self.folder.io().sync(&self.active.segment.file)?;
+        self.active.end += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl Active {
+    fn create(folder: &Folder, entropy: &dyn Entropy, from: Continuation) -> io::Result<Self> {
+        let path = folder.journal().join(segment::name(from.segment));
+        let epoch = u64::from_le_bytes(random(entropy));
+        let opening = Opening {
+            segment: from.segment,
+            epoch,
+            proven: from.next.saturating_sub(1),
+            previous: from.previous.0,
+            previous_end: from.previous.1,
+        };
+        let file = folder.io().create(&path)?;
+        let bytes = opening.to_bytes();
+        folder.io().write(&file, &bytes, 0)?;
+        folder.io().sync(&file)?;
+        folder.io().sync_folder(&folder.journal())?;
+        let segment = Arc::new(Segment { id: from.segment, path, file });
+        Ok(Self { segment, epoch, end: bytes.len() as u64, entries: Vec::new(), count: 0 })
+    }
+}

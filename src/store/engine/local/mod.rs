@@ -1,0 +1,377 @@
+//! The engine on this machine: the journal is the truth, sled is its index, large bodies are files.
+//!
+//! | file | owns |
+//! |---|---|
+//! | io | the system calls that durability rests on |
+//! | folder | the data folder: lock, layout, room, the note on the index |
+//! | frame | bytes of a frame; pure |
+//! | segment | one file of the journal: opening, values, scan, footer |
+//! | journal | the writing end: append, sync, rotate, replace after an error |
+//! | index | key to place, in sled or in memory |
+//! | replay | journal to index |
+//! | recovery | what happens at start |
+//! | committer | the one thread that commits groups |
+//! | bodies | body files |
+
+pub(super) mod bodies;
+mod committer;
+mod folder;
+mod frame;
+mod index;
+mod io;
+mod journal;
+mod recovery;
+mod replay;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+use crate::base::{Entropy, MessageId};
+
+use super::super::{Counts, Health, OpenError, OpenReport, Settings, StoreError};
+use super::body::{Bodies, BodyReader, BodyWriter, SealedBody};
+use super::{Batch, BodyRefused, CommitError, Key, Space, Versioned, Write};
+use bodies::Files;
+use committer::{Committer, Request, Waiting};
+use folder::Folder;
+use frame::Place;
+use index::{Index, IndexError};
+use io::Io;
+use journal::Segments;
+use recovery::{Recovered, recover};
+
+/// A segment is closed once it is this long.
+const SEGMENT_SIZE: u64 = 64 << 20;
+/// Bytes of one batch; more than any mail's records need.
+const MAX_BATCH: usize = 32 << 20;
+const MAX_KEY: usize = 128;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Local {
+    shared: Arc<Shared>,
+    /// `None` once dropping.
+    requests: Option<Sender<Request>>,
+    committer: Option<JoinHandle<()>>,
+}
+
+/// What readers and the committer share.
+#[derive(Debug)]
+struct Shared {
+    folder: Folder,
+    min_free: u64,
+    segments: Arc<Segments>,
+    index: RwLock<Option<Arc<Index>>>,
+    gate: AtomicU8,
+    commits: AtomicU64,
+    syncs: Arc<AtomicU64>,
+    files: Arc<Files>,
+}
+
+/// What the journal takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Gate {
+    Ready = 0,
+    /// A segment failed and is being replaced.
+    NoIntake = 1,
+    /// Nothing any more.
+    Dead = 2,
+}
+
+/// A key as the journal and the index hold it: space number, then its bytes.
+fn raw(key: &Key) -> Vec<u8> {
+    [&[key.space as u8], key.bytes.as_slice()].concat()
+}
+
+/// Runs file work where it may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => Err(StoreError::NotReady("interrupted".to_owned())),
+    }
+}
+
+impl Shared {
+    /// `None` while it is being rebuilt, and after the end.
+    fn index(&self) -> Option<Arc<Index>> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn put_index(&self, index: Index) {
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(index));
+    }
+
+    fn take_index(&self) -> Option<Arc<Index>> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn gate(&self) -> Gate {
+        match self.gate.load(Ordering::SeqCst) {
+            0 => Gate::Ready,
+            1 => Gate::NoIntake,
+            _ => Gate::Dead,
+        }
+    }
+
+    fn set_gate(&self, gate: Gate) {
+        self.gate.store(gate as u8, Ordering::SeqCst);
+    }
+
+    fn health(&self) -> Health {
+        match self.gate() {
+            Gate::Dead => Health::Closed,
+            _ if self.index().is_none() => Health::Closed,
+            Gate::NoIntake => Health::NoIntake,
+            Gate::Ready if self.files.is_broken() || self.is_full() => Health::NoIntake,
+            Gate::Ready => Health::Ready,
+        }
+    }
+
+    fn readable(&self) -> Result<Arc<Index>, StoreError> {
+        let index = if self.gate() == Gate::Dead { None } else { self.index() };
+        index.ok_or_else(|| StoreError::NotReady("it is closed, or its index is being rebuilt".to_owned()))
+    }
+
+    fn value(&self, place: &Place) -> Result<Versioned, StoreError> {
+        let damaged = |why: &str| StoreError::Damaged(format!("{:x}:{} {why}", place.segment, place.offset));
+        let segment = self.segments.get(place.segment).ok_or_else(|| damaged("is in a segment that is missing"))?;
+        match segment.value(place) {
+            Ok(Some(value)) => Ok(Versioned { value, version: place.sequence }),
+            Ok(None) => Err(damaged("does not have its checksum")),
+            Err(error) => Err(damaged(&error.to_string())),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.folder.free() < self.min_free
+    }
+
+    fn has_room(&self) -> Result<(), StoreError> {
+        if self.is_full() {
+            return Err(StoreError::Full(format!("less than {} bytes are free", self.min_free)));
+        }
+        Ok(())
+    }
+}
+
+/// What only tests and benchmarks choose.
+#[derive(Debug, Clone)]
+struct Options {
+    io: Io,
+    segment_size: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { io: Io::default(), segment_size: SEGMENT_SIZE }
+    }
+}
+
+impl Local {
+    /// See [`super::Engine::open_local`].
+    pub(super) fn open(settings: &Settings, entropy: Arc<dyn Entropy>) -> Result<(Self, OpenReport), OpenError> {
+        Self::open_with(settings, entropy, Options::default())
+    }
+
+    fn open_with(
+        settings: &Settings,
+        entropy: Arc<dyn Entropy>,
+        options: Options,
+    ) -> Result<(Self, OpenReport), OpenError> {
+        let (folder, lock) = Folder::open(&settings.folder, options.io)?;
+        let files = Arc::new(Files::open(folder.clone())?);
+        let Recovered { journal, index, report } = recover(&folder, entropy, options.segment_size)?;
+        folder.reserve(settings.min_free);
+        let shared = Arc::new(Shared {
+            folder: folder.clone(),
+            min_free: settings.min_free,
+            segments: Arc::clone(journal.segments()),
+            index: RwLock::new(Some(Arc::new(index))),
+            gate: AtomicU8::new(Gate::Ready as u8),
+            commits: AtomicU64::new(0),
+            syncs: journal.syncs(),
+            files,
+        });
+        let (requests, waiting) = channel();
+        let committer = Committer::new(Arc::clone(&shared), folder, journal, waiting, lock);
+        let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run());
+        let committer = Some(thread.map_err(folder::at(&settings.folder))?);
+        Ok((Self { shared, requests: Some(requests), committer }, report))
+    }
+
+    /// See [`super::Engine::get`].
+    pub(super) async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        let key = raw(key);
+        self.read(move |shared, index| {
+            let Some(place) = index.get(&key)? else { return Ok(Ok(None)) };
+            Ok(shared.value(&place).map(Some))
+        })
+        .await
+    }
+
+    /// See [`super::Engine::scan`].
+    pub(super) async fn scan(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Versioned)>, StoreError> {
+        let space = space as u8;
+        let mut from = [&[space], from].concat();
+        let to = to.map_or_else(|| vec![space + 1], |to| [&[space], to].concat());
+        self.read(move |shared, index| {
+            let mut found = Vec::new();
+            while found.len() < limit {
+                let entries = index.range(&from, &to, limit - found.len())?;
+                let Some((last, _)) = entries.last() else { break };
+                // The first key behind the last one.
+                from = [last.as_slice(), &[0]].concat();
+                for (key, place) in &entries {
+                    match shared.value(place) {
+                        Ok(value) => found.push((key.get(1..).unwrap_or_default().to_vec(), value)),
+                        Err(error) => tracing::error!(space, %error, "a scan goes on without a damaged record"),
+                    }
+                }
+            }
+            Ok(Ok(found))
+        })
+        .await
+    }
+
+    /// Reads where it may block. An index that fails is handed to the committer, to be made again.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared, &Index) -> Result<Result<T, StoreError>, IndexError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let requests = self.requests.clone();
+        blocking(move || {
+            let index = shared.readable()?;
+            work(&shared, &index).unwrap_or_else(|error| {
+                if let Some(requests) = requests {
+                    // A committer that is gone closed the store already.
+                    let _ = requests.send(Request::IndexFailed(Arc::clone(&index)));
+                }
+                Err(StoreError::NotReady(error.to_string()))
+            })
+        })
+        .await
+    }
+
+    /// See [`super::Engine::commit`].
+    pub(super) async fn commit(&self, batch: Batch) -> Result<u64, CommitError> {
+        self.submit(batch, None).await.map_err(|refused| refused.error)
+    }
+
+    /// See [`super::Engine::commit_body`].
+    pub(super) async fn commit_body(&self, batch: Batch, body: SealedBody) -> Result<u64, BodyRefused> {
+        if let Err(error) = self.shared.has_room() {
+            return Err(BodyRefused { error: error.into(), body: Some(body) });
+        }
+        self.submit(batch, Some(body)).await
+    }
+
+    async fn submit(&self, batch: Batch, body: Option<SealedBody>) -> Result<u64, BodyRefused> {
+        if let Err(error) = self.shared.readable().map(drop).and_then(|()| fits(&batch)) {
+            return Err(BodyRefused { error: error.into(), body });
+        }
+        let (answer, answered) = oneshot::channel();
+        let sent = match &self.requests {
+            Some(requests) => requests.send(Request::Commit(Waiting { batch, body, answer })).is_ok(),
+            None => false,
+        };
+        let lost = || StoreError::Uncertain("the committer is gone".to_owned());
+        match answered.await {
+            Ok(result) if sent => result,
+            _ => Err(BodyRefused { error: lost().into(), body: None }),
+        }
+    }
+
+    /// See [`super::Engine::new_body`].
+    pub(super) fn new_body(&self, message: MessageId) -> Result<BodyWriter, StoreError> {
+        self.shared.readable()?;
+        self.shared.has_room()?;
+        Ok(BodyWriter::new(message, Bodies::Files(Arc::clone(&self.shared.files))))
+    }
+
+    /// See [`super::Engine::open_body`].
+    pub(super) async fn open_body(&self, message: MessageId) -> Result<Option<BodyReader>, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            shared.readable()?;
+            Ok(shared.files.get(message)?.map(|(file, len)| BodyReader::file(file, len)))
+        })
+        .await
+    }
+
+    /// See [`super::Engine::remove_body`].
+    pub(super) async fn remove_body(&self, message: MessageId) -> Result<(), StoreError> {
+        let files = Arc::clone(&self.shared.files);
+        blocking(move || files.remove(message)).await
+    }
+
+    /// See [`super::Engine::bodies`].
+    pub(super) async fn bodies(&self) -> Result<Vec<MessageId>, StoreError> {
+        let files = Arc::clone(&self.shared.files);
+        blocking(move || files.all().map_err(|error| StoreError::Damaged(format!("bodies: {error}")))).await
+    }
+
+    /// See [`super::Engine::health`].
+    pub(super) fn health(&self) -> Health {
+        self.shared.health()
+    }
+
+    /// See [`super::Engine::counts`].
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            commits: self.shared.commits.load(Ordering::Relaxed),
+            syncs: self.shared.syncs.load(Ordering::Relaxed),
+        }
+    }
+
+    /// See [`super::Engine::close`].
+    pub(super) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if let Some(requests) = &self.requests
+            && requests.send(Request::Close(done)).is_ok()
+        {
+            // An error only means that it closed before.
+            let _ = closed.await;
+        }
+    }
+}
+
+impl Drop for Local {
+    /// Waits for the committer: the folder is free for the next one when this returns.
+    fn drop(&mut self) {
+        drop(self.requests.take());
+        if let Some(thread) = self.committer.take() {
+            // A committer that panicked has closed the store.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Whether the journal takes a batch of this size.
+fn fits(batch: &Batch) -> Result<(), StoreError> {
+    let size = |write: &Write| match write {
+        Write::Put(key, value) => (key.bytes.len(), value.len()),
+        Write::Delete(key) => (key.bytes.len(), 0),
+    };
+    let total: usize = batch.writes.iter().map(|write| size(write).0 + size(write).1).sum();
+    if total > MAX_BATCH || batch.writes.iter().any(|write| size(write).0 > MAX_KEY) {
+        return Err(StoreError::Full(format!("a batch of {total} bytes, or one of its keys, is too large")));
+    }
+    Ok(())
+}

@@ -1,0 +1,334 @@
+//! What happens before the first commit: damage is told from a torn tail, the journal goes on in a new segment, and the index
+//! is brought up to it or made again.
+//!
+//! A sequence number is *proven* when a later header says that it was synced. A damaged frame at or below that mark was once
+//! whole: it is copied to quarantine, reported, and everything else serves on. Damage above it is a write that was never
+//! acknowledged: it is copied to quarantine too, then cut.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+
+use crate::base::Entropy;
+
+use super::super::super::{OpenError, OpenReport};
+use super::folder::{Folder, at};
+use super::frame::{self, Head, Kind};
+use super::index::Index;
+use super::journal::{Continuation, Journal, Segments};
+use super::replay::{ReplayError, Shape, Source, replay};
+use super::segment::{self, Found, Opening, Segment};
+
+/// The journal and its index, ready.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    pub journal: Journal,
+    pub index: Index,
+    pub report: OpenReport,
+}
+
+/// Brings a data folder up.
+pub(super) fn recover(folder: &Folder, entropy: Arc<dyn Entropy>, segment_size: u64) -> Result<Recovered, OpenError> {
+    let mut report = OpenReport::default();
+    let Survivors { sources, newest, last } = survivors(folder, &mut report)?;
+    let index = bring_up(folder, &sources, last, &mut report)?;
+    for source in &sources {
+        close(folder, source)?;
+    }
+    let end = match sources.last() {
+        Some(source) => source.segment.len().map_err(at(&source.segment.path))?,
+        None => 0,
+    };
+    let segments = Arc::new(Segments::default());
+    let from = Continuation { segment: newest + 1, next: last + 1, previous: (newest, end) };
+    let journal = Journal::start(folder.clone(), entropy, Arc::clone(&segments), segment_size, from)
+        .map_err(at(&folder.journal()))?;
+    for source in sources {
+        if is_bare(&source).map_err(at(&source.segment.path))? {
+            retire(folder, &source.segment)?;
+        } else {
+            segments.add(source.segment);
+        }
+    }
+    Ok(Recovered { journal, index, report })
+}
+
+/// The journal after damage was dealt with.
+#[derive(Debug)]
+pub(super) struct Survivors {
+    pub sources: Vec<Source>,
+    /// Highest segment number.
+    pub newest: u64,
+    /// Highest sequence number.
+    pub last: u64,
+}
+
+/// Reads the journal; cuts what was never acknowledged, quarantines what was and is damaged.
+pub(super) fn survivors(folder: &Folder, report: &mut OpenReport) -> Result<Survivors, OpenError> {
+    let found = Segmented::read(folder)?;
+    let newest = found.segments.last().map_or(0, |segment| segment.id);
+    let proven = found.proven();
+    let mut sources = Vec::new();
+    for (segment, limit, shape) in found.shapes {
+        let shape = match shape {
+            Seen::Closed(footer) => Shape::Closed(footer),
+            Seen::Open(scan) => Shape::Open(Mending { folder, segment: &segment, proven, limit }.mend(scan, report)?),
+        };
+        sources.push(Source { segment, shape });
+    }
+    let last = sources.iter().map(Source::last).max().unwrap_or(0).max(proven);
+    Ok(Survivors { sources, newest, last })
+}
+
+/// How a segment looked before anything was decided.
+enum Seen {
+    Closed(segment::Footer),
+    Open(segment::Scan),
+}
+
+/// All segments as they were found.
+struct Segmented {
+    segments: Vec<Arc<Segment>>,
+    openings: Vec<Opening>,
+    shapes: Vec<(Arc<Segment>, Option<u64>, Seen)>,
+}
+
+impl Segmented {
+    fn read(folder: &Folder) -> Result<Self, OpenError> {
+        let root = folder.journal();
+        let mut segments = Vec::new();
+        for entry in fs::read_dir(&root).map_err(at(&root))? {
+            let path = entry.map_err(at(&root))?.path();
+            if let Some(id) = segment::number(&path) {
+                let file = folder.io().open(&path).map_err(at(&path))?;
+                segments.push(Arc::new(Segment { id, path, file }));
+            }
+        }
+        segments.sort_by_key(|segment| segment.id);
+        let openings: Vec<Opening> = segments.iter().filter_map(|segment| segment.opening()).collect();
+        let ends: BTreeMap<u64, u64> =
+            openings.iter().map(|opening| (opening.previous, opening.previous_end)).collect();
+        let mut shapes = Vec::new();
+        for segment in &segments {
+            let limit = ends.get(&segment.id).copied();
+            let shape = match segment.footer() {
+                Some(footer) if limit.is_none_or(|limit| footer.offset <= limit) => Seen::Closed(footer),
+                _ => Seen::Open(segment.scan(limit).map_err(at(&segment.path))?),
+            };
+            shapes.push((Arc::clone(segment), limit, shape));
+        }
+        Ok(Self { segments, openings, shapes })
+    }
+
+    /// The highest sequence number that some later header says was synced.
+    fn proven(&self) -> u64 {
+        let by_openings = self.openings.iter().map(|opening| opening.proven);
+        let by_frames = self.shapes.iter().flat_map(|(_, _, shape)| match shape {
+            Seen::Closed(footer) => vec![footer.header.head.proven],
+            Seen::Open(scan) => scan.frames.iter().map(|found| found.header.head.proven).collect(),
+        });
+        by_openings.chain(by_frames).max().unwrap_or(0)
+    }
+}
+
+/// One segment without a footer: what of it stays.
+struct Mending<'a> {
+    folder: &'a Folder,
+    segment: &'a Segment,
+    proven: u64,
+    limit: Option<u64>,
+}
+
+impl Mending<'_> {
+    /// Returns the frames that stay, damaged proven ones among them.
+    fn mend(&self, scan: segment::Scan, report: &mut OpenReport) -> Result<Vec<Found>, OpenError> {
+        let last = scan.frames.iter().map(|found| found.header.head.last()).max().unwrap_or(0);
+        let mut cut_at = None;
+        let mut kept: Vec<Found> = Vec::new();
+        for found in scan.frames {
+            let (head, verdict) = (found.header.head, found.verdict);
+            let proven = head.last() <= self.proven;
+            if verdict.table && verdict.plain && (verdict.erasable || proven) {
+                kept.push(found);
+            } else if head.kind == Kind::Footer || !proven {
+                cut_at = Some(found.offset);
+                break;
+            } else {
+                self.quarantine(found.offset, found.header.len(), report)?;
+                kept.push(found);
+            }
+        }
+        for gap in &scan.gaps {
+            let tail = gap.offset + gap.len >= scan.end;
+            let proven = if tail { last < self.proven_here() } else { cut_at.is_none_or(|cut| gap.offset < cut) };
+            if proven {
+                self.quarantine(gap.offset, gap.len, report)?;
+            } else {
+                cut_at = Some(cut_at.map_or(gap.offset, |cut| cut.min(gap.offset)));
+            }
+        }
+        match (cut_at, self.limit) {
+            (Some(from), _) => {
+                let len = scan.end - from;
+                report.cut += len;
+                self.copy(from, len, "cut")?;
+                self.cut(from)?;
+            }
+            (None, Some(limit)) => self.cut(limit.min(scan.end))?,
+            (None, None) => {}
+        }
+        // What is kept counts from now on, so it must be on disk, also after a process that died before its sync.
+        self.segment.file.sync_all().map_err(at(&self.segment.path))?;
+        Ok(kept)
+    }
+
+    /// Up to which sequence number this segment must reach: only one that a later segment follows is known to.
+    fn proven_here(&self) -> u64 {
+        if self.limit.is_some() { self.proven } else { 0 }
+    }
+
+    fn quarantine(&self, offset: u64, len: u64, report: &mut OpenReport) -> Result<(), OpenError> {
+        report.quarantined.push(format!("{:x}:{offset}", self.segment.id));
+        self.copy(offset, len, "damaged")
+    }
+
+    fn copy(&self, offset: u64, len: u64, what: &str) -> Result<(), OpenError> {
+        let bytes = self.segment.bytes(offset, len).map_err(at(&self.segment.path))?;
+        self.folder.keep(&format!("{:016x}-{offset:012x}.{what}", self.segment.id), &bytes)
+    }
+
+    fn cut(&self, len: u64) -> Result<(), OpenError> {
+        if self.segment.len().map_err(at(&self.segment.path))? > len {
+            self.folder.io().cut(&self.segment.file, len).map_err(at(&self.segment.path))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether nothing stands in a segment that a key could point to, not even damaged.
+fn is_bare(source: &Source) -> std::io::Result<bool> {
+    let Shape::Open(frames) = &source.shape else { return Ok(false) };
+    let proofs = frames.iter().all(|found| found.header.head.kind == Kind::Proof);
+    let known: u64 = frames.iter().map(|found| found.header.len()).sum();
+    Ok(proofs && source.segment.len()? <= segment::START + known)
+}
+
+/// Gives a segment that the last run left open its footer.
+fn close(folder: &Folder, source: &Source) -> Result<(), OpenError> {
+    let Shape::Open(frames) = &source.shape else { return Ok(()) };
+    let Some(found) = frames.iter().rfind(|found| found.header.head.kind == Kind::Group) else { return Ok(()) };
+    let changes = source.all().map_err(|error| match error {
+        ReplayError::Journal(cause) => at(&source.segment.path)(cause),
+        ReplayError::Index(error) => at(&source.segment.path)(std::io::Error::other(error)),
+    })?;
+    let mut entries = Vec::new();
+    changes.iter().for_each(|change| frame::footer_entry(change, &mut entries));
+    let last = source.last();
+    let head = Head { kind: Kind::Footer, first: last + 1, count: 0, proven: last, ..found.header.head };
+    let offset = source.segment.len().map_err(at(&source.segment.path))?;
+    let mut bytes = frame::footer(&head, &entries, changes.len());
+    bytes.extend(segment::trailer(offset));
+    let io = folder.io();
+    io.write(&source.segment.file, &bytes, offset)
+        .and_then(|()| io.sync(&source.segment.file))
+        .map_err(at(&source.segment.path))
+}
+
+/// A segment without records goes, once a newer one holds its number; one that is not even empty goes to quarantine.
+fn retire(folder: &Folder, segment: &Segment) -> Result<(), OpenError> {
+    let gone = if segment.opening().is_some() {
+        fs::remove_file(&segment.path)
+    } else {
+        fs::rename(&segment.path, folder.quarantine().join(segment::name(segment.id)))
+    };
+    gone.and_then(|()| folder.io().sync_folder(&folder.journal())).map_err(at(&segment.path))
+}
+
+/// Opens the index and replays, or makes it again where it cannot be believed.
+fn bring_up(folder: &Folder, sources: &[Source], last: u64, report: &mut OpenReport) -> Result<Index, OpenError> {
+    let fresh = sources.is_empty() && !folder.index().exists();
+    let mut reason = if fresh { None } else { folder.distrust() };
+    if reason.is_some() {
+        wipe(folder)?;
+    }
+    folder.note_running()?;
+    if reason.is_none() {
+        match reuse(folder, sources, last) {
+            Ok((index, frames)) => {
+                report.replayed = frames;
+                return Ok(index);
+            }
+            Err(Unusable::Journal(cause)) => return Err(at(&folder.journal())(cause)),
+            Err(Unusable::Index(why)) => reason = Some(why),
+        }
+        wipe(folder)?;
+    }
+    report.rebuilt = reason;
+    let (index, frames) = rebuild(folder, sources).map_err(at(&folder.journal()))?;
+    report.replayed = frames;
+    Ok(index)
+}
+
+enum Unusable {
+    Index(String),
+    Journal(std::io::Error),
+}
+
+impl From<ReplayError> for Unusable {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Index(error) => Self::Index(error.to_string()),
+            ReplayError::Journal(cause) => Self::Journal(cause),
+        }
+    }
+}
+
+fn reuse(folder: &Folder, sources: &[Source], last: u64) -> Result<(Index, u64), Unusable> {
+    let index = Index::open(&folder.index()).map_err(ReplayError::from)?;
+    let mark = index.mark().map_err(ReplayError::from)?;
+    if mark.is_none() && last > 0 {
+        return Err(Unusable::Index("the index was missing".to_owned()));
+    }
+    let mark = mark.unwrap_or(0);
+    if mark > last {
+        return Err(Unusable::Index(format!("its mark {mark} lies beyond the journal's end {last}")));
+    }
+    let named = index.segments().map_err(ReplayError::from)?;
+    if let Some(missing) = named.iter().find(|id| !sources.iter().any(|source| source.segment.id == **id)) {
+        return Err(Unusable::Index(format!("it names segment {missing:x}, which is missing")));
+    }
+    let frames = replay(&index, sources, mark)?;
+    Ok((index, frames))
+}
+
+/// Makes the index again from the journal; in memory when the disk does not let it.
+pub(super) fn rebuild(folder: &Folder, sources: &[Source]) -> std::io::Result<(Index, u64)> {
+    let on_disk = || -> Result<(Index, u64), ReplayError> {
+        let index = Index::open(&folder.index())?;
+        let frames = replay(&index, sources, 0)?;
+        Ok((index, frames))
+    };
+    match on_disk() {
+        Ok(made) => return Ok(made),
+        Err(ReplayError::Journal(cause)) => return Err(cause),
+        Err(ReplayError::Index(error)) => tracing::error!(%error, "the index is kept in memory until the next start"),
+    }
+    in_memory(sources)
+}
+
+/// Makes an index that needs no disk.
+pub(super) fn in_memory(sources: &[Source]) -> std::io::Result<(Index, u64)> {
+    let index = Index::in_memory();
+    let frames = replay(&index, sources, 0).map_err(std::io::Error::other)?;
+    Ok((index, frames))
+}
+
+/// Removes the index from disk.
+pub(super) fn wipe(folder: &Folder) -> Result<(), OpenError> {
+    let path = folder.index();
+    let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(&path)(error)),
+        _ => Ok(()),
+    }
+}

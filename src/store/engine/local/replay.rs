@@ -1,0 +1,113 @@
+//! From journal to index: by the footers of closed segments and the frames of open ones.
+
+use std::io;
+use std::sync::Arc;
+
+use super::frame::{Change, Kind};
+use super::index::{Index, IndexError};
+use super::segment::{Footer, Found, Segment};
+
+/// Changes per batch of the index.
+const STEP: usize = 4096;
+
+/// How a segment tells its records.
+#[derive(Debug)]
+pub(super) enum Shape {
+    /// By its footer.
+    Closed(Footer),
+    /// By its frames, those whose table can be believed.
+    Open(Vec<Found>),
+}
+
+/// A segment and its records.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub segment: Arc<Segment>,
+    pub shape: Shape,
+}
+
+/// Why a replay ended early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReplayError {
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error("journal: {0}")]
+    Journal(#[from] io::Error),
+}
+
+impl Source {
+    /// Looks at a segment that is known to be sound.
+    pub(super) fn of(segment: Arc<Segment>) -> io::Result<Self> {
+        let shape = match segment.footer() {
+            Some(footer) => Shape::Closed(footer),
+            None => Shape::Open(segment.scan(None)?.frames),
+        };
+        Ok(Self { segment, shape })
+    }
+
+    /// Highest sequence number in it; 0 for none.
+    pub(super) fn last(&self) -> u64 {
+        match &self.shape {
+            Shape::Closed(footer) => footer.header.head.last(),
+            Shape::Open(frames) => frames.iter().map(|found| found.header.head.last()).max().unwrap_or(0),
+        }
+    }
+
+    /// Gives `each` the changes of every frame behind `mark`, with the mark that they lead to. A closed segment gives all
+    /// of its own: to apply changes again, and those after them, ends in the same state.
+    fn changes(
+        &self,
+        mark: u64,
+        mut each: impl FnMut(&[Change], u64) -> Result<(), ReplayError>,
+    ) -> Result<u64, ReplayError> {
+        let mut frames = 0;
+        match &self.shape {
+            Shape::Closed(footer) if footer.header.head.last() > mark => {
+                let changes = self.segment.changes(footer.offset, &footer.header)?.unwrap_or_default();
+                each(&changes, footer.header.head.last())?;
+                frames = 1;
+            }
+            Shape::Closed(_) => {}
+            Shape::Open(found) => {
+                let behind = |found: &&Found| found.header.head.kind == Kind::Group && found.header.head.last() > mark;
+                for found in found.iter().filter(behind) {
+                    // A damaged table is in quarantine already.
+                    if let Some(changes) = self.segment.changes(found.offset, &found.header)? {
+                        each(&changes, found.header.head.last())?;
+                        frames += 1;
+                    }
+                }
+            }
+        }
+        Ok(frames)
+    }
+
+    /// The changes of all its frames.
+    pub(super) fn all(&self) -> Result<Vec<Change>, ReplayError> {
+        let mut all = Vec::new();
+        self.changes(0, |changes, _| {
+            all.extend_from_slice(changes);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+}
+
+/// Applies everything behind `mark` to `index`, in the journal's order. Returns how many frames that were.
+pub(super) fn replay(index: &Index, sources: &[Source], mark: u64) -> Result<u64, ReplayError> {
+    let (mut frames, mut reached) = (0, mark);
+    for source in sources {
+        frames += source.changes(mark, |changes, last| {
+            let mut steps = changes.chunks(STEP).peekable();
+            while let Some(step) = steps.next() {
+                // The mark moves with the last step: one half done is done again.
+                let mark = if steps.peek().is_none() { last.max(reached) } else { reached };
+                index.apply(step, mark)?;
+            }
+            reached = reached.max(last);
+            Ok(())
+        })?;
+    }
+    index.apply(&[], reached)?;
+    Ok(frames)
+}

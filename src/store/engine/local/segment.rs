@@ -1,0 +1,269 @@
+//! Segments, the files of the journal: their header, one value, all frames, the footer.
+//!
+//! A scan reports what it finds and changes nothing; what to do about damage is decided in `recovery`, where it is known
+//! which sequence numbers are proven.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crc32c::crc32c;
+
+use super::frame::{self, Change, Header, Kind, MAGIC, Place};
+
+/// Bytes before the first frame.
+pub(super) const START: u64 = 64;
+/// Bytes after a footer: magic, the footer's offset, checksum.
+const TRAILER: usize = 16;
+const SEGMENT_MAGIC: [u8; 8] = *b"ZGLSEG01";
+const TRAILER_MAGIC: [u8; 4] = *b"ZGLe";
+const SEARCH: usize = 1 << 20;
+
+/// What a segment begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Opening {
+    /// Its number; numbers are never reused.
+    pub segment: u64,
+    /// Random, in every frame of this segment.
+    pub epoch: u64,
+    /// Highest sequence known synced when it was made.
+    pub proven: u64,
+    /// The segment before it; 0 for none.
+    pub previous: u64,
+    /// Where that one ends: what stands behind was cut, even if a disk brings it back.
+    pub previous_end: u64,
+}
+
+impl Opening {
+    /// Written form.
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        let mut out = SEGMENT_MAGIC.to_vec();
+        for number in [self.segment, self.epoch, self.proven, self.previous, self.previous_end] {
+            out.extend(number.to_le_bytes());
+        }
+        out.extend([0; 12]);
+        out.extend(crc32c(&out).to_le_bytes());
+        out
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (checked, crc) = bytes.split_last_chunk::<4>()?;
+        let mut numbers =
+            checked.strip_prefix(&SEGMENT_MAGIC)?.chunks_exact(8).filter_map(|chunk| chunk.try_into().ok());
+        let mut next = || numbers.next().map(u64::from_le_bytes);
+        let opening =
+            Self { segment: next()?, epoch: next()?, proven: next()?, previous: next()?, previous_end: next()? };
+        (crc32c(checked) == u32::from_le_bytes(*crc)).then_some(opening)
+    }
+}
+
+/// A file of the journal, open for as long as anyone reads it.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub id: u64,
+    pub path: PathBuf,
+    pub file: File,
+}
+
+/// A frame with a good header, and whether the rest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    pub offset: u64,
+    pub header: Header,
+    pub verdict: frame::Verdict,
+}
+
+/// Bytes between good headers that are no frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub offset: u64,
+    pub len: u64,
+}
+
+/// All that stands in a segment.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    pub frames: Vec<Found>,
+    /// In order; one that reaches `end` is a torn tail.
+    pub gaps: Vec<Gap>,
+    /// The file's length, or where the next segment says that this one ends.
+    pub end: u64,
+}
+
+/// A good footer and what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Footer {
+    pub offset: u64,
+    pub header: Header,
+}
+
+/// The file name of a segment.
+pub(super) fn name(id: u64) -> String {
+    format!("{id:016x}.seg")
+}
+
+/// The number in a segment's file name.
+pub(super) fn number(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let id = u64::from_str_radix(name.strip_suffix(".seg")?, 16).ok()?;
+    (self::name(id) == name).then_some(id)
+}
+
+/// What follows a footer that stands at `offset`, so that it is found from the file's end.
+pub(super) fn trailer(offset: u64) -> Vec<u8> {
+    let mut out = TRAILER_MAGIC.to_vec();
+    out.extend(offset.to_le_bytes());
+    out.extend(crc32c(&out).to_le_bytes());
+    out
+}
+
+impl Segment {
+    /// Its length in bytes.
+    pub(super) fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// Its opening, if that is whole.
+    pub(super) fn opening(&self) -> Option<Opening> {
+        let bytes = self.bytes(0, START).ok()?;
+        Opening::parse(&bytes).filter(|opening| opening.segment == self.id)
+    }
+
+    /// The bytes of a value; `None` when they are not what was written.
+    pub(super) fn value(&self, place: &Place) -> io::Result<Option<Vec<u8>>> {
+        let bytes = match self.bytes(place.offset, u64::from(place.len)) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other?,
+        };
+        Ok((crc32c(&bytes) == place.crc).then_some(bytes))
+    }
+
+    /// Any bytes of the file.
+    pub(super) fn bytes(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+        if len > frame::MAX_LEN {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+        self.file.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+
+    /// The footer, if the segment was closed and its footer is whole.
+    pub(super) fn footer(&self) -> Option<Footer> {
+        let end = self.len().ok()?.checked_sub(TRAILER as u64)?;
+        let bytes = self.bytes(end, TRAILER as u64).ok()?;
+        let offset = u64::from_le_bytes(bytes.get(4..12)?.try_into().ok()?);
+        if trailer(offset) != bytes || offset < START {
+            return None;
+        }
+        let frame = self.bytes(offset, end.checked_sub(offset)?).ok()?;
+        let header = Header::parse(&frame)?;
+        let good = header.verify(&frame);
+        let ours = header.head.kind == Kind::Footer && header.head.segment == self.id;
+        (ours && good.table && good.plain && header.len() == frame.len() as u64).then_some(Footer { offset, header })
+    }
+
+    /// Reads every frame up to `limit`.
+    pub(super) fn scan(&self, limit: Option<u64>) -> io::Result<Scan> {
+        let len = self.len()?;
+        let end = limit.map_or(len, |limit| limit.min(len));
+        let mut scan = Scan { end, ..Scan::default() };
+        let mut reading = Reading { segment: self, epoch: self.opening().map(|opening| opening.epoch), last: 0, end };
+        let mut at = START.min(end);
+        while at < end {
+            if let Some(found) = reading.frame(at)? {
+                at += found.header.len();
+                // A trailer belongs to its footer.
+                if found.header.head.kind == Kind::Footer && at + TRAILER as u64 <= end {
+                    at += TRAILER as u64;
+                }
+                scan.frames.push(found);
+            } else {
+                let next = reading.search(at + 1)?.unwrap_or(end);
+                scan.gaps.push(Gap { offset: at, len: next - at });
+                at = next;
+            }
+        }
+        Ok(scan)
+    }
+
+    /// The changes that a frame or footer tells; `None` when its table is damaged.
+    pub(super) fn changes(&self, offset: u64, header: &Header) -> io::Result<Option<Vec<Change>>> {
+        let frame = self.bytes(offset, header.len())?;
+        Ok(header.verify(&frame).table.then(|| frame::changes(self.id, offset, &frame)).flatten())
+    }
+}
+
+/// A scan under way.
+struct Reading<'a> {
+    segment: &'a Segment,
+    /// From the segment's opening, or where that is damaged from the first good frame.
+    epoch: Option<u64>,
+    last: u64,
+    end: u64,
+}
+
+impl Reading<'_> {
+    /// Whether this may be the next frame of this segment: stale bytes have another epoch or an older sequence.
+    fn fits(&self, header: &Header) -> bool {
+        let head = &header.head;
+        head.segment == self.segment.id && self.epoch.is_none_or(|epoch| epoch == head.epoch) && head.first > self.last
+    }
+
+    fn frame(&mut self, at: u64) -> io::Result<Option<Found>> {
+        let room = self.end - at;
+        if room < frame::HEADER as u64 {
+            return Ok(None);
+        }
+        let Some(header) = Header::parse(&self.segment.bytes(at, frame::HEADER as u64)?) else { return Ok(None) };
+        if !self.fits(&header) || header.len() > room {
+            return Ok(None);
+        }
+        let verdict = header.verify(&self.segment.bytes(at, header.len())?);
+        self.epoch = Some(header.head.epoch);
+        self.last = header.head.last().max(self.last);
+        Ok(Some(Found { offset: at, header, verdict }))
+    }
+
+    /// Where the next good header stands, at or after `from`.
+    fn search(&self, from: u64) -> io::Result<Option<u64>> {
+        let mut at = from;
+        while at + frame::HEADER as u64 <= self.end {
+            let len = (self.end - at).min(SEARCH as u64);
+            let bytes = self.segment.bytes(at, len)?;
+            for (skip, _) in bytes.windows(MAGIC.len()).enumerate().filter(|(_, window)| *window == MAGIC) {
+                let header = bytes.get(skip..).and_then(Header::parse);
+                let offset = at + skip as u64;
+                if header.is_some_and(|header| self.fits(&header) && header.len() <= self.end - offset) {
+                    return Ok(Some(offset));
+                }
+            }
+            // The stretches overlap by a header, so that none is missed between two.
+            at += len.saturating_sub(frame::HEADER as u64 - 1).max(1);
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openings_and_names_round_trip() {
+        let opening = Opening { segment: 9, epoch: u64::MAX, proven: 4, previous: 8, previous_end: 777 };
+        let bytes = opening.to_bytes();
+        assert_eq!(bytes.len() as u64, START);
+        assert_eq!(Opening::parse(&bytes), Some(opening));
+        for at in 0..bytes.len() {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1;
+            assert_eq!(Opening::parse(&bad), None, "byte {at}");
+        }
+        assert_eq!(number(Path::new("x").join(name(0xabc)).as_path()), Some(0xabc));
+        for bad in ["abc.seg", "0000000000000ABC.seg", "0000000000000abc.tmp", ""] {
+            assert_eq!(number(Path::new(bad)), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The local engine under damage, errors and stops.
