@@ -8,6 +8,8 @@
 mod codes;
 mod delivery;
 mod sealing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -40,9 +40,9 @@ pub struct Sealing {
     /// Plain bytes so far.
     len: u64,
     /// Ciphertext that is not in `body` yet.
-    sealed: Vec<u8>,
+    pub(super) sealed: Vec<u8>,
     /// `None` once a write failed or was cancelled: then bytes are missing, and the mail cannot be taken.
-    body: Option<BodyWriter>,
+    pub(super) body: Option<BodyWriter>,
 }
 
 impl Sealing {
