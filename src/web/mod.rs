@@ -1,15 +1,29 @@
 //! The page: routes, guards, sessions; GET, HEAD and scripts change nothing.
 
+mod answer;
+mod app;
+mod client;
+mod dress;
+mod guard;
+mod headers;
+mod mask;
+mod message;
+mod page_token;
+mod routes;
+mod serve;
+mod session;
+mod unlock;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use tokio_util::sync::CancellationToken;
 
 use crate::access::Limits;
-use crate::base::{Clock, Entropy};
-use crate::store::Store;
 use crate::store::proof::SessionLimits;
+
+pub use routes::router;
+pub use serve::{Bound, bind};
 
 /// How the page is served and what it says of the organisation.
 #[derive(Debug, Clone)]
@@ -46,39 +60,3 @@ pub struct Settings {
 
 /// The certificate of the page; `None` behind a proxy that ends TLS, or in the demo.
 pub type TlsConfig = Arc<arc_swap::ArcSwapOption<rustls::ServerConfig>>;
-
-/// The routes over a store, for the server and for tests in process.
-///
-/// # Errors
-/// When this program's own texts do not load.
-pub fn router(
-    settings: Arc<Settings>,
-    store: Store,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-) -> Result<axum::Router, crate::text::TextError> {
-    todo!()
-}
-
-/// Bound sockets, not yet accepting.
-#[derive(Debug)]
-pub struct Bound {
-    _private: (),
-}
-
-/// Binds every address, so that a port that is taken stops the start.
-pub async fn bind(settings: &Settings) -> std::io::Result<Bound> {
-    todo!()
-}
-
-impl Bound {
-    /// The page's addresses bound, in order of the settings.
-    #[must_use]
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        todo!()
-    }
-    /// Serves until `stop`; then finishes the requests in flight (10 s at most) and returns.
-    pub async fn serve(self, settings: Arc<Settings>, router: axum::Router, tls: TlsConfig, stop: CancellationToken) {
-        todo!()
-    }
-}

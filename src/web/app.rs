@@ -1,0 +1,57 @@
+//! What every handler shares: settings, store, texts, and the gate before the code hasher.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+
+use crate::base::{Clock, Entropy};
+use crate::store::Store;
+use crate::text::page::{Page, STYLE};
+use crate::text::{Lang, TextError, Texts};
+
+use super::Settings;
+
+/// Handed to every handler.
+pub(super) type Shared = Arc<App>;
+
+/// What every handler shares.
+#[derive(Debug)]
+pub(super) struct App {
+    pub settings: Arc<Settings>,
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub texts: Texts,
+    /// One permit per code that is verified at the same time.
+    pub hashers: Arc<Semaphore>,
+    /// Address of the style sheet, with its hash, so that a new release is seen at once.
+    pub style: String,
+}
+
+impl App {
+    pub fn new(
+        settings: Arc<Settings>,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, TextError> {
+        let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(STYLE.as_bytes()));
+        let style = format!("/stijl.css?v={}", hash.get(..16).unwrap_or_default());
+        let hashers = Arc::new(Semaphore::new(settings.hashers.max(1)));
+        Ok(Self { settings, store, clock, entropy, texts: Texts::load()?, hashers, style })
+    }
+
+    /// The frame of a page in this language.
+    pub fn page(&self, lang: Lang) -> Page<'_> {
+        let settings = &self.settings;
+        Page {
+            words: self.texts.in_language(lang),
+            organisation: &settings.organisation,
+            phone: &settings.phone,
+            privacy: settings.privacy.as_deref(),
+            accessibility: settings.accessibility.as_deref(),
+            style: &self.style,
+        }
+    }
+}

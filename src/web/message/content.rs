@@ -1,0 +1,125 @@
+//! A sealed body, opened chunk by chunk: memory is one chunk, and nothing of a damaged one gets out.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
+use zeroize::Zeroizing;
+
+use crate::base::{ConversationId, MessageId};
+use crate::mail::mime::{LeafDecoder, Part};
+use crate::seal::body::{CHUNK, HEADER, Opener};
+use crate::store::{BodyReader, Store};
+
+use crate::web::answer::Problem;
+
+/// One message's body, ready to be read at any place.
+#[derive(Debug, Clone)]
+pub(super) struct Content(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    opener: Opener,
+    reader: BodyReader,
+}
+
+impl Content {
+    /// Through the conversation's key.
+    pub async fn open(store: &Store, conversation: ConversationId, message: MessageId) -> Result<Self, Problem> {
+        let key = store.content_key(conversation, message).await?.ok_or(Problem::Ended)?;
+        let reader = store.body(message).await?.ok_or(Problem::Ended)?;
+        let header = reader.read_at(0, HEADER).await?;
+        let opener = Opener::new(&key, message, &header, reader.len())?;
+        Ok(Self(Arc::new(Inner { opener, reader })))
+    }
+
+    /// Plain length of the whole.
+    pub fn len(&self) -> u64 {
+        self.0.opener.plain_len()
+    }
+
+    /// The bytes from `at` to the end of their chunk or to `end`, whichever comes first. Empty only when `at` is not before `end`.
+    async fn piece(&self, at: u64, end: u64) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        if at >= end {
+            return Ok(Zeroizing::new(Vec::new()));
+        }
+        let chunk = CHUNK as u64;
+        let outside = || {
+            tracing::error!("a part lies outside its body");
+            Problem::Broken
+        };
+        let index = u32::try_from(at / chunk).map_err(|_| outside())?;
+        let (offset, len) = self.0.opener.place(index).ok_or_else(outside)?;
+        let sealed = self.0.reader.read_at(offset, len).await?;
+        let plain = self.0.opener.open(index, &sealed)?;
+        let start = u64::from(index) * chunk;
+        let from = usize::try_from(at - start).map_err(|_| outside())?;
+        let to = usize::try_from((end - start).min(plain.len() as u64)).map_err(|_| outside())?;
+        let wanted = plain.get(from..to).filter(|wanted| !wanted.is_empty()).ok_or_else(outside)?;
+        Ok(Zeroizing::new(wanted.to_vec()))
+    }
+
+    /// The decoded start of a leaf, from its first `most` encoded bytes, and whether that is not all of it.
+    pub async fn start_of(&self, part: &Part, most: u64) -> Result<(Zeroizing<Vec<u8>>, bool), Problem> {
+        let end = part.end.min(part.body.saturating_add(most));
+        let mut decoder = LeafDecoder::new(&part.encoding);
+        let mut out = Zeroizing::new(Vec::new());
+        let mut at = part.body;
+        while at < end {
+            let piece = self.piece(at, end).await?;
+            at += piece.len() as u64;
+            decoder.push(&piece, &mut out);
+        }
+        decoder.finish(&mut out);
+        Ok((out, end < part.end))
+    }
+
+    /// The bytes from `at` to `end`, through a decoder for `encoding`.
+    pub fn span(&self, at: u64, end: u64, encoding: &str) -> Span {
+        Span { content: self.clone(), at, end, decoder: Some(LeafDecoder::new(encoding)) }
+    }
+}
+
+/// A stretch of a body on its way to a browser.
+#[derive(Debug)]
+pub(super) struct Span {
+    content: Content,
+    at: u64,
+    end: u64,
+    decoder: Option<LeafDecoder>,
+}
+
+impl Span {
+    /// The next decoded bytes; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        while let Some(decoder) = &mut self.decoder {
+            let mut out = Vec::new();
+            if self.at < self.end {
+                let piece = self.content.piece(self.at, self.end).await?;
+                self.at += piece.len() as u64;
+                decoder.push(&piece, &mut out);
+            } else if let Some(decoder) = self.decoder.take() {
+                decoder.finish(&mut out);
+            }
+            if !out.is_empty() {
+                return Ok(Some(out.into()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// As a response body. The first bytes are opened before it is made, so that a damaged start is an error page; damage
+    /// later breaks the transfer off.
+    pub async fn into_body(mut self) -> Result<Body, Problem> {
+        let Some(first) = self.next().await? else { return Ok(Body::empty()) };
+        let rest = stream::try_unfold((Some(first), self), |(ready, mut span)| async move {
+            if let Some(bytes) = ready {
+                return Ok::<_, std::io::Error>(Some((bytes, (None, span))));
+            }
+            let next = span.next().await.map_err(|_| std::io::Error::other("the body is damaged"))?;
+            Ok(next.map(|bytes| (bytes, (None, span))))
+        });
+        Ok(Body::from_stream(rest))
+    }
+}

@@ -1,0 +1,58 @@
+//! The message behind an open session: its page, its HTML in a frame, its attachments, log-out.
+
+mod content;
+mod download;
+mod frame;
+mod sanitise;
+mod view;
+
+use axum::http::HeaderMap;
+
+use crate::mail::manifest::Manifest;
+use crate::mail::mime::Part;
+use crate::store::proof::OpenSession;
+
+use super::answer::Problem;
+use super::app::App;
+use super::session;
+
+use content::Content;
+
+pub(super) use download::{attachment, original};
+pub(super) use frame::show as frame;
+pub(super) use view::{log_out, show};
+
+/// Most encoded bytes of a text that the page shows; past it the page says so and points to the download.
+const MOST_TEXT: u64 = 2 * 1024 * 1024;
+
+/// The same for HTML, which costs much more to make harmless and to lay out.
+const MOST_HTML: u64 = 1024 * 1024;
+
+/// A message that this visitor may read.
+struct Opened {
+    session: OpenSession,
+    manifest: Manifest,
+}
+
+impl Opened {
+    /// By the request's cookie.
+    async fn of(app: &App, headers: &HeaderMap) -> Result<Self, Problem> {
+        let session = session::current(app, headers).await?;
+        let encoded = app.store.manifest(session.view.grant.message).await?.ok_or(Problem::Ended)?;
+        Ok(Self { session, manifest: Manifest::decode(&encoded)? })
+    }
+
+    async fn content(&self, app: &App) -> Result<Content, Problem> {
+        let grant = &self.session.view.grant;
+        Content::open(&app.store, grant.conversation, grant.message).await
+    }
+
+    fn part(&self, number: u32) -> Option<&Part> {
+        self.manifest.mime.parts.get(usize::try_from(number).ok()?)
+    }
+
+    /// The part, if the page lists it as an attachment.
+    fn attachment(&self, number: u32) -> Option<&Part> {
+        self.part(number).filter(|_| self.manifest.mime.attachments().contains(&number))
+    }
+}

@@ -1,0 +1,101 @@
+//! The routes, and what stands around all of them: limits, time, panics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http_body_util::BodyExt;
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::base::{Clock, Entropy};
+use crate::store::Store;
+use crate::text::TextError;
+use crate::text::page::{Plain, PlainPage, STYLE};
+
+use super::answer::{Problem, html};
+use super::app::{App, Shared};
+use super::client::Visitor;
+use super::{Settings, dress, message, unlock};
+
+/// Most bytes of a form: a code of 64 characters, encoded, and a page token.
+const MOST_FORM: usize = 4096;
+
+/// Until a response begins; a form that trickles in ends here too.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
+
+/// The routes over a store, for the server and for tests in process.
+///
+/// # Errors
+/// When this program's own texts do not load.
+pub fn router(
+    settings: Arc<Settings>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Router, TextError> {
+    let places = Arc::new(Semaphore::new(settings.max_requests.max(1)));
+    let app = Arc::new(App::new(settings, store, clock, entropy)?);
+    let pages = Router::new()
+        .route("/", get(home))
+        .route("/b/{token}", get(unlock::show).post(unlock::open))
+        .route("/b/{token}/geen-code", get(unlock::lost))
+        .route("/bericht", get(message::show))
+        .route("/bericht/html", get(message::frame))
+        .route("/bericht/bijlage/{number}", get(message::attachment))
+        .route("/bericht/origineel.eml", get(message::original))
+        .route("/uitloggen", post(message::log_out))
+        .route("/stijl.css", get(style))
+        .route("/robots.txt", get(robots))
+        .fallback(async || Problem::NotFound)
+        .layer(DefaultBodyLimit::max(MOST_FORM))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIME))
+        .layer(middleware::from_fn_with_state(places, in_place))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), dress::dress))
+        .with_state(app);
+    Ok(pages)
+}
+
+async fn home(State(app): State<Shared>, visitor: Visitor) -> Result<Response, Problem> {
+    html(StatusCode::OK, &PlainPage { page: app.page(visitor.lang("")), plain: Plain::Home })
+}
+
+/// Its address changes with its content, so it may be kept for ever.
+async fn style() -> impl IntoResponse {
+    let kept = HeaderValue::from_static("public, max-age=31536000, immutable");
+    let kind = HeaderValue::from_static("text/css; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, kept)], STYLE)
+}
+
+async fn robots() -> &'static str {
+    "User-agent: *\nDisallow: /\n"
+}
+
+/// A place among the requests that are answered at the same time, kept until the last byte of the answer is sent.
+async fn in_place(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    let Ok(place) = places.try_acquire_owned() else {
+        let mut busy = Problem::Busy.into_response();
+        busy.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+        return busy;
+    };
+    next.run(request).await.map(|body| {
+        axum::body::Body::new(body.map_frame(move |frame| {
+            let _held = &place;
+            frame
+        }))
+    })
+}
+
+/// One request fails, the page goes on. The cause went to standard error by the panic hook; it is not shown.
+#[expect(clippy::needless_pass_by_value, reason = "the signature that tower-http asks for")]
+fn panicked(_cause: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a request panicked");
+    Problem::Broken.into_response()
+}

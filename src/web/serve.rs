@@ -1,0 +1,222 @@
+//! The listeners: TLS, limits on connections and their silence, the redirect from plain HTTP, an orderly stop.
+
+mod idle;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::{Settings, TlsConfig, headers};
+use idle::Idle;
+
+/// Time for a TLS handshake, and for the header of a request.
+const GREETING: Duration = Duration::from_secs(10);
+/// A connection on which nothing moves for this long is closed; a request waits at most half of it for its answer.
+const SILENCE: Duration = Duration::from_secs(60);
+/// Requests in flight at a stop may take this long to end.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// Pause after an accept that failed: the process is out of file descriptors, and spinning frees none.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// Connections per request that may be answered at the same time: most connections of browsers are idle.
+const CONNECTIONS: usize = 4;
+/// Bytes of a request's header.
+const MOST_HEADER: usize = 32 * 1024;
+
+/// Bound sockets, not yet accepting.
+#[derive(Debug)]
+pub struct Bound {
+    page: Vec<TcpListener>,
+    redirect: Vec<TcpListener>,
+}
+
+/// Binds every address, so that a port that is taken stops the start.
+///
+/// # Errors
+/// When an address cannot be bound; the text names it.
+pub async fn bind(settings: &Settings) -> std::io::Result<Bound> {
+    Ok(Bound { page: listeners(&settings.listen).await?, redirect: listeners(&settings.redirect).await? })
+}
+
+async fn listeners(addresses: &[SocketAddr]) -> std::io::Result<Vec<TcpListener>> {
+    let mut bound = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let named = |error: std::io::Error| std::io::Error::new(error.kind(), format!("{address}: {error}"));
+        bound.push(TcpListener::bind(address).await.map_err(named)?);
+    }
+    Ok(bound)
+}
+
+/// What each listener needs.
+#[derive(Clone)]
+struct Listener {
+    service: Service,
+    tls: TlsConfig,
+    connections: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+/// What is behind a listener.
+#[derive(Clone)]
+enum Service {
+    Page(Router),
+    /// Sends everything on to this origin.
+    Redirect(Arc<str>),
+}
+
+impl Bound {
+    /// The page's addresses bound, in order of the settings.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.page.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// The addresses bound for the redirect, in order of the settings.
+    #[must_use]
+    pub fn redirects(&self) -> Vec<SocketAddr> {
+        self.redirect.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Serves until `stop`; then finishes the requests in flight (10 s at most) and returns.
+    pub async fn serve(self, settings: Arc<Settings>, router: Router, tls: TlsConfig, stop: CancellationToken) {
+        let connections = Arc::new(Semaphore::new(settings.max_requests.saturating_mul(CONNECTIONS).max(1)));
+        let page = Listener { service: Service::Page(router), tls, connections, stop };
+        let redirect = Listener {
+            service: Service::Redirect(settings.origin.as_str().into()),
+            tls: TlsConfig::default(),
+            ..page.clone()
+        };
+        let mut tasks = JoinSet::new();
+        for socket in self.page {
+            tasks.spawn(page.clone().run(socket));
+        }
+        for socket in self.redirect {
+            tasks.spawn(redirect.clone().run(socket));
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Listener {
+    async fn run(self, socket: TcpListener) {
+        let graceful = GracefulShutdown::new();
+        loop {
+            let place = tokio::select! {
+                () = self.stop.cancelled() => break,
+                place = Arc::clone(&self.connections).acquire_owned() => place,
+            };
+            let Ok(place) = place else { break };
+            let accepted = tokio::select! {
+                () = self.stop.cancelled() => break,
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    tokio::spawn(self.clone().greet(stream, peer, graceful.watcher(), place));
+                }
+                Err(error) => {
+                    tracing::warn!(cause = %error, "a connection to the page could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(socket);
+        if tokio::time::timeout(FAREWELL, graceful.shutdown()).await.is_err() {
+            tracing::warn!("requests were still running when the page stopped");
+        }
+    }
+
+    /// TLS, if there is a certificate, then requests.
+    async fn greet(
+        self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        watcher: hyper_util::server::graceful::Watcher,
+        place: OwnedSemaphorePermit,
+    ) {
+        // Small answers should not wait for more to come.
+        let _ = stream.set_nodelay(true);
+        let stop = self.stop.clone();
+        match self.tls.load_full() {
+            None => self.converse(Idle::new(stream, SILENCE), peer, watcher).await,
+            Some(config) => {
+                let handshake = tokio::time::timeout(GREETING, TlsAcceptor::from(config).accept(stream));
+                let greeted = tokio::select! {
+                    () = stop.cancelled() => return,
+                    greeted = handshake => greeted,
+                };
+                if let Ok(Ok(stream)) = greeted {
+                    self.converse(Idle::new(stream, SILENCE), peer, watcher).await;
+                }
+            }
+        }
+        drop(place);
+    }
+
+    async fn converse<S>(self, stream: S, peer: SocketAddr, watcher: hyper_util::server::graceful::Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = self.service;
+        let answer = service_fn(move |request: hyper::Request<Incoming>| answer(service.clone(), peer, request));
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(GREETING)
+            .max_buf_size(MOST_HEADER)
+            .max_headers(64);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(32)
+            .max_header_list_size(32 * 1024)
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(20));
+        let connection = builder.serve_connection(TokioIo::new(stream), answer).into_owned();
+        // How a connection ends (reset, silence, rubbish) is its client's business.
+        let _ = watcher.watch(connection).await;
+    }
+}
+
+async fn answer(service: Service, peer: SocketAddr, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
+    match service {
+        Service::Page(router) => {
+            let mut request: Request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.oneshot(request).await
+        }
+        Service::Redirect(origin) => Ok(redirect(&origin, request.uri())),
+    }
+}
+
+/// The same path on the page itself. The origin is ours; what the client calls us is not asked.
+fn redirect(origin: &str, uri: &hyper::Uri) -> Response {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = if path.starts_with('/') { path } else { "/" };
+    let mut response = StatusCode::PERMANENT_REDIRECT.into_response();
+    match HeaderValue::from_str(&format!("{origin}{path}")) {
+        Ok(to) => response.headers_mut().insert(header::LOCATION, to),
+        Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+    };
+    headers::complete(response.headers_mut(), false);
+    response
+}

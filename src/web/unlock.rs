@@ -1,0 +1,222 @@
+//! Page 1: who sent it, and the code. Looking changes nothing; a try is counted durably before a code is compared.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::access::Admission;
+use crate::base::Timestamp;
+use crate::seal::code::AccessCode;
+use crate::seal::token::{LinkToken, SessionToken};
+use crate::store::proof::GrantView;
+use crate::text::format;
+use crate::text::page::{LostPage, Trouble, UnlockPage};
+
+use super::answer::{Problem, html};
+use super::app::{App, Shared};
+use super::client::Visitor;
+use super::page_token::{self, Purpose};
+use super::{guard, mask, session};
+
+/// A link that leads nowhere is answered after this long, whatever the reason was.
+const NOWHERE: Duration = Duration::from_millis(200);
+
+/// An answer to a press on the button comes no sooner than this after the page: scanners that press at once gain nothing.
+const THOUGHT: Duration = Duration::from_secs(2);
+
+/// How long a try waits for its turn at the hasher.
+const TURN: Duration = Duration::from_secs(5);
+
+/// The form of page 1.
+#[derive(Debug, Deserialize)]
+pub(super) struct CodeForm {
+    #[serde(default)]
+    code: SecretString,
+    #[serde(default)]
+    pagina: String,
+}
+
+/// `GET /b/{token}`.
+pub(super) async fn show(
+    State(app): State<Shared>,
+    Path(link): Path<String>,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
+    let view = find(&app, &link).await?;
+    let admission = app.store.may_try(&view, visitor.network, &app.settings.limits).await?;
+    let page = First { app: &app, view: &view, visitor, link: &link };
+    match admission {
+        Admission::Try { .. } => page.answer(StatusCode::OK, None),
+        Admission::Paused(until) => page.answer(StatusCode::OK, Some(Trouble::Paused(&page.clock(until)))),
+        Admission::Closed => page.answer(StatusCode::OK, Some(Trouble::Closed)),
+    }
+}
+
+/// `GET /b/{token}/geen-code`.
+pub(super) async fn lost(
+    State(app): State<Shared>,
+    Path(link): Path<String>,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
+    let view = find(&app, &link).await?;
+    let back = visitor.keep(&format!("/b/{link}"));
+    let page = app.page(visitor.lang(&view.contact.language));
+    html(StatusCode::OK, &LostPage { page, sender: sender_name(&view), back: &back })
+}
+
+/// `POST /b/{token}`.
+pub(super) async fn open(
+    State(app): State<Shared>,
+    Path(link): Path<String>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Result<Form<CodeForm>, FormRejection>,
+) -> Result<Response, Problem> {
+    if !guard::from_our_page(&headers, &app.settings.origin) {
+        return Err(Problem::Refused);
+    }
+    let form = match form {
+        Ok(Form(form)) => form,
+        Err(FormRejection::BytesRejection(rejection)) => return Ok(rejection.into_response()),
+        Err(_) => return Err(Problem::Refused),
+    };
+    let view = find(&app, &link).await?;
+    let page = First { app: &app, view: &view, visitor, link: &link };
+    let key = &app.store.keys().cookie;
+    let Some(age) = page_token::age(key, Purpose::Open, view.id, app.clock.now(), &form.pagina) else {
+        return page.answer(StatusCode::BAD_REQUEST, Some(Trouble::Stale));
+    };
+    let Some(code) = AccessCode::normalise(form.code.expose_secret()) else {
+        return page.answer(StatusCode::UNPROCESSABLE_ENTITY, Some(Trouble::Empty));
+    };
+    tokio::time::sleep(THOUGHT.saturating_sub(age)).await;
+    page.attempt(code).await
+}
+
+/// The grant behind a link. Unknown, expired and recalled are answered alike, also in time.
+async fn find(app: &App, link: &str) -> Result<GrantView, Problem> {
+    let nowhere = tokio::time::sleep(NOWHERE);
+    if let Some(token) = LinkToken::parse(link)
+        && let Some(view) = app.store.grant(&token).await?
+    {
+        return Ok(view);
+    }
+    nowhere.await;
+    Err(Problem::Gone)
+}
+
+/// What people call the sender.
+fn sender_name(view: &GrantView) -> &str {
+    let sender = &view.conversation.sender;
+    if sender.name.is_empty() { &sender.address } else { &sender.name }
+}
+
+/// Page 1 of one link for one visitor.
+struct First<'a> {
+    app: &'a Arc<App>,
+    view: &'a GrantView,
+    visitor: Visitor,
+    link: &'a str,
+}
+
+impl First<'_> {
+    fn clock(&self, moment: Timestamp) -> String {
+        format::clock(moment, &self.app.settings.time_zone)
+    }
+
+    /// Page 1 with what went wrong.
+    fn answer(&self, status: StatusCode, trouble: Option<Trouble<'_>>) -> Result<Response, Problem> {
+        let Self { app, view, visitor, link } = self;
+        let page = app.page(visitor.lang(&view.contact.language));
+        let sender = sender_name(view);
+        let hint = view.contact.hint.trim();
+        let unlock = UnlockPage {
+            page,
+            sender,
+            from: &format!("{sender}, {}", app.settings.organisation),
+            recipient: &mask::address(&view.conversation.recipient),
+            until: &format::date(page.lang(), view.grant.expires, &app.settings.time_zone),
+            hint,
+            // A code that the sender chose, which the hint is for, may hold letters.
+            inputmode: if hint.is_empty() { "numeric" } else { "text" },
+            action: &visitor.keep(&format!("/b/{link}")),
+            token: &page_token::make(&app.store.keys().cookie, Purpose::Open, view.id, app.clock.now()),
+            lost: &visitor.keep(&format!("/b/{link}/geen-code")),
+            trouble,
+        };
+        html(status, &unlock)
+    }
+
+    /// One try: a turn at the hasher first, since a try that cannot be compared must not count; then the count, durably; then
+    /// the comparison.
+    async fn attempt(&self, code: AccessCode) -> Result<Response, Problem> {
+        let turn = tokio::time::timeout(TURN, Arc::clone(&self.app.hashers).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return Ok(retry_after(self.answer(StatusCode::SERVICE_UNAVAILABLE, Some(Trouble::Busy))?, 60));
+        };
+        let store = &self.app.store;
+        let limits = &self.app.settings.limits;
+        match store.count_try(self.view, self.visitor.network, limits).await? {
+            Admission::Paused(until) => {
+                let now = self.app.clock.now();
+                let page = self.answer(StatusCode::TOO_MANY_REQUESTS, Some(Trouble::Paused(&self.clock(until))))?;
+                Ok(retry_after(page, until.since(now).as_secs().max(1)))
+            }
+            Admission::Closed => self.answer(StatusCode::FORBIDDEN, Some(Trouble::Closed)),
+            Admission::Try { left, paused_until, closes } => {
+                if self.is_right(code, turn).await? {
+                    return self.welcome().await;
+                }
+                let time = paused_until.map(|until| self.clock(until)).unwrap_or_default();
+                let trouble = match (closes, paused_until) {
+                    (true, _) => Trouble::Closed,
+                    (false, Some(_)) => Trouble::WrongThenPause(&time),
+                    (false, None) => Trouble::Wrong(left),
+                };
+                self.answer(StatusCode::FORBIDDEN, Some(trouble))
+            }
+        }
+    }
+
+    /// Compares on a blocking thread; the turn is held until that is done, also when the client is gone.
+    async fn is_right(&self, code: AccessCode, turn: OwnedSemaphorePermit) -> Result<bool, Problem> {
+        let Some((verifier, _)) = self.app.store.verifier(self.view.grant.contact).await? else { return Ok(false) };
+        let pepper = self.app.store.keys().pepper.clone();
+        let compared = tokio::task::spawn_blocking(move || {
+            let result = verifier.matches(&code, &pepper);
+            drop(turn);
+            result
+        });
+        match compared.await {
+            Ok(Ok(right)) => Ok(right),
+            Ok(Err(error)) => {
+                tracing::error!(cause = %error, "a code could not be compared");
+                Err(Problem::Broken)
+            }
+            Err(_) => Err(Problem::Broken),
+        }
+    }
+
+    /// A session, its cookie, and on to the message at an address without the link.
+    async fn welcome(&self) -> Result<Response, Problem> {
+        let Self { app, view, visitor, .. } = self;
+        let token = SessionToken::generate(app.entropy.as_ref());
+        app.store.open_session(view, visitor.network, &token).await?;
+        let cookie = session::cookie(&token, app.settings.demo).ok_or(Problem::Broken)?;
+        let to = HeaderValue::from_str(&visitor.keep("/bericht")).map_err(|_| Problem::Broken)?;
+        let headers: [(HeaderName, HeaderValue); 2] = [(header::SET_COOKIE, cookie), (header::LOCATION, to)];
+        Ok((StatusCode::SEE_OTHER, headers).into_response())
+    }
+}
+
+fn retry_after(mut page: Response, seconds: u64) -> Response {
+    page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    page
+}
