@@ -100,8 +100,9 @@ impl Default for DomainSet {
 
 /// A mailbox address, kept as written; compared by [`Address::key`].
 ///
-/// The local part is in wire form: quoted where the grammar wants quotes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The local part is in wire form: quoted where the grammar wants quotes. `Debug` shows the masked form, so that no address gets
+/// into a log by way of a larger thing.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     text: String,
     at: usize,
@@ -127,10 +128,19 @@ impl Address {
         &self.text
     }
 
-    /// The form in which addresses are looked up: local part in lower case, domain as A-labels.
+    /// The form in which addresses are looked up: local part in lower case, domain as A-labels. Quotes and backslashes that change
+    /// nothing are left out: `"jan"@a.example` is `jan@a.example` (RFC 5321 §4.1.2).
     #[must_use]
     pub fn key(&self) -> String {
-        format!("{}@{}", self.local().to_lowercase(), self.domain)
+        let local = self.local().to_lowercase();
+        let Some(quoted) = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+            return format!("{local}@{}", self.domain);
+        };
+        let text = unescaped(quoted);
+        if is_dot_string(&text) {
+            return format!("{text}@{}", self.domain);
+        }
+        format!("\"{}\"@{}", text.replace('\\', "\\\\").replace('"', "\\\""), self.domain)
     }
 
     /// The address as a reader of a page without proof may see it: `j•••••s@example.nl`.
@@ -165,6 +175,22 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({})", self.masked())
+    }
+}
+
+/// The text of a quoted string without the backslashes before characters.
+fn unescaped(quoted: &str) -> String {
+    let mut text = String::with_capacity(quoted.len());
+    let mut chars = quoted.chars();
+    while let Some(c) = chars.next() {
+        text.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    text
 }
 
 /// RFC 5321 `Dot-string`, with RFC 6531's UTF-8.
@@ -204,6 +230,27 @@ mod tests {
     fn quoted_local_parts_are_kept() {
         let address: Address = "\"a b@c\"@d.example".parse().unwrap();
         assert_eq!(address.local(), "\"a b@c\"");
+    }
+
+    #[test]
+    fn needless_quotes_make_no_other_address() {
+        for (address, key) in [
+            ("\"Jan\"@a.example", "jan@a.example"),
+            ("\"j\\an\"@a.example", "jan@a.example"),
+            ("\"jan.de.vries\"@a.example", "jan.de.vries@a.example"),
+            ("\"jan..vries\"@a.example", "\"jan..vries\"@a.example"),
+            ("\"a\\ b\"@a.example", "\"a b\"@a.example"),
+            ("\"a\\\"\\\\b\"@a.example", "\"a\\\"\\\\b\"@a.example"),
+        ] {
+            let read: Address = address.parse().unwrap();
+            assert_eq!(read.key(), key);
+            assert_eq!(read.key().parse::<Address>().unwrap().key(), key, "a key is its own key");
+        }
+    }
+
+    #[test]
+    fn debug_is_masked() {
+        assert_eq!(format!("{:?}", "jan.de.vries@a.example".parse::<Address>()), "Ok(Address(j•••••s@a.example))");
     }
 
     #[test]

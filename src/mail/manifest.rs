@@ -2,13 +2,15 @@
 //!
 //! Holds nothing that the recipient's own copy does not show: no Bcc, no envelope, no tag.
 
+use std::fmt;
+
 use minicbor::{Decode, Encode};
 
 use super::header::HeaderFacts;
 use super::mime::MimeIndex;
 
-/// Header view and MIME index of one mail, stored encrypted beside its body.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+/// Header view and MIME index of one mail, stored encrypted beside its body. Its `Debug` shows the number of parts only.
+#[derive(Clone, PartialEq, Eq, Default, Encode, Decode)]
 pub struct Manifest {
     /// From as people read it: `J. Jansen <j.jansen@voorbeeld.nl>`.
     #[n(0)]
@@ -34,6 +36,12 @@ pub struct Manifest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a manifest")]
 pub struct InvalidManifest;
+
+impl fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Manifest({} parts)", self.mime.parts.len())
+    }
+}
 
 impl Manifest {
     /// From the facts of the header and the index of the stored bytes.

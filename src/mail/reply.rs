@@ -16,8 +16,8 @@ impl Reply {
         Self::lines(code, [text])
     }
 
-    /// A reply of several lines. Control characters become spaces and a line is cut at 480 octets, so that no text, ours
-    /// or a next hop's, can break the dialog (RFC 5321 §4.5.3.1.5). No lines count as one empty line.
+    /// A reply of several lines. Control characters become spaces, what is not ASCII a question mark (RFC 5321 §4.2), and a
+    /// line is cut at 480 octets, so that no text, ours or a next hop's, can break the dialog (RFC 5321 §4.5.3.1.5). No lines count as one empty line.
     #[must_use]
     pub fn lines<'a>(code: u16, lines: impl IntoIterator<Item = &'a str>) -> Self {
         let mut lines: Vec<String> = lines.into_iter().map(clean).collect();
@@ -71,11 +71,12 @@ impl fmt::Display for Reply {
 }
 
 fn clean(line: &str) -> String {
-    let mut text: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    while text.len() > 480 {
-        text.pop();
-    }
-    text
+    let plain = |c: char| match c {
+        ' '..='~' => c,
+        c if c.is_control() => ' ',
+        _ => '?',
+    };
+    line.chars().take(480).map(plain).collect()
 }
 
 #[cfg(test)]
@@ -86,6 +87,13 @@ mod tests {
     fn several_lines_are_joined_by_a_hyphen() {
         let reply = Reply::lines(250, ["a", "b"]);
         assert_eq!(reply.to_bytes(), b"250-a\r\n250 b\r\n");
+    }
+
+    #[test]
+    fn text_is_short_and_ascii() {
+        assert_eq!(Reply::new(250, "2.0.0 één\u{7f}").to_bytes(), b"250 2.0.0 ??n \r\n");
+        assert_eq!(Reply::new(250, &"x".repeat(1000)).to_bytes().len(), 486);
+        assert_eq!(Reply::lines(250, []).to_bytes(), b"250 \r\n");
     }
 
     #[test]

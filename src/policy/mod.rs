@@ -8,10 +8,11 @@ mod pattern;
 mod triggers;
 mod wish;
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::mail::header::HeaderFacts;
-use crate::mail::{Address, Domain, DomainSet, Reply};
+use crate::mail::{Address, DomainSet, Reply};
 
 pub use pattern::Pattern;
 pub use triggers::{Considered, Finding};
@@ -97,8 +98,8 @@ pub struct Terms {
     pub expires: Duration,
 }
 
-/// Who sent a mail that is to be sealed, and where mails to that person go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Who sent a mail that is to be sealed, and where mails to that person go. Its `Debug` shows no name and addresses masked.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The From address when it is one of home; else the fallback mailbox, so that nothing is ever sent in the name of an address
     /// that nobody vouches for.
@@ -109,12 +110,21 @@ pub struct Identity {
     pub mailbox: Address,
 }
 
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("address", &self.address)
+            .field("mailbox", &self.mailbox)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Settings {
     /// The verdict that the envelope alone allows: only sealing and refusing rules; `None` means "forward the RCPT, decide later".
     /// The terms of a seal are those of [`decide`](Self::decide), which never undoes it.
     #[must_use]
     pub fn early(&self, envelope: &EnvelopeFacts<'_>) -> Option<Verdict> {
-        match self.sum(&triggers::early(self, envelope), self.expires) {
+        match Self::sum(&triggers::early(self, envelope), self.expires) {
             Verdict::Pass => None,
             verdict => Some(verdict),
         }
@@ -131,7 +141,7 @@ impl Settings {
     pub fn explain(&self, envelope: &EnvelopeFacts<'_>, header: &HeaderFacts) -> (Vec<Considered>, Verdict) {
         let considered = triggers::all(self, envelope, header);
         let expires = triggers::lives(header).ok().flatten().unwrap_or(self.expires);
-        let verdict = match self.sum(&considered, expires) {
+        let verdict = match Self::sum(&considered, expires) {
             Verdict::Pass if header.ambiguous => Verdict::Refuse(unclear()),
             verdict => verdict,
         };
@@ -167,7 +177,7 @@ impl Settings {
         Ok(Identity { address: fallback.clone(), name: String::new(), mailbox: fallback.clone() })
     }
 
-    fn sum(&self, considered: &[Considered], expires: Duration) -> Verdict {
+    fn sum(considered: &[Considered], expires: Duration) -> Verdict {
         let refusal =
             considered.iter().find_map(|c| if let Finding::Refuse(reply) = &c.finding { Some(reply) } else { None });
         if let Some(reply) = refusal {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::mail::header::HeaderBlock;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 fn settings() -> Settings {
     let rule = |name: &str, from: &[&str], to: &[&str], action: Action| Rule {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::mail::{Address, Reply};
 
 /// One day.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Days that a sealed message may live.
 const DAYS: std::ops::RangeInclusive<u64> = 1..=365;

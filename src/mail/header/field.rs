@@ -1,7 +1,9 @@
 //! Splits a header block into fields, over raw bytes, whatever they are (RFC 5322 §2.2, §4.5).
 
-/// One field as it stands in the mail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use std::fmt;
+
+/// One field as it stands in the mail. Its `Debug` shows its name only.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Field<'a> {
     /// The name as written; empty for a line without a colon and for a name that is not UTF-8.
     pub name: &'a str,
@@ -58,8 +60,14 @@ const fn is_visible(byte: u8) -> bool {
     byte > b' ' && byte != 0x7f
 }
 
+impl fmt::Debug for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Field").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// The fields of a header block in order; the bytes of all fields together are the block.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Fields<'a> {
     rest: &'a [u8],
 }

@@ -13,13 +13,21 @@ mod words;
 pub use field::{Field, Fields};
 pub(in crate::mail) use words::{decode, hex};
 
+use std::fmt;
+
 use super::{Address, parser};
 use words::Glyph;
 
-/// The header block of one mail, without the empty line.
-#[derive(Debug, Clone, Copy)]
+/// The header block of one mail, without the empty line. Its `Debug` shows its length only.
+#[derive(Clone, Copy)]
 pub struct HeaderBlock<'a> {
     raw: &'a [u8],
+}
+
+impl fmt::Debug for HeaderBlock<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HeaderBlock({} bytes)", self.raw.len())
+    }
 }
 
 impl<'a> HeaderBlock<'a> {
@@ -63,8 +71,9 @@ impl<'a> HeaderBlock<'a> {
     }
 }
 
-/// What a header says, decoded.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What a header says, decoded. Its `Debug` shows nothing of that.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are facts, each on its own, not states")]
 pub struct HeaderFacts {
     /// Every address in every From field that reads beyond doubt, with display name.
     pub from: Vec<(String, Address)>,
@@ -113,6 +122,12 @@ pub struct HeaderFacts {
     pub ambiguous: bool,
 }
 
+impl fmt::Debug for HeaderFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeaderFacts").field("ambiguous", &self.ambiguous).finish_non_exhaustive()
+    }
+}
+
 impl HeaderFacts {
     fn read(&mut self, key: &str, field: &Field<'_>, tags: &[String]) {
         let text = || readable(&decode(field.value()));
@@ -145,12 +160,11 @@ impl HeaderFacts {
     }
 
     fn read_from(&mut self, field: &Field<'_>) {
-        match mailbox::strict(field.value()) {
-            Ok(mailboxes) => self.from.extend(mailboxes),
-            Err(mailbox::Doubtful) => {
-                self.from_unreadable = true;
-                self.from_mentions.extend(mailbox::mentions(field.value()));
-            }
+        if let Ok(mailboxes) = mailbox::strict(field.value()) {
+            self.from.extend(mailboxes);
+        } else {
+            self.from_unreadable = true;
+            self.from_mentions.extend(mailbox::mentions(field.value()));
         }
     }
 
@@ -243,7 +257,7 @@ pub(in crate::mail) fn readable(text: &str) -> String {
 }
 
 /// Characters that a reader does not see, or that change what is seen around them: controls, soft hyphen, zero width, direction
-/// marks and overrides, variation selectors, tags (Unicode: Cc, Default_Ignorable_Code_Point).
+/// marks and overrides, variation selectors, tags (Unicode: Cc, `Default_Ignorable_Code_Point`).
 pub(in crate::mail) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(

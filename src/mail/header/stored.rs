@@ -25,12 +25,11 @@ fn subject(field: &Field<'_>, tags: &[String], out: &mut Vec<u8>) {
     let value_start = field.raw.len() - field.value().len();
     let (name, value) = field.raw.split_at_checked(value_start).unwrap_or((field.raw, &[]));
     out.extend_from_slice(name);
-    match without_cuts(value, &reading) {
-        Some(kept) => out.extend(kept),
-        None => {
-            out.extend(words::encode(&super::readable(&tag::untagged(&reading.glyphs, &reading.found.cuts))));
-            out.extend_from_slice(b"\r\n");
-        }
+    if let Some(kept) = without_cuts(value, &reading) {
+        out.extend(kept);
+    } else {
+        out.extend(words::encode(&super::readable(&tag::untagged(&reading.glyphs, &reading.found.cuts))));
+        out.extend_from_slice(b"\r\n");
     }
 }
 

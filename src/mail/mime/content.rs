@@ -10,7 +10,8 @@ pub(super) const MAX_BOUNDARY: usize = 200;
 const MAX_NAME: usize = 200;
 
 /// What a part's header says of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the fields are called so")]
 pub(super) struct Content {
     pub content_type: String,
     pub charset: String,
@@ -63,7 +64,7 @@ impl Content {
 }
 
 /// A structured value: what stands before the first `;`, lower case, and the parameters.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Structured {
     main: String,
     params: Vec<(String, Vec<u8>)>,
@@ -146,7 +147,7 @@ fn pieces(value: &[u8]) -> Vec<Vec<u8>> {
     let mut depth = 0_usize;
     let mut bytes = value.iter().copied();
     while let Some(byte) = bytes.next() {
-        let piece = if let Some(last) = pieces.last_mut() { last } else { break };
+        let Some(piece) = pieces.last_mut() else { break };
         match byte {
             b'\\' if quoted || depth > 0 => {
                 let escaped = bytes.next();

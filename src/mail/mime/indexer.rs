@@ -4,14 +4,15 @@
 //! middle of a line is text. The innermost multipart whose boundary it is takes it; a delimiter of an outer one ends the inner
 //! ones, their headers too. Behind a close delimiter nothing of that multipart is looked for.
 
+use std::fmt;
+
 use super::content::{Content, MAX_BOUNDARY};
 use super::{Limits, MimeIndex, Part};
 
 /// Bytes of a body line that can matter: `--`, boundary, `--`, CRLF.
 const LINE: usize = MAX_BOUNDARY + 6;
 
-/// Finds the parts while a mail streams by.
-#[derive(Debug)]
+/// Finds the parts while a mail streams by. Its `Debug` shows where it is, not what it holds.
 pub struct Indexer {
     limits: Limits,
     index: MimeIndex,
@@ -24,7 +25,7 @@ pub struct Indexer {
 }
 
 /// The current line, as far as it can matter.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Line {
     start: u64,
     kept: Vec<u8>,
@@ -35,7 +36,6 @@ struct Line {
     last: u8,
 }
 
-#[derive(Debug)]
 struct Open {
     part: u32,
     boundary: Vec<u8>,
@@ -43,7 +43,6 @@ struct Open {
     closed: bool,
 }
 
-#[derive(Debug)]
 enum State {
     /// In a part's header: its Content-* fields so far, and whether the last field was one.
     Header { part: u32, fields: Vec<u8>, keep: bool },
@@ -53,6 +52,12 @@ enum State {
     Rest { part: u32, depth: usize },
     /// In a preamble or epilogue.
     Between,
+}
+
+impl fmt::Debug for Indexer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Indexer(at {}, {} parts)", self.offset, self.index.parts.len())
+    }
 }
 
 impl Indexer {

@@ -1,15 +1,21 @@
 //! Transfer encodings of leaves (RFC 2045 §6.7, §6.8), decoded while they stream by.
 
+use std::fmt;
+
 use crate::mail::header::hex;
 
 /// Blanks at the end of a quoted-printable line that are held back until the line's end is known; more are text.
 const MAX_BLANKS: usize = 998;
 
 /// Decodes a leaf's transfer encoding, streaming.
-#[derive(Debug)]
 pub struct LeafDecoder(Kind);
 
-#[derive(Debug)]
+impl fmt::Debug for LeafDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeafDecoder")
+    }
+}
+
 enum Kind {
     Base64 { bits: u32, count: u8 },
     QuotedPrintable { held: Vec<u8> },
@@ -108,8 +114,11 @@ fn quoted_printable(byte: u8, held: &mut Vec<u8>, out: &mut Vec<u8>) {
             out.append(held);
             quoted_printable(byte, held, out);
         }
-        ([] | [b' ' | b'\t', ..], b' ' | b'\t' | b'\r') if held.len() < MAX_BLANKS => held.push(byte),
-        ([b'='] | [b'=', b' ' | b'\t', ..], b' ' | b'\t' | b'\r') if held.len() < MAX_BLANKS => held.push(byte),
+        ([] | [b' ' | b'\t', ..] | [b'='] | [b'=', b' ' | b'\t', ..], b' ' | b'\t' | b'\r')
+            if held.len() < MAX_BLANKS =>
+        {
+            held.push(byte);
+        }
         ([], b'=') => held.push(byte),
         ([], _) => out.push(byte),
         _ => {

@@ -11,6 +11,8 @@ pub use super::charset::to_text;
 pub use indexer::Indexer;
 pub use leaf::LeafDecoder;
 
+use std::fmt;
+
 use minicbor::{Decode, Encode};
 
 /// Limits on what is indexed.
@@ -30,8 +32,8 @@ impl Default for Limits {
     }
 }
 
-/// One part: where it stands and what it says it is. Offsets are into the stored bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+/// One part: where it stands and what it says it is. Offsets are into the stored bytes. Its `Debug` shows no name.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Part {
     /// Index of the multipart that holds it; `None` for the whole mail.
     #[n(0)]
@@ -63,6 +65,13 @@ pub struct Part {
     /// `Content-ID` without brackets, empty when absent.
     #[n(9)]
     pub content_id: String,
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { parent, header, body, end, content_type, encoding, attachment, .. } = self;
+        write!(f, "Part({parent:?} {header}..{body}..{end} {content_type:?} {encoding:?} {attachment})")
+    }
 }
 
 /// The parts of one mail, in order of appearance; the first is the whole mail.
