@@ -1,5 +1,6 @@
 //! A store with a clock that the test moves, made anew over the same data when a test wants a restart.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +12,42 @@ use crate::seal::body::ContentKey;
 use crate::seal::code::{AccessCode, Cost, Verifier};
 use crate::seal::keyring::RootKeyring;
 use crate::seal::token::{LinkToken, SessionToken};
+use crate::store::engine::{Batch, Key, Space, Write};
 use crate::store::intake::{NewDelivery, NewJob, NewMessage};
 use crate::store::proof::{GrantView, SessionLimits};
 use crate::store::records::{Contact, Conversation, JobKind, JobSecret, Message, Proof, Sender};
-use crate::store::{Inner, Store};
+use crate::store::{Inner, OpenReport, Store};
 
 pub(super) const SENDER: &str = "Arts@Zorg.example";
 pub(super) const LIMITS: SessionLimits =
     SessionLimits { idle: Duration::from_secs(900), longest: Duration::from_secs(4 * 3600) };
+
+/// All of them.
+const SPACES: [Space; 23] = [
+    Space::Meta,
+    Space::Message,
+    Space::Manifest,
+    Space::Body,
+    Space::Conversation,
+    Space::Lock,
+    Space::ContentKey,
+    Space::Contact,
+    Space::Verifier,
+    Space::ContactIndex,
+    Space::Grant,
+    Space::GrantIndex,
+    Space::GrantTries,
+    Space::ContactTries,
+    Space::Session,
+    Space::Job,
+    Space::JobSecret,
+    Space::JobDue,
+    Space::Prepared,
+    Space::Repeat,
+    Space::ByAddress,
+    Space::Expiry,
+    Space::Delivery,
+];
 
 pub(super) struct Bed {
     pub(super) store: Store,
@@ -51,11 +80,36 @@ impl Bed {
     }
 
     /// Stops and starts; all that is in memory alone is gone.
-    pub(super) async fn restart(&mut self) {
+    pub(super) async fn restart(&mut self) -> OpenReport {
         let empty = Store::in_memory(RootKeyring::generate(&*self.entropy), self.clock.clone(), self.entropy.clone());
         let store = std::mem::replace(&mut self.store, empty);
         let Inner { engine, keys, keyring, clock, entropy, .. } = Arc::into_inner(store.inner).unwrap();
         self.store = Store::over(engine, keys, keyring, clock, entropy);
+        let mut report = OpenReport::default();
+        self.store.begin(&mut report).await.unwrap();
+        report
+    }
+
+    /// Everything the engine holds.
+    pub(super) async fn raw(&self) -> BTreeMap<Key, Vec<u8>> {
+        let mut all = BTreeMap::new();
+        for space in SPACES {
+            for (bytes, found) in self.store.inner.engine.scan(space, &[], None, usize::MAX).await.unwrap() {
+                all.insert(Key { space, bytes }, found.value);
+            }
+        }
+        all
+    }
+
+    /// The keys of one space.
+    pub(super) async fn places(&self, space: Space) -> Vec<Key> {
+        self.store.inner.keys_of(space, &[], usize::MAX).await.unwrap()
+    }
+
+    /// Overwrites a value behind the store's back.
+    pub(super) async fn overwrite(&self, place: Key, value: &[u8]) {
+        let batch = Batch { checks: Vec::new(), writes: vec![Write::Put(place, value.to_vec())] };
+        self.store.inner.engine.commit(batch).await.unwrap();
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -2,3 +2,8 @@
 
 mod bed;
 mod intake;
+mod jobs;
+mod prepared;
+mod proof;
+mod secrecy;
+mod sessions;
