@@ -153,9 +153,11 @@ impl Store {
     }
 }
 
-/// The engine on this machine, recovered.
+/// The engine on this machine, recovered; a long replay blocks no other task.
 async fn open_engine(settings: &Settings, entropy: &Arc<dyn Entropy>) -> Result<(Engine, OpenReport), OpenError> {
-    todo!("colleague `engine`: Local::open")
+    let (settings, entropy) = (settings.clone(), Arc::clone(entropy));
+    let opened = tokio::task::spawn_blocking(move || Engine::open_local(&settings, entropy)).await;
+    opened.unwrap_or_else(|_| Err(OpenError::Store(StoreError::NotReady("recovery was interrupted".to_owned()))))
 }
 
 /// Whether anything was ever written.

@@ -203,7 +203,7 @@ impl Engine {
         limit: usize,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         match self {
-            Self::Local(_) => todo!(),
+            Self::Local(local) => local.keys(space, from, to, limit).await,
             Self::Memory(memory) => Ok(memory.scan(space, from, to, limit)?.into_iter().map(|(key, _)| key).collect()),
         }
     }

@@ -16,7 +16,7 @@ use crate::store::engine::{Batch, Key, Space, Write};
 use crate::store::intake::{NewDelivery, NewJob, NewMessage};
 use crate::store::proof::{GrantView, SessionLimits};
 use crate::store::records::{Contact, Conversation, JobKind, JobSecret, Message, Proof, Sender};
-use crate::store::{Inner, OpenReport, Store};
+use crate::store::{Inner, OpenError, OpenReport, Settings, Store};
 
 pub(super) const SENDER: &str = "Arts@Zorg.example";
 pub(super) const LIMITS: SessionLimits =
@@ -53,6 +53,9 @@ pub(super) struct Bed {
     pub(super) store: Store,
     pub(super) clock: Arc<ManualClock>,
     pub(super) entropy: Arc<SeededEntropy>,
+    keyring: RootKeyring,
+    /// The data folder of the engine on disk.
+    pub(super) folder: Option<tempfile::TempDir>,
 }
 
 /// Generates one test per engine from one body.
@@ -66,6 +69,10 @@ macro_rules! on_each_engine {
             async fn memory() {
                 check(Bed::memory()).await;
             }
+            #[tokio::test]
+            async fn local() {
+                check(Bed::local().await).await;
+            }
         }
     )* };
 }
@@ -75,18 +82,38 @@ impl Bed {
     pub(super) fn memory() -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
         let entropy = Arc::new(SeededEntropy::new(1));
-        let store = Store::in_memory(RootKeyring::generate(&*entropy), clock.clone(), entropy.clone());
-        Self { store, clock, entropy }
+        let keyring = RootKeyring::generate(&*entropy);
+        let store = Store::in_memory(keyring.clone(), clock.clone(), entropy.clone());
+        Self { store, clock, entropy, keyring, folder: None }
+    }
+
+    pub(super) async fn local() -> Self {
+        let mut bed = Self { folder: Some(tempfile::tempdir().unwrap()), ..Self::memory() };
+        (bed.store, _) = bed.open().await.unwrap();
+        bed
+    }
+
+    /// Opens the data folder once more.
+    pub(super) async fn open(&self) -> Result<(Store, OpenReport), OpenError> {
+        let folder = self.folder.as_ref().unwrap().path().to_owned();
+        let settings = Settings { folder, min_free: 0 };
+        Store::open(settings, self.keyring.clone(), self.clock.clone(), self.entropy.clone()).await
     }
 
     /// Stops and starts; all that is in memory alone is gone.
     pub(super) async fn restart(&mut self) -> OpenReport {
-        let empty = Store::in_memory(RootKeyring::generate(&*self.entropy), self.clock.clone(), self.entropy.clone());
+        let empty = Store::in_memory(self.keyring.clone(), self.clock.clone(), self.entropy.clone());
         let store = std::mem::replace(&mut self.store, empty);
-        let Inner { engine, keys, keyring, clock, entropy, .. } = Arc::into_inner(store.inner).unwrap();
-        self.store = Store::over(engine, keys, keyring, clock, entropy);
         let mut report = OpenReport::default();
-        self.store.begin(&mut report).await.unwrap();
+        if self.folder.is_some() {
+            store.close().await;
+            drop(store);
+            (self.store, report) = self.open().await.unwrap();
+        } else {
+            let Inner { engine, keys, keyring, clock, entropy, .. } = Arc::into_inner(store.inner).unwrap();
+            self.store = Store::over(engine, keys, keyring, clock, entropy);
+            self.store.begin(&mut report).await.unwrap();
+        }
         report
     }
 

@@ -249,6 +249,22 @@ impl Local {
         .await
     }
 
+    /// See [`super::Engine::keys`].
+    pub(super) async fn keys(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let space = space as u8;
+        let from = [&[space], from].concat();
+        let to = to.map_or_else(|| vec![space + 1], |to| [&[space], to].concat());
+        let bare = |key: &Vec<u8>| key.get(1..).unwrap_or_default().to_vec();
+        self.read(move |_, index| Ok(Ok(index.range(&from, &to, limit)?.iter().map(|(key, _)| bare(key)).collect())))
+            .await
+    }
+
     /// Reads where it may block. An index that fails is handed to the committer, to be made again.
     async fn read<T: Send + 'static>(
         &self,
