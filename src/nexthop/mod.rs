@@ -84,6 +84,7 @@ pub struct Settings {
 }
 
 /// What a hop offers that it must honour itself.
+#[expect(clippy::struct_excessive_bools, reason = "one per extension, as EHLO lists them")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capabilities {
     /// 8BITMIME (RFC 6152).
@@ -150,7 +151,10 @@ impl fmt::Debug for NextHop {
 }
 
 impl NextHop {
-    /// A pool without connections yet. Fails when the trusted roots cannot be read.
+    /// A pool without connections yet.
+    ///
+    /// # Errors
+    /// `Unreachable` when no host is configured or the trusted roots cannot be read.
     pub fn new(settings: Settings) -> Result<Self, HopError> {
         Ok(Self { pool: Arc::new(Pool::new(settings)?) })
     }
@@ -169,6 +173,9 @@ impl NextHop {
         self.pool.assume(capabilities);
     }
     /// Connects once to learn the extensions.
+    ///
+    /// # Errors
+    /// `Unreachable` when no connection could be had.
     pub async fn probe(&self) -> Result<Capabilities, HopError> {
         let lease = self.lease_fresh().await?;
         let capabilities = lease.capabilities();
@@ -176,17 +183,25 @@ impl NextHop {
         Ok(capabilities)
     }
     /// A connection, fresh or reused, ready for MAIL.
+    ///
+    /// # Errors
+    /// `Unreachable` when no connection could be had.
     pub async fn lease(&self) -> Result<Lease, HopError> {
         Ok(Lease { held: self.pool.lease(false).await?, pool: Arc::clone(&self.pool), utf8: false, early: None })
     }
     /// A connection that carried nothing yet, ready for MAIL.
+    ///
+    /// # Errors
+    /// `Unreachable` when no connection could be had.
     pub async fn lease_fresh(&self) -> Result<Lease, HopError> {
         Ok(Lease { held: self.pool.lease(true).await?, pool: Arc::clone(&self.pool), utf8: false, early: None })
     }
     /// Sends one mail that we wrote (dot-stuffing done here). The reply is the first refusal, or the one to the dot.
     ///
-    /// A reused connection that turns out to be dead before the body began is replaced once. `Broken` after the body began means
-    /// that the mail may have been taken.
+    /// A reused connection that turns out to be dead before the body began is replaced once.
+    ///
+    /// # Errors
+    /// `Unreachable`, or `Broken`: after the body began, the mail may have been taken.
     pub async fn send(&self, from: &MailFrom, to: &RcptTo, mail: &[u8]) -> Result<Reply, HopError> {
         let mut lease = self.lease().await?;
         let mut reply = lease.open(from, to).await;
@@ -256,6 +271,9 @@ impl Lease {
         self.held.connection.peer
     }
     /// MAIL, with parameters as given; what this connection does not offer is answered by us with a refusal.
+    ///
+    /// # Errors
+    /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn mail(&mut self, from: &MailFrom) -> Result<Reply, HopError> {
         self.utf8 = from.param("SMTPUTF8").is_some();
         match command::mail(from, self.capabilities()) {
@@ -264,6 +282,9 @@ impl Lease {
         }
     }
     /// RCPT, with parameters as given; see [`mail`](Self::mail).
+    ///
+    /// # Errors
+    /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn rcpt(&mut self, to: &RcptTo) -> Result<Reply, HopError> {
         match command::rcpt(to, self.utf8, self.capabilities()) {
             Ok(line) => self.command(&line).await,
@@ -271,17 +292,26 @@ impl Lease {
         }
     }
     /// RSET.
+    ///
+    /// # Errors
+    /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn rset(&mut self) -> Result<Reply, HopError> {
         self.held.connection.wear.resets += 1;
         self.command("RSET\r\n").await
     }
     /// DATA; 354 or a refusal.
+    ///
+    /// # Errors
+    /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn data(&mut self) -> Result<Reply, HopError> {
         let result = self.held.connection.data().await;
         self.told(result)
     }
     /// Bytes of the body in wire form (dot-stuffed, no terminator). Sees a reply that comes before the dot: then `Broken`, and
     /// [`early`](Self::early) has it.
+    ///
+    /// # Errors
+    /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn write(&mut self, wire: &[u8]) -> Result<(), HopError> {
         let result = self.held.connection.write(wire).await;
         self.told(result)
@@ -291,6 +321,9 @@ impl Lease {
         self.early.take()
     }
     /// The final dot (the body written so far ends in CRLF or is empty) and its reply.
+    ///
+    /// # Errors
+    /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn dot(&mut self) -> Result<Reply, HopError> {
         let result = self.held.connection.dot().await;
         self.told(result)

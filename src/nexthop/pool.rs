@@ -13,7 +13,7 @@ use super::{Capabilities, HopError, Settings, connect};
 /// How long a connection may lie idle.
 const IDLE: Duration = Duration::from_secs(30);
 /// How old a connection may grow.
-const AGE: Duration = Duration::from_secs(300);
+const AGE: Duration = Duration::from_mins(5);
 /// Mails that one connection carries at most.
 const MAILS: u32 = 100;
 /// RSETs without a mail between them; servers count such commands as junk.
@@ -75,12 +75,11 @@ impl Pool {
     /// A connection ready for MAIL: an idle one that is well, unless `fresh`, else a new one.
     pub(super) async fn lease(&self, fresh: bool) -> Result<Held, HopError> {
         let waiting = timeout(self.settings.lease_wait, Arc::clone(&self.permits).acquire_owned());
-        let permit = match waiting.await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) | Err(_) => return Err(self.unreachable("no connection became free".to_owned())),
+        let Ok(Ok(permit)) = waiting.await else {
+            return Err(self.unreachable("no connection became free".to_owned()));
         };
-        while !fresh {
-            let Some(mut idle) = self.state().idle.pop() else { break };
+        let next_idle = || if fresh { None } else { self.state().idle.pop() };
+        while let Some(mut idle) = next_idle() {
             let well = !worn(&idle.connection.wear, Instant::now()) && idle.since.elapsed() < IDLE;
             if well && idle.connection.is_quiet().await {
                 return Ok(Held { connection: idle.connection, reused: true, permit });
