@@ -11,4 +11,7 @@
 #[path = "../support/next_hop.rs"]
 mod next_hop;
 
+mod custody;
+mod gateway;
 mod hop;
+mod mixes;

@@ -1,0 +1,422 @@
+//! The custody rule, hop fault by hop fault: what the client hears, what the hop has, what is kept.
+
+use std::time::Duration;
+
+use zegel::mail::{MailFrom, Param};
+use zegel::nexthop::NextHop;
+use zegel::relay::Peer;
+
+use crate::gateway::{Gateway, HEADER, from, hop_settings, mail, peer, to};
+use crate::next_hop::{Act, FakeHop, Moment, say};
+
+const PASS: &str = "p@pass.example";
+const PASS_TOO: &str = "p2@pass.example";
+const EARLY: &str = "e@early.example";
+const LATE: &str = "l@late.example";
+const NEVER: &str = "n@never.example";
+
+/// Where the hop misbehaves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum At {
+    Nowhere,
+    /// Every connection.
+    Greeting,
+    Mail,
+    /// From the second MAIL on: a replay.
+    SecondMail,
+    Rcpt,
+    /// The second RCPT of `p`: a replay.
+    ReplayedRcpt,
+    Reset,
+    Data,
+    Body,
+    Dot,
+}
+
+fn script(at: At, act: &Act) -> impl FnMut(usize, &Moment) -> Act + Send + 'static {
+    let act = act.clone();
+    let (mut mails, mut rcpts) = (0, 0);
+    move |_, moment| {
+        mails += usize::from(moment.is("MAIL"));
+        rcpts += usize::from(moment.is("RCPT TO:<P@"));
+        let here = match at {
+            At::Nowhere => false,
+            At::Greeting => *moment == Moment::Greeting,
+            At::Mail => moment.is("MAIL"),
+            At::SecondMail => moment.is("MAIL") && mails > 1,
+            At::Rcpt => moment.is("RCPT"),
+            At::ReplayedRcpt => moment.is("RCPT TO:<P@") && rcpts > 1,
+            At::Reset => moment.is("RSET"),
+            At::Data => moment.is("DATA"),
+            At::Body => *moment == Moment::BodyBegins,
+            At::Dot => *moment == Moment::Dot,
+        };
+        if here { act.clone() } else { Act::Polite }
+    }
+}
+
+struct Case {
+    at: At,
+    act: Act,
+    recipients: &'static [&'static str],
+    /// Replies to the RCPTs.
+    told: &'static [u16],
+    /// The reply to the dot.
+    dot: u16,
+    /// Accepted recipients of the mail that the hop took.
+    taken: &'static [&'static str],
+    kept: &'static [&'static str],
+}
+
+fn case(
+    (at, act): (At, Act),
+    recipients: &'static [&'static str],
+    (told, dot): (&'static [u16], u16),
+    taken: &'static [&'static str],
+    kept: &'static [&'static str],
+) -> Case {
+    Case { at, act, recipients, told, dot, taken, kept }
+}
+
+fn polite_cases() -> Vec<Case> {
+    let polite = || (At::Nowhere, Act::Polite);
+    vec![
+        case(polite(), &[PASS], (&[250], 250), &[PASS], &[]),
+        case(polite(), &[PASS, PASS_TOO], (&[250, 250], 250), &[PASS, PASS_TOO], &[]),
+        case(polite(), &[EARLY], (&[250], 250), &[], &[EARLY]),
+        case(polite(), &[LATE], (&[250], 250), &[], &[LATE]),
+        case(polite(), &[LATE, EARLY], (&[250, 250], 250), &[], &[EARLY, LATE]),
+        case(polite(), &[EARLY, PASS], (&[250, 250], 250), &[PASS], &[EARLY]),
+        case(polite(), &[PASS, LATE], (&[250, 250], 250), &[PASS], &[LATE]),
+        case(polite(), &[LATE, PASS, EARLY, PASS_TOO], (&[250; 4], 250), &[PASS, PASS_TOO], &[EARLY, LATE]),
+        case(polite(), &[NEVER], (&[250], 550), &[], &[]),
+        case(polite(), &[PASS, NEVER, LATE], (&[250; 3], 550), &[], &[]),
+    ]
+}
+
+/// Faults before the hop said anything about a recipient: remembered, and only what passes hears of it.
+fn remembered_cases() -> Vec<Case> {
+    let faults = [
+        (At::Greeting, Act::Close, 451),
+        (At::Greeting, say("554 5.3.2 closed"), 451),
+        (At::Greeting, Act::Hang, 451),
+        (At::Mail, say("550 5.7.1 not you"), 550),
+        (At::Mail, say("552 5.3.4 too large"), 552),
+        (At::Mail, say("452 4.3.1 full"), 452),
+        (At::Mail, say("354 what"), 451),
+        (At::Mail, Act::SayAndClose("421 4.3.2 bye".into()), 451),
+        (At::Mail, Act::Silence, 451),
+        (At::Rcpt, Act::Close, 451),
+        (At::Rcpt, say("421 4.3.2 bye"), 451),
+        (At::Rcpt, Act::Babble, 451),
+    ];
+    let mut cases = Vec::new();
+    for (at, act, code) in faults {
+        let fault = || (at, act.clone());
+        cases.push(case(fault(), &[PASS], (&[250], code), &[], &[]));
+        cases.push(case(fault(), &[LATE], (&[250], 250), &[], &[LATE]));
+        cases.push(case(fault(), &[EARLY, LATE], (&[250, 250], 250), &[], &[EARLY, LATE]));
+        cases.push(case(fault(), &[EARLY, PASS, LATE], (&[250; 3], code), &[], &[]));
+    }
+    cases
+}
+
+/// Faults from RCPT on that the hop puts into words, or that come at DATA or later.
+fn later_cases() -> Vec<Case> {
+    let mut cases = vec![
+        case((At::Rcpt, say("550 5.1.1 unknown")), &[EARLY, PASS], (&[250, 550], 250), &[], &[EARLY]),
+        case((At::Rcpt, say("450 4.2.1 busy")), &[EARLY, LATE], (&[250, 450], 250), &[], &[EARLY]),
+        case((At::SecondMail, say("451 4.3.0 later")), &[PASS, LATE], (&[250, 250], 451), &[], &[]),
+        case((At::SecondMail, say("550 5.7.1 no")), &[PASS, LATE], (&[250, 250], 451), &[], &[]),
+        case((At::SecondMail, Act::Close), &[PASS, LATE], (&[250, 250], 451), &[], &[]),
+        case((At::ReplayedRcpt, say("550 5.1.1 unknown")), &[PASS, LATE], (&[250, 250], 451), &[], &[]),
+        case((At::ReplayedRcpt, say("451 4.2.1 busy")), &[PASS, PASS_TOO, LATE], (&[250; 3], 451), &[], &[]),
+        case((At::Reset, say("500 what")), &[PASS, LATE], (&[250, 250], 451), &[], &[]),
+        case((At::Reset, Act::Close), &[PASS, LATE], (&[250, 250], 451), &[], &[]),
+        case((At::Reset, Act::Close), &[LATE], (&[250], 250), &[], &[LATE]),
+    ];
+    let faults = [
+        (At::Data, say("554 5.7.1 no"), 554),
+        (At::Data, say("451 4.3.0 later"), 451),
+        (At::Data, say("250 what"), 451),
+        (At::Data, Act::Close, 451),
+        (At::Body, say("552 5.3.4 too large"), 552),
+        (At::Body, say("250 thanks"), 451),
+        (At::Body, Act::Close, 451),
+        (At::Body, Act::Hang, 451),
+        (At::Dot, say("554 5.6.0 spam"), 554),
+        (At::Dot, say("452 4.3.1 full"), 452),
+        (At::Dot, Act::SayAndClose("421 4.3.2 bye".into()), 451),
+        (At::Dot, say("354 more"), 451),
+        (At::Dot, say("what"), 451),
+        (At::Dot, Act::Close, 451),
+        (At::Dot, Act::Silence, 451),
+    ];
+    for (at, act, code) in faults {
+        let fault = || (at, act.clone());
+        cases.push(case(fault(), &[PASS], (&[250], code), &[], &[]));
+        cases.push(case(fault(), &[PASS, LATE], (&[250, 250], code), &[], &[]));
+        cases.push(case(fault(), &[EARLY, PASS], (&[250, 250], code), &[], &[]));
+        cases.push(case(fault(), &[LATE], (&[250], 250), &[], &[LATE]));
+    }
+    cases
+}
+
+async fn check(case: &Case, wire: &[u8]) {
+    let name = format!("{:?} {:?} for {:?}", case.at, case.act, case.recipients);
+    let server = FakeHop::scripted(script(case.at, &case.act)).await;
+    let gateway = if case.at == At::Greeting && case.act == Act::Hang {
+        // Nobody waits for a greeting as long as for a person.
+        let mut settings = hop_settings(&[server.address.port()]);
+        settings.connect_timeout = Duration::from_millis(200);
+        Gateway::over(NextHop::new(settings).unwrap(), Vec::new())
+    } else {
+        Gateway::before(&server)
+    };
+    let (told, dot) = gateway.send(case.recipients, wire).await;
+    assert_eq!(told, case.told, "{name}: replies to RCPT");
+    assert_eq!(dot.map(|reply| reply.code()), Some(case.dot), "{name}: reply to the dot");
+    let taken: Vec<String> = server.taken().into_iter().flat_map(|heard| heard.accepted).collect();
+    assert_eq!(taken, case.taken, "{name}: taken by the hop");
+    let mut kept = Vec::new();
+    for recipient in [EARLY, LATE, PASS, PASS_TOO, NEVER] {
+        kept.extend(std::iter::repeat_n(recipient, gateway.kept(recipient).await));
+    }
+    assert_eq!(kept, case.kept, "{name}: kept here");
+    assert_eq!(gateway.jobs().await == 0, kept.is_empty(), "{name}: jobs");
+    for heard in server.transactions() {
+        let sealed = heard.accepted.iter().any(|address| !address.ends_with("@pass.example"));
+        assert!(!(heard.data && sealed), "{name}: a sealed recipient stood before DATA: {heard:?}");
+        if heard.taken {
+            assert!(heard.body.ends_with(wire), "{name}: other bytes behind");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_fault_has_its_answer() {
+    let small = mail(b"a line\r\n..\r\n");
+    for case in polite_cases().iter().chain(&remembered_cases()).chain(&later_cases()) {
+        check(case, &small).await;
+    }
+}
+
+#[tokio::test]
+async fn a_long_mail_has_the_same_answers() {
+    let long = mail(&b"0123456789012345678901234567890123456789012345678901234567890123456789\r\n".repeat(60_000));
+    for case in polite_cases().iter().chain(&later_cases()) {
+        if case.act != Act::Silence {
+            check(case, &long).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_listens_behind() {
+    let gateway = Gateway::before_nothing().await;
+    let wire = mail(b"text\r\n");
+    let (told, dot) = gateway.send(&[PASS], &wire).await;
+    assert_eq!((told, dot.unwrap().code()), (vec![250], 451));
+    let (told, dot) = gateway.send(&[LATE, EARLY], &wire).await;
+    assert_eq!((told, dot.unwrap().code()), (vec![250, 250], 250));
+    let (_, dot) = gateway.send(&["other@late.example", PASS], &wire).await;
+    assert_eq!(dot.unwrap().code(), 451);
+    assert_eq!((gateway.kept(LATE).await, gateway.kept(EARLY).await), (1, 1));
+    assert_eq!(gateway.kept("other@late.example").await, 0);
+}
+
+#[tokio::test]
+async fn ordinary_mail_gets_one_field_and_keeps_its_bytes() {
+    let server = FakeHop::polite().await;
+    let gateway = Gateway::before(&server);
+    let long_line = [vec![b'x'; 100_000], b"\r\n".to_vec()].concat();
+    let bodies: [&[u8]; 8] = [
+        b"",
+        b"\r\n",
+        b"..\r\n",
+        b"..dot\r\n...two\r\n",
+        b"\xff\xfe\x80\r\n",
+        b"no blank\t \r\n",
+        &long_line,
+        b"\r\n\r\n\r\n",
+    ];
+    let mut sent: Vec<Vec<u8>> = bodies.iter().map(|body| mail(body)).collect();
+    sent.extend([
+        b"".to_vec(),
+        b"\r\n".to_vec(),
+        b"Only: a header\r\n".to_vec(),
+        b"..no header\r\n\r\nat all\r\n".to_vec(),
+    ]);
+    for wire in &sent {
+        let (_, dot) = gateway.send(&[PASS], wire).await;
+        assert_eq!(dot.unwrap().to_bytes(), b"250 2.0.0 taken\r\n", "{}", String::from_utf8_lossy(wire));
+    }
+    for (heard, wire) in server.taken().iter().zip(&sent) {
+        let ours = heard.body.strip_suffix(wire.as_slice()).expect("the same bytes behind our field");
+        let ours = std::str::from_utf8(ours).unwrap();
+        assert!(
+            ours.starts_with("Received: from mail.example.nl ([192.0.2.7])\r\n\tby zegel.example.nl with ESMTP id ")
+        );
+        assert!(ours.contains("\r\n\tfor <p@pass.example>;\r\n\t"), "{ours}");
+        assert!(ours.ends_with(" +0000\r\n") && ours.matches("Received").count() == 1, "{ours}");
+    }
+    assert_eq!(server.taken().len(), sent.len());
+    gateway.send(&[PASS, PASS_TOO], &mail(b"x\r\n")).await;
+    let last = server.taken().pop().unwrap().body;
+    assert!(!String::from_utf8_lossy(&last).contains("for <"), "with two recipients none is named");
+}
+
+#[tokio::test]
+async fn a_dead_reused_connection_costs_nobody_a_mail() {
+    // On every connection but the first, all goes well; the first dies at its second transaction, here:
+    for verb in ["MAIL", "RCPT", "DATA"] {
+        for act in [Act::Close, Act::SayAndClose("421 4.4.2 idle".into())] {
+            let (told, mut count) = (act.clone(), 0);
+            let script = move |connection, moment: &Moment| {
+                count += usize::from(connection == 0 && moment.is(verb));
+                if connection == 0 && moment.is(verb) && count == 2 { told.clone() } else { Act::Polite }
+            };
+            let server = FakeHop::scripted(script).await;
+            let gateway = Gateway::before(&server);
+            for round in 0..3 {
+                let (told, dot) = gateway.send(&[PASS, PASS_TOO], &mail(b"x\r\n")).await;
+                assert_eq!((told, dot.unwrap().code()), (vec![250, 250], 250), "{verb} {act:?} round {round}");
+            }
+            assert_eq!((server.taken().len(), server.connections()), (3, 2), "{verb} {act:?}");
+            assert!(server.taken().iter().all(|heard| heard.accepted == [PASS, PASS_TOO]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_tried_again_after_the_dot() {
+    let mut dots = 0;
+    let script = move |_, moment: &Moment| {
+        dots += usize::from(*moment == Moment::Dot);
+        if *moment == Moment::Dot && dots == 2 { Act::Close } else { Act::Polite }
+    };
+    let server = FakeHop::scripted(script).await;
+    let gateway = Gateway::before(&server);
+    assert_eq!(gateway.send(&[PASS], &mail(b"1\r\n")).await.1.unwrap().code(), 250);
+    assert_eq!(gateway.send(&[PASS], &mail(b"2\r\n")).await.1.unwrap().code(), 451);
+    assert_eq!(server.transactions().iter().filter(|heard| heard.whole).count(), 2);
+}
+
+#[tokio::test]
+async fn a_broken_mail_leaves_nothing() {
+    let server = FakeHop::polite().await;
+    let gateway = Gateway::before(&server);
+    let long = mail(&b"0123456789\r\n".repeat(50_000));
+    for recipients in [&[PASS][..], &[PASS, LATE], &[EARLY], &[LATE, EARLY, PASS]] {
+        for so_far in [&[][..], HEADER, &long] {
+            for drops in [false, true] {
+                let (mut transaction, _) = gateway.begin(recipients).await;
+                transaction.body(so_far).await;
+                if drops {
+                    drop(transaction);
+                } else {
+                    transaction.abort().await;
+                }
+            }
+        }
+    }
+    assert!(server.transactions().iter().all(|heard| !heard.whole));
+    assert_eq!((gateway.kept(EARLY).await, gateway.kept(LATE).await, gateway.jobs().await), (0, 0, 0));
+    // And the next mail goes well.
+    assert_eq!(gateway.send(&[PASS, LATE], &long).await.1.unwrap().code(), 250);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_after_its_dot_changes_nothing() {
+    let server = FakeHop::polite().await;
+    let gateway = Gateway::before(&server);
+    let (mut transaction, _) = gateway.begin(&[PASS, LATE]).await;
+    transaction.body(&mail(b"x\r\n")).await;
+    let left = tokio::time::timeout(Duration::ZERO, transaction.end()).await;
+    assert!(left.is_err(), "the reply cannot be there yet");
+    let both = async {
+        while server.taken().is_empty() || gateway.kept(LATE).await == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), both).await.expect("passed and sealed all the same");
+}
+
+#[tokio::test]
+async fn one_transaction_has_one_next_hop() {
+    let (here, there) = (FakeHop::polite().await, FakeHop::polite().await);
+    let hop = |server: &FakeHop, name: &str| {
+        let settings = zegel::nexthop::Settings { name: name.to_owned(), ..hop_settings(&[server.address.port()]) };
+        NextHop::new(settings).unwrap()
+    };
+    let gateway = Gateway::over(hop(&here, "here"), vec![("there.example", hop(&there, "there"))]);
+    let recipients = ["a@there.example", PASS, EARLY, "b@there.example"];
+    let (told, dot) = gateway.send(&recipients, &mail(b"x\r\n")).await;
+    assert_eq!((told, dot.unwrap().code()), (vec![250, 452, 250, 250], 250));
+    assert_eq!(there.taken()[0].accepted, ["a@there.example", "b@there.example"]);
+    assert_eq!(here.connections(), 0);
+    // What EHLO may promise is what both have, once both were reached.
+    assert!(!gateway.relay.capabilities().eightbit);
+    gateway.send(&[PASS], &mail(b"x\r\n")).await;
+    assert!(gateway.relay.capabilities().eightbit);
+}
+
+#[tokio::test]
+async fn what_the_header_forbids() {
+    let server = FakeHop::polite().await;
+    let gateway = Gateway::before(&server);
+    let loops = [b"Received: from a by b; today\r\n".repeat(51), mail(b"x\r\n")].concat();
+    let large = [b"X-Filler: 0123456789012345678901234567890123456789\r\n".repeat(2000), mail(b"x\r\n")].concat();
+    let endless = b"X-Filler: 0123456789012345678901234567890123456789\r\n".repeat(8000);
+    for (wire, code) in [(&loops, 554), (&large, 552), (&endless, 552)] {
+        for recipients in [&[PASS][..], &[LATE], &[PASS, EARLY]] {
+            assert_eq!(gateway.send(recipients, wire).await.1.unwrap().code(), code);
+        }
+    }
+    assert!(server.transactions().iter().all(|heard| !heard.data));
+    assert_eq!((gateway.kept(LATE).await, gateway.kept(EARLY).await), (0, 0));
+}
+
+#[tokio::test]
+async fn tenants_and_sender_domains_hold_for_every_mail() {
+    let server = FakeHop::polite().await;
+    let gateway = Gateway::before(&server);
+    let bound = Peer { tenants: ["one.example".to_owned()].into(), ..peer() };
+    let stamped = [b"X-OriginatorOrg: one.example\r\n".as_slice(), &mail(b"x\r\n")].concat();
+    for (wire, code) in [(mail(b"x\r\n"), 550), (stamped, 250)] {
+        for recipient in [PASS, LATE] {
+            let mut transaction = gateway.relay.mail(&bound, from()).await.unwrap();
+            transaction.rcpt(to(recipient)).await;
+            transaction.body(&wire).await;
+            assert_eq!(transaction.end().await.code(), code, "{recipient}");
+        }
+    }
+    let other = Peer { sender_domains: ["other.example".parse().unwrap()].into(), ..peer() };
+    assert_eq!(gateway.relay.mail(&other, from()).await.unwrap_err().code(), 550);
+    let null = MailFrom { path: None, params: Vec::new() };
+    let mut transaction = gateway.relay.mail(&other, null).await.unwrap();
+    transaction.rcpt(to(LATE)).await;
+    transaction.body(&mail(b"x\r\n")).await;
+    assert_eq!(transaction.end().await.code(), 550, "sealed mail must be from a domain of the listener");
+}
+
+#[tokio::test]
+async fn parameters_reach_the_hop_as_they_came() {
+    let server = FakeHop::polite().await;
+    let gateway = Gateway::before(&server);
+    let param = |keyword: &str, value: &str| Param { keyword: keyword.to_owned(), value: Some(value.to_owned()) };
+    let from =
+        MailFrom { params: vec![param("Size", "1234"), param("BODY", "8bitmime"), param("ENVID", "a+2Bb")], ..from() };
+    let mut transaction = gateway.relay.mail(&peer(), from).await.unwrap();
+    let mut recipient = to(PASS);
+    recipient.params.push(param("NOTIFY", "Never"));
+    transaction.rcpt(recipient).await;
+    transaction.rcpt(to(LATE)).await;
+    transaction.body(&mail(b"x\r\n")).await;
+    assert_eq!(transaction.end().await.code(), 250);
+    let commands = server.commands();
+    let heard = |line: &str| commands.iter().filter(|command| *command == line).count();
+    // Twice: once as they came, once replayed without the sealed recipient.
+    assert_eq!(heard("MAIL FROM:<bounces@example.nl> Size=1234 BODY=8bitmime ENVID=a+2Bb"), 2, "{commands:?}");
+    assert_eq!(heard("RCPT TO:<p@pass.example> NOTIFY=Never"), 2);
+}

@@ -1,0 +1,160 @@
+//! A relay over a store in memory, with rules that show by the recipient's domain what becomes of a mail.
+//!
+//! - `…@pass.example`: ordinary;
+//! - `…@early.example`: sealed by the envelope alone;
+//! - `…@late.example`: sealed, but only the header tells;
+//! - `…@never.example`: refused, but only the header tells.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use zegel::base::{Clock, Entropy, OsEntropy, SystemClock};
+use zegel::intake::{self, Intake};
+use zegel::mail::{DomainSet, MailFrom, RcptTo, Reply};
+use zegel::nexthop::{self, Host, NextHop, Tls};
+use zegel::policy::{self, Action, Home, Rule};
+use zegel::relay::{self, Peer, Relay, Routes, Transaction};
+use zegel::seal::code::Cost;
+use zegel::seal::keyring::RootKeyring;
+use zegel::store::Store;
+
+use crate::next_hop::FakeHop;
+
+/// The From of every mail: the rules for `late` and `never` look at it, and the envelope sender is another address.
+pub const HEADER: &[u8] = b"From: Jan <geheim@example.nl>\r\nTo: somebody\r\nSubject: test\r\n";
+
+pub struct Gateway {
+    pub relay: Relay,
+    pub store: Store,
+}
+
+pub fn hop_settings(ports: &[u16]) -> nexthop::Settings {
+    let host = |port: &u16| Host { name: "127.0.0.1".to_owned(), port: *port };
+    nexthop::Settings {
+        name: "behind".to_owned(),
+        hosts: ports.iter().map(host).collect(),
+        tls: Tls::Off,
+        login: None,
+        helo: "zegel.example.nl".to_owned(),
+        max_connections: 16,
+        lease_wait: Duration::from_secs(5),
+        connect_timeout: Duration::from_secs(5),
+        command_timeout: Duration::from_millis(800),
+        dot_timeout: Duration::from_millis(800),
+    }
+}
+
+fn rule(name: &str, from: &[&str], to: &str, action: Action) -> Rule {
+    let from = from.iter().map(|pattern| pattern.parse().unwrap()).collect();
+    Rule { name: name.to_owned(), from, to: vec![to.parse().unwrap()], action }
+}
+
+pub fn policy() -> policy::Settings {
+    policy::Settings {
+        home: Home { domains: DomainSet::Listed(vec!["example.nl".parse().unwrap()]), fallback: None },
+        rules: vec![
+            rule("early", &[], "early.example", Action::Seal),
+            rule("late", &["geheim@example.nl"], "late.example", Action::Seal),
+            rule("never", &["geheim@example.nl"], "never.example", Action::Refuse("not there".to_owned())),
+        ],
+        tags: vec!["veilig".to_owned()],
+        expires: Duration::from_hours(24 * 90),
+    }
+}
+
+impl Gateway {
+    /// In front of one server.
+    pub fn before(server: &FakeHop) -> Self {
+        Self::over(NextHop::new(hop_settings(&[server.address.port()])).unwrap(), Vec::new())
+    }
+
+    /// In front of nothing that listens.
+    pub async fn before_nothing() -> Self {
+        let gone = FakeHop::polite().await.address.port();
+        // The server is dropped here, and its port closed.
+        tokio::task::yield_now().await;
+        Self::over(NextHop::new(hop_settings(&[gone])).unwrap(), Vec::new())
+    }
+
+    pub fn over(default: NextHop, others: Vec<(&str, NextHop)>) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let store = Store::in_memory(RootKeyring::generate(&OsEntropy), Arc::clone(&clock), Arc::clone(&entropy));
+        let settings = intake::Settings {
+            max_size: 8 * 1024 * 1024,
+            cost: Cost { memory_kib: 8, passes: 1, lanes: 1 },
+            hashers: 2,
+            language: "nl".to_owned(),
+        };
+        let intake = Intake::new(settings, store.clone(), Arc::clone(&clock), Arc::clone(&entropy));
+        let by_recipient = others.into_iter().map(|(domain, hop)| (vec![domain.parse().unwrap()], hop)).collect();
+        let settings = relay::Settings {
+            hostname: "zegel.example.nl".to_owned(),
+            max_header: 64 * 1024,
+            collect: 256 * 1024,
+            max_received: 50,
+        };
+        let routes = Routes { by_recipient, default };
+        let relay = Relay::new(settings, Arc::new(policy()), routes, intake, clock, entropy);
+        Self { relay, store }
+    }
+
+    /// MAIL and RCPTs; the codes of the latter.
+    pub async fn begin(&self, recipients: &[&str]) -> (Transaction, Vec<u16>) {
+        let mut transaction = self.relay.mail(&peer(), from()).await.unwrap();
+        let mut codes = Vec::new();
+        for recipient in recipients {
+            codes.push(transaction.rcpt(to(recipient)).await.code());
+        }
+        (transaction, codes)
+    }
+
+    /// One mail. No reply to the dot where no recipient was accepted.
+    pub async fn send(&self, recipients: &[&str], wire: &[u8]) -> (Vec<u16>, Option<Reply>) {
+        let (mut transaction, codes) = self.begin(recipients).await;
+        if !transaction.has_recipients() {
+            transaction.abort().await;
+            return (codes, None);
+        }
+        for part in wire.chunks(50_000) {
+            transaction.body(part).await;
+        }
+        (codes, Some(transaction.end().await))
+    }
+
+    /// How many sealed mails there are for a recipient, and no work where there is none.
+    pub async fn kept(&self, recipient: &str) -> usize {
+        self.store.find(&to(recipient).address.key(), None, 100).await.unwrap().len()
+    }
+
+    /// How many jobs wait.
+    pub async fn jobs(&self) -> usize {
+        self.store.jobs(10_000).await.unwrap().len()
+    }
+}
+
+pub fn peer() -> Peer {
+    Peer {
+        addr: "192.0.2.7".parse().unwrap(),
+        helo: "mail.example.nl".to_owned(),
+        esmtp: true,
+        tls: false,
+        user: None,
+        listener: "relay".into(),
+        sender_domains: [].into(),
+        tenants: [].into(),
+    }
+}
+
+pub fn from() -> MailFrom {
+    MailFrom { path: "bounces@example.nl".parse().ok(), params: Vec::new() }
+}
+
+pub fn to(address: &str) -> RcptTo {
+    RcptTo { address: address.parse().unwrap(), params: Vec::new() }
+}
+
+/// A mail with the header that the rules know and this body, in wire form.
+pub fn mail(body: &[u8]) -> Vec<u8> {
+    [HEADER, b"\r\n", body].concat()
+}
