@@ -250,20 +250,29 @@ impl Session {
 
     async fn body(&mut self) -> Result<(), Over> {
         let act = self.act(&Moment::BodyBegins);
-        if act != Act::Polite {
+        // What it says now is its only reply to the mail.
+        let early = act != Act::Polite;
+        if early {
             self.perform(act, "").await?;
         }
         let mut body = std::mem::take(&mut self.buffer);
+        let mut looked = 0;
         let end = loop {
             if body.starts_with(b".\r\n") {
                 break 0;
             }
-            if let Some(at) = body.windows(5).position(|window| window == b"\r\n.\r\n") {
-                break at + 2;
+            let from = usize::saturating_sub(looked, 4);
+            if let Some(at) = body[from..].windows(5).position(|window| window == b"\r\n.\r\n") {
+                break from + at + 2;
             }
-            self.with(|heard| heard.body.clone_from(&body));
-            let more = self.read().await?;
-            body.extend_from_slice(&more);
+            looked = body.len();
+            match self.read().await {
+                Ok(more) => body.extend_from_slice(&more),
+                Err(over) => {
+                    self.with(|heard| heard.body = body);
+                    return Err(over);
+                }
+            }
         };
         self.buffer = body.split_off(end + 3);
         body.truncate(end);
@@ -272,7 +281,7 @@ impl Session {
             heard.whole = true;
         });
         // What it answers is recorded before it is said: a client that has the reply finds it in the record.
-        let act = self.act(&Moment::Dot);
+        let act = if early { Act::Silence } else { self.act(&Moment::Dot) };
         let said = match &act {
             Act::Polite => 250,
             Act::Say(text) | Act::SayAndClose(text) => code(text),
