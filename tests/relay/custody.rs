@@ -204,7 +204,7 @@ async fn every_fault_has_its_answer() {
 
 #[tokio::test]
 async fn a_long_mail_has_the_same_answers() {
-    let long = mail(&b"0123456789012345678901234567890123456789012345678901234567890123456789\r\n".repeat(60_000));
+    let long = mail(&b"0123456789012345678901234567890123456789012345678901234567890123456789\r\n".repeat(10_000));
     for case in polite_cases().iter().chain(&later_cases()) {
         if case.act != Act::Silence {
             check(case, &long).await;
