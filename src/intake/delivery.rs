@@ -77,15 +77,14 @@ pub(super) async fn build(
     let token = LinkToken::generate(entropy);
     let secret = JobSecret { token: Some(token.secret().expose().to_vec()), code: None };
     let mut jobs = vec![job(JobKind::Notice { grant: grant_id }, secret, mail.received, entropy)];
-    let (contact, new_contact) = match known {
-        Some((id, _)) => (id, None),
-        None => {
-            let NewCode { code, verifier } = codes.get(&recipient_key).await?;
-            let id = ContactId::random(entropy);
-            let secret = JobSecret { token: None, code: Some(code.expose().to_owned()) };
-            jobs.push(job(JobKind::Code { contact: id }, secret, mail.received, entropy));
-            (id, Some((new_contact(mail, recipient, &intake.settings.language), verifier)))
-        }
+    let (contact, new_contact) = if let Some((id, _)) = known {
+        (id, None)
+    } else {
+        let NewCode { code, verifier } = codes.get(&recipient_key).await?;
+        let id = ContactId::random(entropy);
+        let secret = JobSecret { token: None, code: Some(code.expose().to_owned()) };
+        jobs.push(job(JobKind::Code { contact: id }, secret, mail.received, entropy));
+        (id, Some((new_contact(mail, recipient, &intake.settings.language), verifier)))
     };
     Ok(NewDelivery {
         conversation_id: ConversationId::random(entropy),

@@ -59,8 +59,8 @@ impl Sealing {
         let mut seen = BTreeSet::new();
         recipients.retain(|recipient| seen.insert(recipient.address.key()));
         let content_key = ContentKey::generate(entropy);
-        let mut sealed = Vec::new();
-        let sealer = Sealer::new(&content_key, id, entropy, &mut sealed);
+        let mut out = Vec::new();
+        let sealer = Sealer::new(&content_key, id, entropy, &mut out);
         let mut codes = Codes::new(intake.codes.clone());
         for recipient in seen {
             if intake.store.contact_of(&identity.address.key(), &recipient).await?.is_none() {
@@ -81,7 +81,7 @@ impl Sealing {
             indexer,
             body_hash,
             len: 0,
-            sealed,
+            sealed: out,
             body,
         };
         sealing.seal(header).await?;

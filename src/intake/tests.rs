@@ -39,7 +39,7 @@ fn tags() -> Vec<String> {
 }
 
 fn recipients(addresses: &[&str]) -> Vec<Recipient> {
-    let terms = Terms { reason: "subject tag".into(), expires: Duration::from_secs(90 * 86400) };
+    let terms = Terms { reason: "subject tag".into(), expires: Duration::from_hours(90 * 24) };
     addresses.iter().map(|text| Recipient { address: text.parse().unwrap(), terms: terms.clone() }).collect()
 }
 
@@ -125,7 +125,7 @@ async fn one_recipient_gets_a_notice_and_the_sender_a_code() {
     assert_eq!((message.subject.as_str(), message.reason.as_str()), ("Uitslag", "subject tag"));
     assert_eq!(message.sender.mailbox, "J.Jansen@zorg.example");
     assert_eq!(message.received, gateway.clock.now());
-    assert_eq!(message.expires, gateway.clock.now() + Duration::from_secs(90 * 86400));
+    assert_eq!(message.expires, gateway.clock.now() + Duration::from_hours(90 * 24));
 
     let jobs = gateway.due().await;
     assert_eq!(jobs.len(), 2);
@@ -354,13 +354,13 @@ async fn a_code_that_cannot_be_made_is_a_451_and_takes_nothing() {
 async fn terms_that_differ_keep_the_message_for_the_longest() {
     let gateway = gateway(1 << 20);
     let mut to = recipients(&["p@else.example", "q@else.example"]);
-    to[1].terms = Terms { reason: "rule zorg".into(), expires: Duration::from_secs(365 * 86400) };
+    to[1].terms = Terms { reason: "rule zorg".into(), expires: Duration::from_hours(365 * 24) };
     let facts = HeaderBlock::new(HEADER.as_bytes()).facts(&tags());
     let sealing = gateway.intake.begin(identity(), facts, to, &stored(HEADER)).await.unwrap();
     let id = sealing.id();
     sealing.take().await.unwrap();
     let message = gateway.store.message(id).await.unwrap().unwrap();
-    assert_eq!(message.expires, gateway.clock.now() + Duration::from_secs(365 * 86400));
+    assert_eq!(message.expires, gateway.clock.now() + Duration::from_hours(365 * 24));
     assert_eq!(message.reason, "rule zorg; subject tag");
 }
 

@@ -64,7 +64,11 @@ impl Manifest {
 
     /// As CBOR with numbered fields.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "derived encoders fail only when their writer does")]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "derived encoders fail only when their writer does"
+    )]
     pub fn encode(&self) -> Vec<u8> {
         minicbor::to_vec(self).expect("a vector takes all bytes")
     }

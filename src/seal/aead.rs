@@ -54,3 +54,26 @@ impl Cipher {
         Ok(plain)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agrees_with_the_draft_that_defines_it() {
+        // draft-irtf-cfrg-xchacha-03, appendix A.3.1.
+        let key = SecretBytes::new(std::array::from_fn(|i| 0x80 + u8::try_from(i).unwrap()));
+        let nonce: [u8; NONCE] = std::array::from_fn(|i| 0x40 + u8::try_from(i).unwrap());
+        let aad = b"\x50\x51\x52\x53\xc0\xc1\xc2\xc3\xc4\xc5\xc6\xc7";
+        let plain = b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it.";
+        let expected = "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb\
+            731c7f1b0b4aa6440bf3a82f4eda7e39ae64c6708c54c216cb96b72e1213b452\
+            2f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff9\
+            21f9664c97637da9768812f615c68b13b52ec0875924c1c7987947deafd8780acf49";
+        let mut sealed = Vec::new();
+        let cipher = Cipher::new(&key);
+        cipher.seal(&nonce, aad, plain, &mut sealed);
+        assert_eq!(data_encoding::HEXLOWER.encode(&sealed), expected);
+        assert_eq!(cipher.open(&nonce, aad, &sealed).unwrap().as_slice(), plain);
+    }
+}

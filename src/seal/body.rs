@@ -357,8 +357,8 @@ mod tests {
             let opener = Opener::new(&key(), message(), &bad, bad.len() as u64).unwrap();
             for index in 0..3 {
                 let (from, to) = (ends[index], ends[index + 1]);
-                let opened = opener.open(u32::try_from(index).unwrap(), &bad[from..to]);
-                assert_eq!(opened.is_err(), (from..to).contains(&at), "chunk {index}, byte {at}");
+                let result = opener.open(u32::try_from(index).unwrap(), &bad[from..to]);
+                assert_eq!(result.is_err(), (from..to).contains(&at), "chunk {index}, byte {at}");
             }
         }
     }
@@ -407,9 +407,9 @@ mod tests {
         assert_eq!(Opener::new(&stranger, message(), &sealed, len).unwrap_err(), OpenError::WrongKey);
         // The same key twice (it never is): the nonce prefix still keeps the two bodies apart.
         let mut twin = Vec::new();
-        let mut sealer = Sealer::new(&key(), message(), &SeededEntropy::new(4), &mut twin);
-        sealer.push(&body, &mut twin).unwrap();
-        sealer.finish(&mut twin).unwrap();
+        let mut second = Sealer::new(&key(), message(), &SeededEntropy::new(4), &mut twin);
+        second.push(&body, &mut twin).unwrap();
+        second.finish(&mut twin).unwrap();
         assert_fails_closed(&body, &[&sealed[..HEADER], &twin[HEADER..]].concat());
     }
 
@@ -443,10 +443,10 @@ mod tests {
     fn debug_shows_no_key() {
         let sealed = seal(&plain(10), &[10]);
         let opener = Opener::new(&key(), message(), &sealed, sealed.len() as u64).unwrap();
-        let sealer = Sealer::new(&key(), message(), &SeededEntropy::new(3), &mut Vec::new());
+        let unfinished = Sealer::new(&key(), message(), &SeededEntropy::new(3), &mut Vec::new());
         assert_eq!(format!("{:?}", key()), "ContentKey(SecretBytes<32>(…))");
         assert_eq!(format!("{opener:?}"), "Opener { chunks: 1, last: 10, .. }");
-        assert_eq!(format!("{sealer:?}"), "Sealer { index: 0, .. }");
+        assert_eq!(format!("{unfinished:?}"), "Sealer { index: 0, .. }");
     }
 
     proptest! {

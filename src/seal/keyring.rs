@@ -80,7 +80,8 @@ impl RootKey {
     }
 
     fn write(&self, out: &mut String) {
-        out.push_str(&format!("{:08x}:", self.id));
+        HEXLOWER.encode_append(&self.id.to_be_bytes(), out);
+        out.push(':');
         HEXLOWER.encode_append(self.secret.expose(), out);
         out.push('\n');
     }
@@ -211,7 +212,7 @@ impl StoreKeys {
     /// The keyed hash under which something is looked up: HMAC-SHA256 over the label's length (u64, big-endian), the label and
     /// the value. `label` keeps equal values of different kinds apart.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "RFC 2104 takes keys of any length")]
+    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "RFC 2104 takes keys of any length")]
     pub fn blind(&self, label: &str, value: &[u8]) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.index.expose()).expect("a key of any length will do");
         mac.update(&(label.len() as u64).to_be_bytes());
