@@ -34,7 +34,6 @@ pub(super) struct Mailbox {
 pub(super) struct Head {
     pub from: Mailbox,
     pub to: Mailbox,
-    pub reply_to: Option<Mailbox>,
     pub date: Timestamp,
     /// Names the mail in its Message-ID and its boundary.
     pub job: JobId,
@@ -52,9 +51,6 @@ pub(super) fn compose(head: &Head, letter: &Letter) -> Result<Zeroizing<Vec<u8>>
         .subject(letter.subject.clone())
         .date(Date::new(i64::try_from(head.date.secs()).unwrap_or(i64::MAX)))
         .message_id(format!("{}@{}", head.job, head.domain));
-    if let Some(reply_to) = &head.reply_to {
-        mail = mail.reply_to(field(reply_to));
-    }
     if head.generated {
         mail = mail.header("Auto-Submitted", Raw::new("auto-generated"));
     }

@@ -94,9 +94,9 @@ impl Desk<'_> {
         let recipient = Mailbox { name: clean::name(&view.contact.name), address: wire(&view.conversation.recipient)? };
         let lang = Lang::from_tag(&view.contact.language).unwrap_or(self.settings.language);
         let letter = self.notice_letter(&view, &sender, &recipient.name, link.expose_secret(), lang)?;
-        let (from, reply_to) = self.notice_from(sender, lang)?;
+        let from = self.notice_from(sender, lang)?;
         let way = if self.is_home(recipient.address.domain()) { Way::Home } else { Way::Outside };
-        let head = self.head(job, from, recipient, reply_to, false);
+        let head = self.head(job, from, recipient, false);
         self.finish(way, Subject::Notice(grant), &head, &letter, vec![token])
     }
 
@@ -114,7 +114,6 @@ impl Desk<'_> {
             sender: &sender.name,
             address: &clean::line(sender.address.as_str(), usize::MAX),
             organisation: &self.settings.organisation,
-            via: !self.is_home(sender.address.domain()),
             link,
             page: &self.settings.page,
             phone: &self.settings.phone,
@@ -125,13 +124,10 @@ impl Desk<'_> {
         Ok(notice.write(self.texts, lang)?)
     }
 
-    /// From and Reply-To of a notice: the sender, whose domain is ours and so aligned (RFC 7489 §3.1). A sender of another
-    /// domain would not be: that notice comes from our own address, named after the organisation, and answers go to the sender.
-    fn notice_from(&self, sender: Mailbox, lang: Lang) -> Result<(Mailbox, Option<Mailbox>), NoMail> {
-        if self.is_home(sender.address.domain()) {
-            return Ok((sender, None));
-        }
-        Ok((self.our_mailbox(lang)?, Some(sender)))
+    /// From of a notice: the sender, whose domain is ours and so aligned (RFC 7489 §3.1). One whose domain is no longer among
+    /// ours would not be: that notice comes from our own address.
+    fn notice_from(&self, sender: Mailbox, lang: Lang) -> Result<Mailbox, NoMail> {
+        if self.is_home(sender.address.domain()) { Ok(sender) } else { self.our_mailbox(lang) }
     }
 
     async fn code(&self, job: JobId, id: ContactId, secret: Option<&JobSecret>) -> Result<Draft, NoMail> {
@@ -209,7 +205,7 @@ impl Desk<'_> {
             return Err(never("the sender's mailbox is not a home mailbox; this mail goes nowhere else"));
         }
         let from = self.our_mailbox(self.settings.language)?;
-        Ok(self.head(job, from, Mailbox { name: name.to_owned(), address }, None, true))
+        Ok(self.head(job, from, Mailbox { name: name.to_owned(), address }, true))
     }
 
     fn our_mailbox(&self, lang: Lang) -> Result<Mailbox, NoMail> {
@@ -219,9 +215,9 @@ impl Desk<'_> {
         Ok(Mailbox { name, address: wire(self.settings.from.as_str())? })
     }
 
-    fn head(&self, job: JobId, from: Mailbox, to: Mailbox, reply_to: Option<Mailbox>, generated: bool) -> Head {
+    fn head(&self, job: JobId, from: Mailbox, to: Mailbox, generated: bool) -> Head {
         let domain = self.settings.bounce_domain.clone();
-        Head { from, to, reply_to, date: self.now, job, domain, generated }
+        Head { from, to, date: self.now, job, domain, generated }
     }
 
     fn finish(

@@ -104,9 +104,7 @@ mail-recipient = { $name } ({ $address })
 
 mail-notice-subject = Secure message from { $sender }, { $organisation }
 mail-notice-subject-nameless = Secure message from { $organisation }
-mail-notice-subject-via = Secure message from { $sender }, via { $organisation }
 mail-notice-who = { $sender } of { $organisation } has sent you a secure message. You read it on our own website.
-mail-notice-who-via = { $sender } ({ $address }) has sent you a secure message via { $organisation }. You read it on the website of { $organisation }.
 mail-notice-open = Open message
 mail-notice-address = This is the address of your message:
 mail-notice-code = You open the message with your access code. The sender gives you that code by post, by telephone or in person. You can read the message until the end of { $until }.

@@ -105,9 +105,7 @@ mail-recipient = { $name } ({ $address })
 
 mail-notice-subject = Beveiligd bericht van { $sender }, { $organisation }
 mail-notice-subject-nameless = Beveiligd bericht van { $organisation }
-mail-notice-subject-via = Beveiligd bericht van { $sender }, via { $organisation }
 mail-notice-who = { $sender } van { $organisation } heeft u een beveiligd bericht gestuurd. U leest het op onze eigen website.
-mail-notice-who-via = { $sender } ({ $address }) heeft u via { $organisation } een beveiligd bericht gestuurd. U leest het op de website van { $organisation }.
 mail-notice-open = Open bericht
 mail-notice-address = Dit is het adres van uw bericht:
 mail-notice-code = U opent het bericht met uw toegangscode. De afzender geeft u die code per post, telefonisch of persoonlijk. U kunt het bericht lezen tot en met { $until }.

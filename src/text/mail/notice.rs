@@ -14,8 +14,6 @@ pub struct Notice<'a> {
     pub address: &'a str,
     /// The organisation's name.
     pub organisation: &'a str,
-    /// The sender is not of the organisation: the mail then says "via".
-    pub via: bool,
     /// The link to the message.
     pub link: &'a str,
     /// The page's address, without final slash.
@@ -56,18 +54,15 @@ impl Notice<'_> {
 
     fn subject(&self, pen: Pen<'_>) -> Result<String, LetterError> {
         let values = [("sender", self.sender), ("organisation", self.organisation)];
-        Ok(match (self.sender.is_empty(), self.via) {
-            (true, _) => pen.words.with("mail-notice-subject-nameless", &values)?,
-            (false, true) => pen.words.with("mail-notice-subject-via", &values)?,
-            (false, false) => pen.words.with("mail-notice-subject", &values)?,
-        })
+        if self.sender.is_empty() {
+            return Ok(pen.words.with("mail-notice-subject-nameless", &values)?);
+        }
+        Ok(pen.words.with("mail-notice-subject", &values)?)
     }
 
     fn who(&self, pen: Pen<'_>) -> Result<Block, LetterError> {
         let (sender, organisation) = (strong(self.called()), strong(self.organisation));
-        let values = [("sender", sender.as_str()), ("organisation", &organisation), ("address", self.address)];
-        let id = if self.via && !self.sender.is_empty() { "mail-notice-who-via" } else { "mail-notice-who" };
-        Ok(pen.text(id, &values)?)
+        Ok(pen.text("mail-notice-who", &[("sender", &sender), ("organisation", &organisation)])?)
     }
 
     fn short(&self, texts: &Texts, lang: Lang) -> Result<Block, LetterError> {

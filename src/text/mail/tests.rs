@@ -11,7 +11,6 @@ fn notice() -> Notice<'static> {
         sender: "Anna Jansen",
         address: "anna@example.nl",
         organisation: "Voorbeeld Zorg",
-        via: false,
         link: LINK,
         page: "https://veilig.example.nl",
         phone: "010 - 000 00 00",
@@ -51,7 +50,6 @@ fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> {
     let mut all = vec![
         ("notice", notice().write(texts, lang)),
         ("notice without names", Notice { recipient: "", sender: "", ..notice() }.write(texts, lang)),
-        ("notice via", Notice { via: true, ..notice() }.write(texts, lang)),
         ("code", code.write(texts, lang)),
         ("new code", CodeMail { sender: "", recipient: nameless, replaces: true, ..code }.write(texts, lang)),
         ("closed", closed.write(texts, lang)),
