@@ -257,20 +257,23 @@ impl Connection {
         Ok(())
     }
 
-    /// One write, or with no bytes one flush, after a look at the read side.
+    /// One write after a look at the read side; or, with no bytes, one flush, with that look only while it is stuck: once
+    /// everything is out, what comes in is the reply, however fast it is.
     fn poll_step(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Fault>> {
+        if bytes.is_empty()
+            && let Poll::Ready(done) = self.stream.poll_flush(cx)
+        {
+            return Poll::Ready(done.map(|()| 0).map_err(Fault::gone));
+        }
         match self.poll_receive(cx) {
             Poll::Ready(Ok(reply)) => return Poll::Ready(Err(Fault::Early(reply))),
             Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault)),
+            Poll::Pending if bytes.is_empty() => return Poll::Pending,
             Poll::Pending => {}
         }
-        let done = if bytes.is_empty() {
-            ready!(self.stream.poll_flush(cx)).map(|()| 0)
-        } else {
-            match ready!(self.stream.poll_write(cx, bytes)) {
-                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-                other => other,
-            }
+        let done = match ready!(self.stream.poll_write(cx, bytes)) {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            other => other,
         };
         Poll::Ready(done.map_err(Fault::gone))
     }
