@@ -42,11 +42,15 @@ impl Route {
         }
         match self.deliver(envelope, mail, secrets).await {
             Ok(outcome) => outcome,
-            Err(HopError::Unreachable { hop, .. }) => {
+            Err(HopError::Unreachable { hop, cause }) => {
+                tracing::warn!(job = %envelope.job, hop, cause, "the next hop cannot be reached");
                 self.quiet_until.store((now + QUIET).millis(), Ordering::Relaxed);
                 Outcome::Later(format!("next hop {hop} cannot be reached"))
             }
-            Err(HopError::Broken { hop, .. }) => Outcome::Later(format!("the connection to next hop {hop} broke")),
+            Err(HopError::Broken { hop, cause }) => {
+                tracing::warn!(job = %envelope.job, hop, cause, "the connection to the next hop broke");
+                Outcome::Later(format!("the connection to next hop {hop} broke"))
+            }
         }
     }
 
