@@ -1,6 +1,5 @@
 //! The one thread that writes the journal: takes all that waits, checks, appends, syncs once, tells the index, answers.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,20 +10,15 @@ use tokio::sync::oneshot;
 
 use super::super::super::StoreError;
 use super::super::body::{Held, SealedBody};
-use super::super::{Batch, BodyRefused, Check, CommitError, Write};
+use super::super::{Batch, BodyRefused, CommitError};
 use super::bodies::failed;
-use super::folder::{Folder, Lock};
-use super::frame::{Place, Record};
+use super::folder::Lock;
+use super::group::Group;
 use super::index::{Index, IndexError};
 use super::journal::Journal;
 use super::replay::Source;
-use super::{Gate, Shared, raw, recovery};
+use super::{Gate, Shared, recovery};
 
-/// After this long without a commit a proof frame is written.
-const IDLE: Duration = Duration::from_secs(1);
-/// A group takes no more once it has this many bytes, or batches.
-const GROUP_BYTES: usize = 8 << 20;
-const GROUP_BATCHES: usize = 512;
 /// Readers hold an index for one read; after ten seconds something is wrong with it.
 const RELEASE_TRIES: usize = 10_000;
 const RELEASE_PAUSE: Duration = Duration::from_millis(1);
@@ -52,113 +46,15 @@ pub(super) type Answer = oneshot::Sender<Result<u64, BodyRefused>>;
 #[derive(Debug)]
 pub(super) struct Committer {
     shared: Arc<Shared>,
-    folder: Folder,
     journal: Journal,
     requests: Receiver<Request>,
+    idle: Duration,
     /// Held until the thread ends.
     _lock: Lock,
     /// An I/O error happened: the note on disk says "rebuild", and stays so.
     tainted: bool,
     /// An index that failed, until its readers are gone.
     retired: Option<Arc<Index>>,
-}
-
-/// The batches of one frame.
-#[derive(Debug, Default)]
-struct Group {
-    changes: Vec<Pending>,
-    by_key: HashMap<Vec<u8>, usize>,
-    accepted: Vec<(Answer, Option<Held>, u64)>,
-    refused: Vec<(Answer, BodyRefused)>,
-    bytes: usize,
-}
-
-/// What a key will be.
-#[derive(Debug)]
-struct Pending {
-    key: Vec<u8>,
-    erasable: bool,
-    sequence: u64,
-    value: Option<Vec<u8>>,
-    /// Where the value now is; known only where it matters: for deletes and in erasable spaces.
-    before: Option<Place>,
-}
-
-impl Group {
-    fn is_full(&self) -> bool {
-        self.bytes >= GROUP_BYTES || self.accepted.len() >= GROUP_BATCHES
-    }
-
-    /// The version of a key after the batches of this group so far.
-    fn version(&self, index: &Index, key: &[u8]) -> Result<Option<u64>, IndexError> {
-        if let Some(pending) = self.by_key.get(key).and_then(|at| self.changes.get(*at)) {
-            return Ok(pending.value.as_ref().map(|_| pending.sequence));
-        }
-        Ok(index.get(key)?.map(|place| place.sequence))
-    }
-
-    /// The first check that does not hold.
-    fn conflict(&self, index: &Index, checks: &[Check]) -> Result<Option<usize>, IndexError> {
-        for (position, check) in checks.iter().enumerate() {
-            let (key, expected) = match check {
-                Check::Absent(key) => (key, None),
-                Check::Version(key, version) => (key, Some(*version)),
-            };
-            if self.version(index, &raw(key))? != expected {
-                return Ok(Some(position));
-            }
-        }
-        Ok(None)
-    }
-
-    /// What `writes` will change. Reads the index, so nothing of the group changes before that has worked.
-    fn pending(index: &Index, writes: Vec<Write>, sequence: u64) -> Result<Vec<Pending>, IndexError> {
-        let pending = |write| {
-            let (key, value) = match write {
-                Write::Put(key, value) => (key, Some(value)),
-                Write::Delete(key) => (key, None),
-            };
-            let (erasable, key) = (key.space.erasable(), raw(&key));
-            let before = if erasable || value.is_none() { index.get(&key)? } else { None };
-            Ok(Pending { key, erasable, sequence, value, before })
-        };
-        writes.into_iter().map(pending).collect()
-    }
-
-    fn add(&mut self, pending: Pending) {
-        self.bytes += pending.key.len() + pending.value.as_ref().map_or(0, Vec::len);
-        match self.by_key.get(&pending.key).and_then(|at| self.changes.get_mut(*at)) {
-            Some(earlier) => {
-                let before = earlier.before.or(pending.before);
-                *earlier = Pending { before, ..pending };
-            }
-            None => {
-                self.by_key.insert(pending.key.clone(), self.changes.len());
-                self.changes.push(pending);
-            }
-        }
-    }
-
-    /// The frame's records: the last word on each key, and no tombstone for what was never there.
-    fn records(&self) -> Vec<Record<'_>> {
-        let told = self.changes.iter().filter(|pending| pending.value.is_some() || pending.before.is_some());
-        told.map(|pending| Record {
-            key: &pending.key,
-            sequence: pending.sequence,
-            value: pending.value.as_deref(),
-            erasable: pending.erasable,
-            superseded: pending.before.filter(|_| pending.erasable),
-        })
-        .collect()
-    }
-
-    /// Tells those whose checks failed; after the batches that stood in their way can be read.
-    fn refuse(refused: Vec<(Answer, BodyRefused)>) {
-        for (answer, refusal) in refused {
-            // Whoever asked may have gone; the body then goes with the refusal.
-            let _ = answer.send(Err(refusal));
-        }
-    }
 }
 
 impl Drop for Committer {
@@ -171,24 +67,24 @@ impl Drop for Committer {
 impl Committer {
     pub(super) fn new(
         shared: Arc<Shared>,
-        folder: Folder,
         journal: Journal,
         requests: Receiver<Request>,
+        idle: Duration,
         lock: Lock,
     ) -> Self {
-        Self { shared, folder, journal, requests, _lock: lock, tainted: false, retired: None }
+        Self { shared, journal, requests, idle, _lock: lock, tainted: false, retired: None }
     }
 
     /// Serves until asked to close, or until nobody can ask any more.
     pub(super) fn run(mut self) {
         let closed = loop {
-            match self.requests.recv_timeout(IDLE) {
+            match self.requests.recv_timeout(self.idle) {
                 Ok(request) => {
                     if let Some(done) = self.serve(request) {
                         break Some(done);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => self.idle(),
+                Err(RecvTimeoutError::Timeout) => self.rest(),
                 Err(RecvTimeoutError::Disconnected) => break None,
             }
         };
@@ -304,7 +200,7 @@ impl Committer {
         self.shared.set_gate(Gate::NoIntake);
         self.taint("a disk error in the journal");
         if error.kind() == io::ErrorKind::StorageFull {
-            self.folder.release();
+            self.shared.folder.release();
         }
         let replaced = self.journal.replace();
         match &replaced {
@@ -327,7 +223,7 @@ impl Committer {
 
     fn taint(&mut self, reason: &str) {
         self.tainted = true;
-        if let Err(error) = self.folder.note_rebuild(reason) {
+        if let Err(error) = self.shared.folder.note_rebuild(reason) {
             tracing::error!(%error, "the next start cannot be told to rebuild the index");
         }
     }
@@ -340,8 +236,8 @@ impl Committer {
         let sources: io::Result<Vec<Source>> = self.journal.segments().all().into_iter().map(Source::of).collect();
         let released = old.is_none_or(release);
         let made = sources.and_then(|sources| {
-            if released && recovery::wipe(&self.folder).is_ok() {
-                recovery::rebuild(&self.folder, &sources)
+            if released && recovery::wipe(&self.shared.folder).is_ok() {
+                recovery::rebuild(&self.shared.folder, &sources)
             } else {
                 recovery::in_memory(&sources)
             }
@@ -367,7 +263,7 @@ impl Committer {
     }
 
     /// Nothing came for a while.
-    fn idle(&mut self) {
+    fn rest(&mut self) {
         if self.shared.gate() == Gate::Dead {
             return;
         }
@@ -375,7 +271,7 @@ impl Committer {
             Ok(false) => {}
             Ok(true) => {
                 self.flush_index();
-                self.folder.reserve(self.shared.min_free);
+                self.shared.folder.reserve(self.shared.min_free);
             }
             Err(error) => self.poisoned(Group::default(), &error),
         }
@@ -391,7 +287,7 @@ impl Committer {
         if !(proven && flushed && released) || self.tainted {
             return;
         }
-        if let Err(error) = self.folder.note_clean() {
+        if let Err(error) = self.shared.folder.note_clean() {
             tracing::warn!(%error, "the next start looks at the index as after a kill");
         }
     }

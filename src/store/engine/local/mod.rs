@@ -10,6 +10,7 @@
 //! | index | key to place, in sled or in memory |
 //! | replay | journal to index |
 //! | recovery | what happens at start |
+//! | group | batches on their way into one frame |
 //! | committer | the one thread that commits groups |
 //! | bodies | body files |
 
@@ -17,6 +18,7 @@ pub(super) mod bodies;
 mod committer;
 mod folder;
 mod frame;
+mod group;
 mod index;
 mod io;
 mod journal;
@@ -30,6 +32,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -47,7 +50,7 @@ use io::Io;
 use journal::Segments;
 use recovery::{Recovered, recover};
 
-/// A segment is closed once it is this long.
+const IDLE: Duration = Duration::from_secs(1);
 const SEGMENT_SIZE: u64 = 64 << 20;
 /// Bytes of one batch; more than any mail's records need.
 const MAX_BATCH: usize = 32 << 20;
@@ -168,12 +171,15 @@ impl Shared {
 #[derive(Debug, Clone)]
 struct Options {
     io: Io,
+    /// A segment is closed once it is this long.
     segment_size: u64,
+    /// After this long without a commit a proof frame is written.
+    idle: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { io: Io::default(), segment_size: SEGMENT_SIZE }
+        Self { io: Io::default(), segment_size: SEGMENT_SIZE, idle: IDLE }
     }
 }
 
@@ -193,7 +199,7 @@ impl Local {
         let Recovered { journal, index, report } = recover(&folder, entropy, options.segment_size)?;
         folder.reserve(settings.min_free);
         let shared = Arc::new(Shared {
-            folder: folder.clone(),
+            folder,
             min_free: settings.min_free,
             segments: Arc::clone(journal.segments()),
             index: RwLock::new(Some(Arc::new(index))),
@@ -203,7 +209,7 @@ impl Local {
             files,
         });
         let (requests, waiting) = channel();
-        let committer = Committer::new(Arc::clone(&shared), folder, journal, waiting, lock);
+        let committer = Committer::new(Arc::clone(&shared), journal, waiting, options.idle, lock);
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run());
         let committer = Some(thread.map_err(folder::at(&settings.folder))?);
         Ok((Self { shared, requests: Some(requests), committer }, report))

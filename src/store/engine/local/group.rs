@@ -1,0 +1,112 @@
+//! One group of batches on its way into a frame: each is judged against the index and those before it in the group.
+
+use std::collections::HashMap;
+
+use super::super::body::Held;
+use super::super::{BodyRefused, Check, Write};
+use super::committer::Answer;
+use super::frame::{Place, Record};
+use super::index::{Index, IndexError};
+use super::raw;
+
+/// A group takes no more once it has this many bytes, or batches.
+const BYTES: usize = 8 << 20;
+const BATCHES: usize = 512;
+
+/// The batches of one frame.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    changes: Vec<Pending>,
+    by_key: HashMap<Vec<u8>, usize>,
+    pub accepted: Vec<(Answer, Option<Held>, u64)>,
+    pub refused: Vec<(Answer, BodyRefused)>,
+    bytes: usize,
+}
+
+/// What a key will be.
+#[derive(Debug)]
+pub(super) struct Pending {
+    key: Vec<u8>,
+    erasable: bool,
+    sequence: u64,
+    value: Option<Vec<u8>>,
+    /// Where the value now is; known only where it matters: for deletes and in erasable spaces.
+    before: Option<Place>,
+}
+
+impl Group {
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= BYTES || self.accepted.len() >= BATCHES
+    }
+
+    /// The version of a key after the batches of this group so far.
+    fn version(&self, index: &Index, key: &[u8]) -> Result<Option<u64>, IndexError> {
+        if let Some(pending) = self.by_key.get(key).and_then(|at| self.changes.get(*at)) {
+            return Ok(pending.value.as_ref().map(|_| pending.sequence));
+        }
+        Ok(index.get(key)?.map(|place| place.sequence))
+    }
+
+    /// The first check that does not hold.
+    pub(super) fn conflict(&self, index: &Index, checks: &[Check]) -> Result<Option<usize>, IndexError> {
+        for (position, check) in checks.iter().enumerate() {
+            let (key, expected) = match check {
+                Check::Absent(key) => (key, None),
+                Check::Version(key, version) => (key, Some(*version)),
+            };
+            if self.version(index, &raw(key))? != expected {
+                return Ok(Some(position));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What `writes` will change. Reads the index, so nothing of the group changes before that has worked.
+    pub(super) fn pending(index: &Index, writes: Vec<Write>, sequence: u64) -> Result<Vec<Pending>, IndexError> {
+        let pending = |write| {
+            let (key, value) = match write {
+                Write::Put(key, value) => (key, Some(value)),
+                Write::Delete(key) => (key, None),
+            };
+            let (erasable, key) = (key.space.erasable(), raw(&key));
+            let before = if erasable || value.is_none() { index.get(&key)? } else { None };
+            Ok(Pending { key, erasable, sequence, value, before })
+        };
+        writes.into_iter().map(pending).collect()
+    }
+
+    pub(super) fn add(&mut self, pending: Pending) {
+        self.bytes += pending.key.len() + pending.value.as_ref().map_or(0, Vec::len);
+        match self.by_key.get(&pending.key).and_then(|at| self.changes.get_mut(*at)) {
+            Some(earlier) => {
+                let before = earlier.before.or(pending.before);
+                *earlier = Pending { before, ..pending };
+            }
+            None => {
+                self.by_key.insert(pending.key.clone(), self.changes.len());
+                self.changes.push(pending);
+            }
+        }
+    }
+
+    /// The frame's records: the last word on each key, and no tombstone for what was never there.
+    pub(super) fn records(&self) -> Vec<Record<'_>> {
+        let told = self.changes.iter().filter(|pending| pending.value.is_some() || pending.before.is_some());
+        told.map(|pending| Record {
+            key: &pending.key,
+            sequence: pending.sequence,
+            value: pending.value.as_deref(),
+            erasable: pending.erasable,
+            superseded: pending.before.filter(|_| pending.erasable),
+        })
+        .collect()
+    }
+
+    /// Tells those whose checks failed; after the batches that stood in their way can be read.
+    pub(super) fn refuse(refused: Vec<(Answer, BodyRefused)>) {
+        for (answer, refusal) in refused {
+            // Whoever asked may have gone; the body then goes with the refusal.
+            let _ = answer.send(Err(refusal));
+        }
+    }
+}
