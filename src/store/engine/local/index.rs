@@ -1,19 +1,21 @@
 //! The index: which key's value lies where. Disposable; the journal can always make it again.
 //!
-//! In one sled tree, so that its batches are atomic: `r` + key for records, `s` + number for the segments that they
-//! lie in, `m` for the sequence number up to which the journal is applied. Where the disk has no room for that, a map in
-//! memory serves. sled may panic on damaged files; a panic here is an [`IndexError`], never more.
+//! In one sled tree, so that its batches are atomic: `r` + key for records, `m` for the mark: the sequence number up to which
+//! the journal is applied, and a tally over all records. sled opens some damaged files without a word and with
+//! records missing; the tally, counted again at every start, tells. Where the disk has no room for an index, a
+//! map in memory serves. sled may panic on damaged files; a panic here is an [`IndexError`], never more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use crc32c::{crc32c, crc32c_append};
 
 use super::frame::{Change, Place};
 
 const RECORD: u8 = b'r';
-const SEGMENT: u8 = b's';
 const MARK: &[u8] = b"m";
 const CACHE: u64 = 64 << 20;
 
@@ -28,15 +30,41 @@ pub(super) type Entries = Vec<(Vec<u8>, Place)>;
 /// See the module.
 #[derive(Debug)]
 pub(super) enum Index {
-    Sled(sled::Db),
-    Map(RwLock<Map>),
+    Sled(sled::Db, Mutex<Tally>),
+    Map(RwLock<BTreeMap<Vec<u8>, Place>>),
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Map {
-    records: BTreeMap<Vec<u8>, Place>,
-    segments: BTreeSet<u64>,
+/// What the mark holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Tally {
+    /// The journal is applied up to this sequence number.
     mark: u64,
+    records: u64,
+    /// Of the records' checksums, wrapping.
+    sum: u64,
+}
+
+impl Tally {
+    fn add(&mut self, key: &[u8], place: &[u8]) {
+        self.records = self.records.wrapping_add(1);
+        self.sum = self.sum.wrapping_add(crc32c_append(crc32c(key), place).into());
+    }
+
+    fn remove(&mut self, key: &[u8], place: &[u8]) {
+        self.records = self.records.wrapping_sub(1);
+        self.sum = self.sum.wrapping_sub(crc32c_append(crc32c(key), place).into());
+    }
+
+    fn to_bytes(self) -> Vec<u8> {
+        [self.mark, self.records, self.sum].map(u64::to_be_bytes).concat()
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let numbers: Vec<u64> =
+            bytes.chunks(8).filter_map(|chunk| chunk.try_into().ok().map(u64::from_be_bytes)).collect();
+        let [mark, records, sum] = numbers.try_into().ok()?;
+        (bytes.len() == 24).then_some(Self { mark, records, sum })
+    }
 }
 
 /// Runs sled, which may panic.
@@ -60,7 +88,12 @@ impl Index {
     pub(super) fn open(folder: &Path) -> Result<Self, IndexError> {
         // No background flush: the journal is replayed from the mark, and the committer flushes when it has time.
         let config = sled::Config::new().path(folder).cache_capacity(CACHE).flush_every_ms(None);
-        guarded(|| config.open()).map(Self::Sled)
+        let db = guarded(|| config.open())?;
+        let tally = match guarded(|| db.get(MARK))? {
+            Some(bytes) => Tally::parse(&bytes).ok_or_else(|| IndexError("its mark has the wrong size".to_owned()))?,
+            None => Tally::default(),
+        };
+        Ok(Self::Sled(db, Mutex::new(tally)))
     }
 
     /// An empty one that needs no disk.
@@ -70,7 +103,7 @@ impl Index {
 
     /// Whether it is there after a stop.
     pub(super) fn is_on_disk(&self) -> bool {
-        matches!(self, Self::Sled(_))
+        matches!(self, Self::Sled(..))
     }
 
     /// Lets go of it; sled writes once more, and may panic at that.
@@ -84,8 +117,8 @@ impl Index {
     /// Where a key's value lies.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Place>, IndexError> {
         match self {
-            Self::Sled(db) => guarded(|| db.get(record_key(key)))?.map(|bytes| place(&bytes)).transpose(),
-            Self::Map(map) => Ok(map.read().unwrap_or_else(PoisonError::into_inner).records.get(key).copied()),
+            Self::Sled(db, _) => guarded(|| db.get(record_key(key)))?.map(|bytes| place(&bytes)).transpose(),
+            Self::Map(map) => Ok(map.read().unwrap_or_else(PoisonError::into_inner).get(key).copied()),
         }
     }
 
@@ -95,7 +128,7 @@ impl Index {
             return Ok(Vec::new());
         }
         match self {
-            Self::Sled(db) => guarded(|| db.range(record_key(from)..record_key(to)).take(limit).collect()).and_then(
+            Self::Sled(db, _) => guarded(|| db.range(record_key(from)..record_key(to)).take(limit).collect()).and_then(
                 |found: Vec<(sled::IVec, sled::IVec)>| {
                     let entry = |(key, bytes): &(sled::IVec, sled::IVec)| {
                         Ok((key.get(1..).unwrap_or_default().to_vec(), place(bytes)?))
@@ -105,76 +138,75 @@ impl Index {
             ),
             Self::Map(map) => {
                 let map = map.read().unwrap_or_else(PoisonError::into_inner);
-                let range = map.records.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
+                let range = map.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
                 Ok(range.take(limit).map(|(key, place)| (key.clone(), *place)).collect())
             }
         }
     }
 
-    /// Applies changes and moves the mark, atomically.
+    /// Applies changes in their order and moves the mark, atomically. Called by one thread only.
     pub(super) fn apply(&self, changes: &[Change], mark: u64) -> Result<(), IndexError> {
         match self {
-            Self::Sled(db) => {
+            Self::Sled(db, tally) => {
+                let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut next = Tally { mark, ..*tally };
+                // Of two changes to one key the later one stands.
+                let changes: BTreeMap<&[u8], Option<Place>> =
+                    changes.iter().map(|change| (change.key.as_slice(), change.place)).collect();
                 let mut batch = sled::Batch::default();
-                let segments: BTreeSet<u64> = changes.iter().filter_map(|change| Some(change.place?.segment)).collect();
-                for segment in segments {
-                    batch.insert([&[SEGMENT][..], &segment.to_be_bytes()].concat(), &[]);
-                }
-                for change in changes {
-                    match change.place {
-                        Some(place) => batch.insert(record_key(&change.key), &place.to_bytes()),
-                        None => batch.remove(record_key(&change.key)),
+                for (key, place) in changes {
+                    let key = record_key(key);
+                    if let Some(old) = guarded(|| db.get(&key))? {
+                        next.remove(&key, &old);
+                    }
+                    if let Some(place) = place.map(Place::to_bytes) {
+                        next.add(&key, &place);
+                        batch.insert(key, &place);
+                    } else {
+                        batch.remove(key);
                     }
                 }
-                batch.insert(MARK, &mark.to_be_bytes());
-                guarded(|| db.apply_batch(batch))
+                batch.insert(MARK, next.to_bytes());
+                guarded(|| db.apply_batch(batch))?;
+                *tally = next;
             }
             Self::Map(map) => {
                 let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
                 for change in changes {
                     match change.place {
-                        Some(place) => {
-                            map.segments.insert(place.segment);
-                            map.records.insert(change.key.clone(), place);
-                        }
-                        None => drop(map.records.remove(&change.key)),
+                        Some(place) => drop(map.insert(change.key.clone(), place)),
+                        None => drop(map.remove(&change.key)),
                     }
                 }
-                map.mark = mark;
-                Ok(())
             }
         }
+        Ok(())
     }
 
-    /// Up to which sequence number the journal is applied; `None` when nothing ever was.
-    pub(super) fn mark(&self) -> Result<Option<u64>, IndexError> {
-        match self {
-            Self::Sled(db) => {
-                let Some(bytes) = guarded(|| db.get(MARK))? else { return Ok(None) };
-                let mark =
-                    bytes.as_ref().try_into().map_err(|_| IndexError("the mark has the wrong size".to_owned()))?;
-                Ok(Some(u64::from_be_bytes(mark)))
-            }
-            Self::Map(map) => Ok(Some(map.read().unwrap_or_else(PoisonError::into_inner).mark)),
+    /// Reads every record: are all of them here, as they were applied, and does `known` hold for each place? Returns the
+    /// mark.
+    pub(super) fn verify(&self, known: impl Fn(&Place) -> Result<(), String>) -> Result<u64, IndexError> {
+        let Self::Sled(db, tally) = self else { return Ok(0) };
+        let expected = *tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = Tally { mark: expected.mark, ..Tally::default() };
+        let mut records = db.scan_prefix([RECORD]);
+        while let Some((key, bytes)) = guarded(|| records.next().transpose())? {
+            found.add(&key, &bytes);
+            known(&place(&bytes)?).map_err(IndexError)?;
         }
-    }
-
-    /// The segments that entries may name.
-    pub(super) fn segments(&self) -> Result<BTreeSet<u64>, IndexError> {
-        match self {
-            Self::Sled(db) => {
-                let keys: Vec<sled::IVec> = guarded(|| db.scan_prefix([SEGMENT]).keys().collect())?;
-                let number = |key: &sled::IVec| key.get(1..)?.try_into().ok().map(u64::from_be_bytes);
-                Ok(keys.iter().filter_map(number).collect())
-            }
-            Self::Map(map) => Ok(map.read().unwrap_or_else(PoisonError::into_inner).segments.clone()),
+        if found != expected {
+            let (found, expected) = (found.records, expected.records);
+            return Err(IndexError(format!(
+                "{found} records are there, which are not the {expected} that were applied"
+            )));
         }
+        Ok(expected.mark)
     }
 
     /// Writes out what is only in memory, so that the next start replays less. Not needed for durability.
     pub(super) fn flush(&self) -> Result<(), IndexError> {
         match self {
-            Self::Sled(db) => guarded(|| db.flush()).map(drop),
+            Self::Sled(db, _) => guarded(|| db.flush()).map(drop),
             Self::Map(_) => Ok(()),
         }
     }
@@ -211,8 +243,27 @@ mod tests {
             assert!(keys(b"\x03", b"\x02", 9).is_empty());
             assert_eq!(index.get(b"\x02a").unwrap().map(|place| place.segment), Some(3));
             assert_eq!(index.get(b"\x02b").unwrap(), None);
-            assert_eq!(index.mark().unwrap(), Some(2));
-            assert_eq!(index.segments().unwrap(), BTreeSet::from([1, 2, 3]));
         });
+    }
+
+    #[test]
+    fn a_missing_record_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(folder.path()).unwrap();
+        let all = |_: &Place| Ok(());
+        assert_eq!(index.verify(all), Ok(0));
+        index.apply(&[put(b"\x02a", 1, 1), put(b"\x02b", 1, 1), put(b"\x02a", 2, 2)], 2).unwrap();
+        index.apply(&[put(b"\x02b", 3, 3), Change { key: b"\x02c".to_vec(), place: None }], 3).unwrap();
+        assert_eq!(index.verify(all), Ok(3));
+        let missing = index.verify(|place| if place.segment == 3 { Err("segment 3".to_owned()) } else { Ok(()) });
+        assert_eq!(missing, Err(IndexError("segment 3".to_owned())));
+        let Index::Sled(db, _) = &index else { panic!() };
+        let old =
+            db.insert(b"r\x02a", &Place { segment: 1, offset: 64, len: 3, crc: 5, sequence: 1 }.to_bytes()).unwrap();
+        assert!(index.verify(all).is_err(), "an old place");
+        db.insert(b"r\x02a", old.unwrap()).unwrap();
+        assert_eq!(index.verify(all), Ok(3));
+        db.remove(b"r\x02a").unwrap();
+        assert!(index.verify(all).is_err(), "a record less");
     }
 }

@@ -5,7 +5,7 @@
 //! whole: it is copied to quarantine, reported, and everything else serves on. Damage above it is a write that was never
 //! acknowledged: it is copied to quarantine too, then cut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::base::Entropy;
 
 use super::super::super::{OpenError, OpenReport};
 use super::folder::{Folder, at};
-use super::frame::{self, Head, Kind};
+use super::frame::{self, Head, Kind, Place};
 use super::index::Index;
 use super::journal::{Continuation, Journal, Segments};
 use super::replay::{ReplayError, Shape, Source, replay};
@@ -285,17 +285,17 @@ impl From<ReplayError> for Unusable {
 
 fn reuse(folder: &Folder, sources: &[Source], last: u64) -> Result<(Index, u64), Unusable> {
     let index = Index::open(&folder.index()).map_err(ReplayError::from)?;
-    let mark = index.mark().map_err(ReplayError::from)?;
-    if mark.is_none() && last > 0 {
+    let segments: BTreeSet<u64> = sources.iter().map(|source| source.segment.id).collect();
+    let known = |place: &Place| match segments.contains(&place.segment) {
+        true => Ok(()),
+        false => Err(format!("it names segment {:x}, which is missing", place.segment)),
+    };
+    let mark = index.verify(known).map_err(ReplayError::from)?;
+    if mark == 0 && last > 0 {
         return Err(Unusable::Index("the index was missing".to_owned()));
     }
-    let mark = mark.unwrap_or(0);
     if mark > last {
         return Err(Unusable::Index(format!("its mark {mark} lies beyond the journal's end {last}")));
-    }
-    let named = index.segments().map_err(ReplayError::from)?;
-    if let Some(missing) = named.iter().find(|id| !sources.iter().any(|source| source.segment.id == **id)) {
-        return Err(Unusable::Index(format!("it names segment {missing:x}, which is missing")));
     }
     let frames = replay(&index, sources, mark)?;
     Ok((index, frames))

@@ -154,15 +154,24 @@ async fn a_damaged_value_is_damaged_and_no_older_one_comes_back() {
 #[tokio::test]
 async fn an_index_that_is_gone_or_rubbish_is_made_again() {
     type Harm = fn(&Path);
-    let harms: [(&str, &str, Harm); 5] = [
+    fn shorten(index: &Path, tenths: u64) {
+        let len = fs::metadata(index.join("db")).unwrap().len();
+        fs::File::options().write(true).open(index.join("db")).unwrap().set_len(len * tenths / 10).unwrap();
+    }
+    let harms: [(&str, &str, Harm); 8] = [
         ("deleted", "missing", |index| fs::remove_dir_all(index).unwrap()),
         ("a file", "index", |index| {
             fs::remove_dir_all(index).unwrap();
             fs::write(index, "rubbish").unwrap();
         }),
-        ("truncated", "", |index| {
-            let len = fs::metadata(index.join("db")).unwrap().len();
-            fs::File::options().write(true).open(index.join("db")).unwrap().set_len(len / 2).unwrap();
+        ("cut to 9/10", "", |index| shorten(index, 9)),
+        ("cut to 5/10", "", |index| shorten(index, 5)),
+        ("cut to 1/10", "", |index| shorten(index, 1)),
+        ("zeroed in the middle", "", |index| {
+            let mut bytes = fs::read(index.join("db")).unwrap();
+            let (from, to) = (bytes.len() / 4, bytes.len() / 2);
+            bytes[from..to].fill(0);
+            fs::write(index.join("db"), bytes).unwrap();
         }),
         ("emptied", "", |index| fs::write(index.join("db"), "").unwrap()),
         ("rubbish", "", |index| {
@@ -178,16 +187,20 @@ async fn an_index_that_is_gone_or_rubbish_is_made_again() {
         let (engine, report) = open(folder.path());
         assert_eq!(report, OpenReport::default());
         for n in 0..50 {
-            engine.commit(put(&format!("k{n}"), &format!("v{n}"))).await.unwrap();
+            let writes = (0..40).map(|m| Write::Put(key(&format!("k{n}-{m}")), format!("v{n}-{m}").into_bytes()));
+            engine.commit(Batch { checks: vec![], writes: writes.collect() }).await.unwrap();
         }
+        let expected = engine.scan(Space::Job, b"", None, 9999).await.unwrap();
         engine.close().await;
         drop(engine);
         harm(&folder.path().join("index"));
         let (engine, report) = open(folder.path());
-        assert!(report.rebuilt.as_ref().is_some_and(|why| why.contains(reason)), "{name}: {report:?}");
-        for n in 0..50 {
-            assert_eq!(value(&engine, &format!("k{n}")).await, Some(format!("v{n}")), "{name}");
+        match &report.rebuilt {
+            Some(why) => assert!(why.contains(reason), "{name}: {report:?}"),
+            // sled may take a shortened file for what it was earlier: right then, and the journal brings the rest.
+            None => assert!(report.replayed > 0 && reason.is_empty(), "{name}: {report:?}"),
         }
+        assert!(engine.scan(Space::Job, b"", None, 9999).await.unwrap() == expected, "{name}: {report:?}");
         drop(engine);
         assert_eq!(open(folder.path()).1.rebuilt, None, "{name}, afterwards");
     }
@@ -312,29 +325,23 @@ async fn what_was_cut_stays_cut_even_if_the_disk_brings_it_back() {
     let options = options();
     let (engine, _) = open_with(folder.path(), &options);
     engine.commit(put("a", "1")).await.unwrap();
-    let path = segments(folder.path()).remove(0);
-    let durable = fs::read(&path).unwrap();
-    engine.commit(put("a", "2")).await.unwrap();
-    let with_second = fs::read(&path).unwrap();
-    drop(engine);
-    // The same again on a new folder, where the second write's sync fails; then its bytes come back.
-    fs::remove_dir_all(folder.path()).unwrap();
-    copy_state(folder.path(), &path, &durable);
-    let (engine, _) = open_with(folder.path(), &options);
+    options.io.faults.add(Call::Sync, ErrorKind::Other);
+    engine.commit(put("a", "2")).await.unwrap_err();
     engine.commit(put("b", "3")).await.unwrap();
     drop(engine);
-    let kept = fs::read(&path).unwrap();
-    fs::write(&path, [&durable, &with_second[durable.len()..]].concat()).unwrap();
-    assert_ne!(kept, fs::read(&path).unwrap());
-    fs::remove_dir_all(folder.path().join("index")).unwrap();
+    // The frame whose sync failed, whole and valid, behind what was durable.
+    let path = segments(folder.path()).remove(0);
+    let mut bytes = fs::read(&path).unwrap();
+    let epoch = segment_of(&path).opening().unwrap().epoch;
+    let head = frame::Head { kind: frame::Kind::Group, epoch, segment: 1, first: 2, count: 1, proven: 1, erased: 0 };
+    let (name, value_2) = (raw(&key("a")), Some(&b"2"[..]));
+    let record = frame::Record { key: &name, sequence: 2, value: value_2, erasable: false, superseded: None };
+    bytes.extend(frame::group(&head, bytes.len() as u64, &[record]).0);
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(segment_of(&path).scan(None).unwrap().frames.len(), 2);
     let (engine, _) = open(folder.path());
     let found = [value(&engine, "a").await, value(&engine, "b").await];
     assert_eq!(found, [Some("1".to_owned()), Some("3".to_owned())]);
-}
-
-fn copy_state(folder: &Path, segment: &Path, bytes: &[u8]) {
-    fs::create_dir_all(folder.join("journal")).unwrap();
-    fs::write(segment, bytes).unwrap();
 }
 
 #[tokio::test]
