@@ -1,10 +1,18 @@
 //! The dialogs of `tests/smtp`, each on the session alone and over a socket, and what only real listeners show.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
+#[path = "smtp/gateway.rs"]
+mod gateway;
+#[path = "smtp/listeners.rs"]
+mod listeners;
+#[path = "support/next_hop.rs"]
+mod next_hop;
 #[path = "smtp/pure.rs"]
 mod pure;
 #[path = "smtp/script.rs"]
 mod script;
+#[path = "smtp/socket.rs"]
+mod socket;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -25,4 +33,19 @@ fn every_dialog_goes_as_written_on_the_session_alone() {
         }
     }
     assert!(failed.is_empty(), "dialogs that went another way: {failed:#?}");
+}
+
+#[tokio::test]
+async fn every_dialog_goes_as_written_over_a_socket() {
+    let mut played = 0;
+    for dialog in &script::all() {
+        if let Some(why) = &dialog.only_pure {
+            println!("{} is not played over a socket: {why}", dialog.name);
+            continue;
+        }
+        socket::play(dialog).await;
+        played += 1;
+    }
+    println!("{played} dialogs were played over a socket");
+    assert!(played >= 50);
 }

@@ -120,6 +120,9 @@ impl CommandFault {
 }
 
 /// Reads one line, given without its CR LF.
+///
+/// # Errors
+/// The fault of the line, with its reply.
 pub fn parse(line: &[u8]) -> Result<Command, CommandFault> {
     let text = std::str::from_utf8(line).map_err(|_| CommandFault::NotText)?;
     let text = text.trim_end_matches([' ', '\t']);

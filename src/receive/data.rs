@@ -191,12 +191,11 @@ mod tests {
         for (sequence, fault) in cases {
             let smuggled = [b"Subject: a\r\n\r\nb", *sequence, b"MAIL FROM:<b@example.org>\r\n.\r\nQUIT\r\n"].concat();
             let found = alike_in_all_pieces(&smuggled);
-            match fault {
-                Some(fault) => assert_eq!(found.outcome, Outcome::Fault(*fault), "{sequence:?}"),
-                None => {
-                    assert_eq!(found.outcome, Outcome::End { rest: b"QUIT\r\n".to_vec() }, "{sequence:?}");
-                    assert!(found.body.ends_with(b"MAIL FROM:<b@example.org>\r\n"), "{sequence:?}");
-                }
+            if let Some(fault) = fault {
+                assert_eq!(found.outcome, Outcome::Fault(*fault), "{sequence:?}");
+            } else {
+                assert_eq!(found.outcome, Outcome::End { rest: b"QUIT\r\n".to_vec() }, "{sequence:?}");
+                assert!(found.body.ends_with(b"MAIL FROM:<b@example.org>\r\n"), "{sequence:?}");
             }
         }
     }

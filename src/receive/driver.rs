@@ -23,11 +23,11 @@ use crate::mail::{MailFrom, RcptTo, Reply};
 use crate::relay::{Peer, Relay, Transaction};
 
 const BUFFER: usize = 16 * 1024;
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long we go on reading, and dropping, what a refused client still sends, so that it can read why: a socket closed with
 /// unread input loses the reply (RFC 1122 §4.2.2.13).
-const LINGER: Duration = Duration::from_secs(60);
+const LINGER: Duration = Duration::from_mins(1);
 const LINGER_IDLE: Duration = Duration::from_secs(5);
 
 /// What all connections of one listener share.
@@ -201,7 +201,10 @@ impl<'a> Driver<'a> {
                 self.mail = Some(Mail { transaction, id, begun, recipients: 0, refused: 0, size: 0 });
                 Reply::new(250, "2.1.0 Ok")
             }
-            Err(reply) => reply,
+            Err(reply) => {
+                tracing::info!(verdict = "refused at MAIL", code = reply.code(), "mail");
+                reply
+            }
         }
     }
 
@@ -284,7 +287,11 @@ impl<'a> Driver<'a> {
 
     /// Ends the connection so that the client can read the last reply.
     async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S, ending: Ending) -> Ending {
-        if ending == Ending::Gone || timeout(LINGER_IDLE, stream.shutdown()).await.is_err() || ending != Ending::Fault {
+        if ending == Ending::Gone {
+            return ending;
+        }
+        let shut = timeout(LINGER_IDLE, stream.shutdown()).await;
+        if ending != Ending::Fault || !matches!(shut, Ok(Ok(()))) {
             return ending;
         }
         let drain = async { while let Ok(Ok(1..)) = timeout(LINGER_IDLE, stream.read(&mut self.buffer)).await {} };

@@ -52,6 +52,9 @@ impl ParamFault {
 }
 
 /// Checks MAIL. `offer` is `None` after HELO, which offers nothing.
+///
+/// # Errors
+/// The first fault, in order of the parameters.
 pub fn check_mail(from: &MailFrom, offer: Option<Offer>, max_size: u64) -> Result<(), ParamFault> {
     let offered = offer.ok_or(ParamFault::NotOffered);
     check_each(&from.params, |keyword, value| {
@@ -73,6 +76,9 @@ pub fn check_mail(from: &MailFrom, offer: Option<Offer>, max_size: u64) -> Resul
 }
 
 /// Checks the recipient and the parameters of RCPT in a transaction that asked for SMTPUTF8 or did not.
+///
+/// # Errors
+/// The first fault, in order of the parameters.
 pub fn check_rcpt(to: &Address, params: &[Param], offer: Option<Offer>, smtputf8: bool) -> Result<(), ParamFault> {
     let dsn = offer.is_some_and(|offer| offer.dsn);
     check_each(params, |keyword, value| match (keyword, value) {

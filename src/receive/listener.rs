@@ -28,7 +28,10 @@ pub struct Bound {
     addresses: Vec<SocketAddr>,
 }
 
-/// Binds every listener, so that a port that is taken stops the start. The error names the listener.
+/// Binds every listener, so that a port that is taken stops the start.
+///
+/// # Errors
+/// The first listener that cannot be bound, by name and address.
 pub async fn bind(settings: &Settings) -> io::Result<Bound> {
     let mut bound = Bound { sockets: Vec::new(), addresses: Vec::new() };
     for listener in &settings.listeners {

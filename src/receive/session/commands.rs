@@ -111,13 +111,13 @@ impl Session {
         };
         let to = match to {
             Recipient::Mailbox(to) => to,
-            Recipient::Postmaster(name, params) => match self.own_address(&name) {
-                Some(address) => RcptTo { address, params },
-                None => {
+            Recipient::Postmaster(name, params) => {
+                let Some(address) = self.own_address(&name) else {
                     self.error(&replies::no_postmaster());
                     return None;
-                }
-            },
+                };
+                RcptTo { address, params }
+            }
         };
         let offer = self.hello.as_ref().is_some_and(|hello| hello.esmtp).then_some(self.rules.offer);
         if let Err(fault) = extension::check_rcpt(&to.address, &to.params, offer, envelope.smtputf8) {

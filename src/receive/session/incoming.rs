@@ -8,7 +8,7 @@ use super::{Action, Call, Phase, Session, replies};
 use crate::receive::data::{DataReader, Step};
 
 /// How long a client may keep us waiting in one mail, however short each wait is: this, and a second per KiB.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 const SLOWEST: u64 = 1024;
 
 /// A mail over the limit is read to its end, so that the client hears the reply, but not beyond this multiple of the limit.
