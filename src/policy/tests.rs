@@ -1,4 +1,5 @@
 //! Verdicts as data: header and envelope in, verdict and reason out.
+#![expect(clippy::too_many_lines, reason = "cases as data")]
 
 use proptest::prelude::*;
 

@@ -1,4 +1,5 @@
 //! Structures as data, and any bytes in any chunks.
+#![expect(clippy::too_many_lines, clippy::format_push_string, clippy::format_collect, reason = "cases as data")]
 
 use proptest::prelude::*;
 

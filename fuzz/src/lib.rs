@@ -1,0 +1,3 @@
+//! What the fuzz targets run, in a library so that each is one line.
+
+pub mod targets;
