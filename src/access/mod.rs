@@ -34,8 +34,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             per_network: 5,
-            window: Duration::from_secs(600),
-            pause: Duration::from_secs(1800),
+            window: Duration::from_mins(10),
+            pause: Duration::from_mins(30),
             per_grant: 20,
             per_contact: 100,
         }
@@ -59,8 +59,9 @@ impl Network {
                 Self([4, a, b, c, 0, 0, 0, 0])
             }
             IpAddr::V6(v6) => {
-                let [a, b, c, d, e, f, g, ..] = v6.octets();
-                Self([6, a, b, c, d, e, f, g])
+                let mut network = [6; 8];
+                network.iter_mut().skip(1).zip(v6.octets()).for_each(|(to, from)| *to = from);
+                Self(network)
             }
         }
     }
@@ -134,14 +135,13 @@ impl GrantTries {
 
         self.wrong = self.wrong.saturating_add(1);
         contact.wrong = contact.wrong.saturating_add(1);
-        let in_window = match known.and_then(|i| self.networks.get_mut(i)) {
-            Some(tries) => tries.count(limits, now),
-            None => {
-                let mut tries = NetworkTries { network, at: Vec::new(), paused_until: None };
-                let counted = tries.count(limits, now);
-                self.networks.push(tries);
-                counted
-            }
+        let in_window = if let Some(tries) = known.and_then(|i| self.networks.get_mut(i)) {
+            tries.count(limits, now)
+        } else {
+            let mut tries = NetworkTries { network, at: Vec::new(), paused_until: None };
+            let counted = tries.count(limits, now);
+            self.networks.push(tries);
+            counted
         };
 
         let closes = self.is_closed(*contact, limits);

@@ -158,12 +158,9 @@ impl Store {
         let inner = Arc::clone(&self.inner);
         let task = tokio::spawn(async move {
             let NewMessage { id, message, manifest, body, content_key, deliveries } = new;
-            let refused = match inner.engine.commit_body(batch, body).await {
-                Ok(_) => {
-                    inner.leases.wake();
-                    return Ok(Ok(()));
-                }
-                Err(refused) => refused,
+            let Err(refused) = inner.engine.commit_body(batch, body).await else {
+                inner.leases.wake();
+                return Ok(Ok(()));
             };
             match (refused.error, refused.body) {
                 (CommitError::Conflict(_), Some(body)) => {

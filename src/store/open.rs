@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::{Clock, Entropy, MessageId};
+use crate::seal;
 use crate::seal::keyring::{RootKeyring, StoreSecret};
 
 use super::engine::{Engine, Space};
@@ -40,7 +41,7 @@ pub enum OpenError {
     InUse(PathBuf),
     /// The keyring does not open it.
     #[error("the root keyring does not fit this data folder: {0}")]
-    Key(crate::seal::OpenError),
+    Key(seal::OpenError),
     /// The folder or a file in it cannot be read or written.
     #[error("{path}: {cause}")]
     Io {
@@ -104,18 +105,31 @@ impl Store {
         Ok(())
     }
 
+    /// The first record that was ever written also tells whether the secret is this folder's.
     async fn check_schema(&self) -> Result<(), OpenError> {
         let place = places::schema();
-        match self.inner.read::<u32>(&place).await? {
-            Some(found) if found.record > SCHEMA => Err(OpenError::Newer(found.record)),
-            Some(_) => Ok(()),
-            None => {
-                let mut draft = self.inner.draft();
-                draft.put(place, &SCHEMA)?;
-                draft.commit().await?;
-                Ok(())
+        // What the disk spoilt has no checksum and is one record like any other; what is whole and does not open was written
+        // under another secret, and so was everything else.
+        let whole = match self.inner.engine.get(&place).await {
+            Ok(found) => found.is_some(),
+            Err(StoreError::Damaged(cause)) => {
+                tracing::error!(%cause, "the record of the schema is damaged; it is written again");
+                false
             }
+            Err(error) => return Err(error.into()),
+        };
+        if whole {
+            return match self.inner.read::<u32>(&place).await {
+                Ok(Some(found)) if found.record > SCHEMA => Err(OpenError::Newer(found.record)),
+                Ok(_) => Ok(()),
+                Err(StoreError::Damaged(_)) => Err(OpenError::Key(seal::OpenError::WrongKey)),
+                Err(error) => Err(error.into()),
+            };
         }
+        let mut draft = self.inner.draft();
+        draft.put(place, &SCHEMA)?;
+        draft.commit().await?;
+        Ok(())
     }
 
     /// Nobody is left who could commit them. One whose record is damaged stays: invisible, and reported.
@@ -189,18 +203,18 @@ fn store_secret(
         Err(_) => {
             let secret = StoreSecret::generate(entropy);
             let wrapped = secret.wrap(keyring, entropy);
-            write_durably(folder, &path, &wrapped).map_err(|cause| OpenError::Io { path, cause })?;
+            write_durably(folder, KEY_FILE, &wrapped).map_err(|cause| OpenError::Io { path, cause })?;
             Ok(secret)
         }
     }
 }
 
 /// The file is there whole, or not at all.
-fn write_durably(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("new");
+fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = folder.join(format!("{name}.new"));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&unfinished, path)?;
+    fs::rename(&unfinished, folder.join(name))?;
     File::open(folder)?.sync_all()
 }

@@ -19,7 +19,7 @@ use super::records::{Contact, Conversation, Delivery, Grant, Job, JobKind, Messa
 use super::{Inner, StoreError, places};
 
 /// A mail that comes again within this time is taken once.
-const REPEAT: Duration = Duration::from_secs(5 * 24 * 3600);
+const REPEAT: Duration = Duration::from_hours(5 * 24);
 
 /// A message that is prepared: what it takes to make it count, or to remove it.
 #[derive(Debug, Encode, Decode)]

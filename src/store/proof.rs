@@ -1,5 +1,7 @@
 //! From a link to an open session: grants, tries, verifiers. A try is counted durably before a code is compared.
 
+use std::time::Duration;
+
 use minicbor::{Decode, Encode};
 
 use crate::access::{Admission, ContactTries, GrantTries, Limits, Network};
@@ -98,7 +100,7 @@ impl Counted {
 }
 
 /// How long the mail about a closed link waits: the try that closes it may yet turn out right, and takes the mail back.
-const CLOSED_MAIL_WAITS: std::time::Duration = std::time::Duration::from_secs(60);
+const CLOSED_MAIL_WAITS: Duration = Duration::from_mins(1);
 
 impl Store {
     /// The grant behind a link; `None` when there is none or it has ended. Changes nothing.
@@ -169,7 +171,7 @@ impl Store {
             draft.put(places::contact_tries(view.grant.contact), &of_contact)?;
             let follow = move |inner: &Inner| {
                 if closes {
-                    inner.leases.wake()
+                    inner.leases.wake();
                 }
             };
             if self.commit_then(draft.into_batch(), follow).await? {

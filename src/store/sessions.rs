@@ -34,7 +34,7 @@ pub struct SessionLimits {
 }
 
 /// How often the last request is written down.
-const WRITE_SEEN: Duration = Duration::from_secs(60);
+const WRITE_SEEN: Duration = Duration::from_mins(1);
 
 /// The last request of each session, to the millisecond: the records hold it to the minute only, so that reading does not
 /// write. After a restart the record's minute holds.

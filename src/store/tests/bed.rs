@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::access::{Limits, Network};
@@ -20,7 +21,7 @@ use crate::store::{Inner, OpenError, OpenReport, Settings, Store};
 
 pub(super) const SENDER: &str = "Arts@Zorg.example";
 pub(super) const LIMITS: SessionLimits =
-    SessionLimits { idle: Duration::from_secs(900), longest: Duration::from_secs(4 * 3600) };
+    SessionLimits { idle: Duration::from_mins(15), longest: Duration::from_hours(4) };
 
 /// All of them.
 const SPACES: [Space; 23] = [
@@ -53,23 +54,23 @@ pub(super) struct Bed {
     pub(super) store: Store,
     pub(super) clock: Arc<ManualClock>,
     pub(super) entropy: Arc<SeededEntropy>,
-    keyring: RootKeyring,
+    pub(super) keyring: RootKeyring,
     /// The data folder of the engine on disk.
     pub(super) folder: Option<tempfile::TempDir>,
 }
 
 /// Generates one test per engine from one body.
 macro_rules! on_each_engine {
-    ($($(#[$doc:meta])* async fn $name:ident($bed:ident) $body:block)*) => { $(
+    ($($(#[$doc:meta])* async fn $name:ident($bed:pat) $body:block)*) => { $(
         mod $name {
             use super::*;
             $(#[$doc])*
-            async fn check(#[allow(unused_mut, reason = "most tests restart nothing")] mut $bed: Bed) $body
+            async fn check($bed: Bed) $body
             #[tokio::test]
             async fn memory() {
                 check(Bed::memory()).await;
             }
-            #[tokio::test]
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn local() {
                 check(Bed::local().await).await;
             }
@@ -163,7 +164,7 @@ impl Bed {
             received: self.now(),
             sender: sender.clone(),
             subject: "canary-subject".to_owned(),
-            expires: self.now() + Duration::from_secs(90 * 86400),
+            expires: self.now() + Duration::from_hours(90 * 24),
             sealed_len: 0,
             in_file: false,
             plain_len: 5,
@@ -253,4 +254,29 @@ impl Bed {
 
 pub(super) fn net(n: u8) -> Network {
     Network::of(std::net::IpAddr::from([192, 0, n, 1]))
+}
+
+/// Polls a future at most so many times, then drops it, as a caller that goes away would.
+pub(super) async fn polled<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    let mut left = polls;
+    std::future::poll_fn(|cx| {
+        left -= 1;
+        match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Waits for what a task that nobody waits for does.
+pub(super) async fn until(what: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !what().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it never came");
 }

@@ -1,6 +1,8 @@
 //! Taking, preparing, committing and dropping.
 
-use super::bed::{Bed, SENDER, on_each_engine};
+use std::time::Duration;
+
+use super::bed::{Bed, SENDER, on_each_engine, polled, until};
 use crate::store::records::JobKind;
 
 on_each_engine! {
@@ -27,7 +29,7 @@ on_each_engine! {
 }
 
 on_each_engine! {
-    async fn a_large_body_is_kept_apart_and_read_in_pieces(bed) {
+    async fn a_large_body_is_kept_apart_and_read_in_pieces(mut bed) {
         let size = 200_000;
         let (mail, _) = bed.mail(&["jan@example.nl"], size).await;
         let id = mail.id;
@@ -103,7 +105,7 @@ on_each_engine! {
         assert_eq!((jobs.len(), codes), (21, 1));
     }
 
-    async fn a_repeat_within_five_days_is_taken_once(bed) {
+    async fn a_repeat_within_five_days_is_taken_once(mut bed) {
         let key = [5; 32];
         let repeat = async |bed: &Bed| {
             let (mut mail, _) = bed.mail(&["jan@example.nl"], 100).await;
@@ -122,7 +124,7 @@ on_each_engine! {
         assert!(!repeat(&bed).await);
     }
 
-    async fn a_message_for_nobody_is_not_stored(bed) {
+    async fn a_message_for_nobody_is_not_stored(mut bed) {
         let before = bed.raw().await;
         let (mail, _) = bed.mail(&[], 100_000).await;
         assert!(bed.store.take(mail).await.unwrap().is_ok());
@@ -142,5 +144,18 @@ on_each_engine! {
         assert_eq!(ids(None, 10).await, [new, old]);
         assert_eq!(ids(None, 1).await, [new]);
         assert_eq!(ids(Some(since), 10).await, [new]);
+    }
+
+    /// A client may hang up while its mail is committed: then it is there with its body and its jobs ring, or not at all.
+    async fn a_caller_that_goes_away_tears_nothing_apart(mut bed) {
+        let (mail, tokens) = bed.mail(&["jan@example.nl"], 100_000).await;
+        let id = mail.id;
+        assert!(polled(1, bed.store.take(mail)).await.is_none(), "the commit has begun");
+        until(async || bed.store.grant(&tokens[0]).await.unwrap().is_some()).await;
+        assert_eq!(bed.store.body(id).await.unwrap().unwrap().len(), 100_000);
+        tokio::time::timeout(Duration::from_secs(20), bed.store.job_added()).await.expect("the worker is told");
+        assert_eq!(bed.restart().await.orphans, 0);
+        let body = bed.store.body(id).await.unwrap().unwrap();
+        assert_eq!(body.read_at(99_999, 1).await.unwrap(), [7]);
     }
 }

@@ -1,6 +1,7 @@
 //! The operations, from one source on every engine.
 
 mod bed;
+mod folder;
 mod intake;
 mod jobs;
 mod prepared;

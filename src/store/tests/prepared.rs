@@ -31,7 +31,7 @@ async fn is_invisible(bed: &Bed, id: MessageId, tokens: &[LinkToken]) -> bool {
 }
 
 on_each_engine! {
-    async fn a_prepared_message_is_invisible_until_committed(bed) {
+    async fn a_prepared_message_is_invisible_until_committed(mut bed) {
         let (prepared, id, tokens) = prepare(&bed, &["jan@example.nl", "piet@example.nl"], 100_000).await;
         assert!(is_invisible(&bed, id, &tokens).await);
         bed.store.commit_prepared(prepared).await.unwrap();
@@ -63,7 +63,7 @@ on_each_engine! {
             committed.into_iter().filter(|s| *s != Space::Meta).collect::<Vec<_>>());
     }
 
-    async fn of_a_dropped_message_nothing_stays(bed) {
+    async fn of_a_dropped_message_nothing_stays(mut bed) {
         for size in [100, 100_000] {
             let before = bed.raw().await;
             let (prepared, id, tokens) = prepare(&bed, &["jan@example.nl", "piet@example.nl"], size).await;
@@ -76,7 +76,7 @@ on_each_engine! {
         }
     }
 
-    async fn a_start_drops_what_was_prepared(bed) {
+    async fn a_start_drops_what_was_prepared(mut bed) {
         bed.restart().await;
         let before = bed.raw().await;
         let (_, small, small_tokens) = prepare(&bed, &["jan@example.nl"], 100).await;
@@ -143,7 +143,7 @@ on_each_engine! {
         assert_eq!(bed.places(Space::Manifest).await.len(), 2);
     }
 
-    async fn an_orphaned_body_goes_at_the_next_start(bed) {
+    async fn an_orphaned_body_goes_at_the_next_start(mut bed) {
         let (id, _) = bed.taken("jan@example.nl").await;
         let (mail, _) = bed.mail(&["jan@example.nl"], 100_000).await;
         let kept = mail.id;
@@ -159,7 +159,7 @@ on_each_engine! {
         assert!(id != orphan);
     }
 
-    async fn a_damaged_prepared_message_stops_nothing(bed) {
+    async fn a_damaged_prepared_message_stops_nothing(mut bed) {
         let (_, damaged, _) = prepare(&bed, &["jan@example.nl"], 100).await;
         let (_, _, _) = prepare(&bed, &["piet@example.nl"], 100).await;
         bed.overwrite(crate::store::places::prepared(damaged), b"rubbish").await;

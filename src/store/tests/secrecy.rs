@@ -1,5 +1,7 @@
 //! What the engine, and with it the disk, gets to see.
 
+use secrecy::ExposeSecret;
+
 use super::bed::{Bed, net, on_each_engine};
 use crate::store::engine::Space;
 use crate::store::jobs::JobEnd;
@@ -7,7 +9,7 @@ use crate::store::records::JobKind;
 use crate::store::{StoreError, places};
 
 /// Everything that a mail, its code, its link and its session put into the store, as bytes that must not be found there.
-async fn live(bed: &Bed) -> Vec<(&'static str, Vec<u8>)> {
+pub(super) async fn live(bed: &Bed) -> Vec<(&'static str, Vec<u8>)> {
     let (mut mail, tokens) = bed.mail(&["canary-recipient@example.nl"], 100).await;
     mail.deliveries[0].conversation.sender.name = "canary-name".to_owned();
     mail.deliveries[0].repeat_key = Some([3; 32]);
@@ -23,7 +25,6 @@ async fn live(bed: &Bed) -> Vec<(&'static str, Vec<u8>)> {
     for job in bed.store.lease_due(bed.now(), 1).await.unwrap() {
         bed.store.finish_job(job.id, JobEnd::Retry(bed.now(), "canary-answer".to_owned())).await.unwrap();
     }
-    use secrecy::ExposeSecret;
     vec![
         ("recipient", b"canary-recipient".to_vec()),
         ("prepared recipient", b"canary-prepared".to_vec()),
@@ -45,7 +46,7 @@ async fn live(bed: &Bed) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-fn contains(hay: &[u8], needle: &[u8]) -> bool {
+pub(super) fn contains(hay: &[u8], needle: &[u8]) -> bool {
     hay.windows(needle.len()).any(|window| window == needle)
 }
 
@@ -105,7 +106,7 @@ on_each_engine! {
         assert!(bed.store.verifier(view.grant.contact).await.unwrap().is_some());
     }
 
-    async fn a_newer_schema_is_refused_and_this_one_written(bed) {
+    async fn a_newer_schema_is_refused_and_this_one_written(mut bed) {
         bed.restart().await;
         let schema = places::schema();
         assert_eq!(bed.store.inner.read::<u32>(&schema).await.unwrap().unwrap().record, 1);

@@ -1,0 +1,123 @@
+//! The data folder on disk: its secret, who may open it, and what it shows.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::bed::Bed;
+use super::secrecy::{contains, live};
+use crate::base::{OsEntropy, SeededEntropy};
+use crate::seal;
+use crate::seal::keyring::{RootKeyring, StoreSecret};
+use crate::store::OpenError;
+
+fn path(bed: &Bed, name: &str) -> PathBuf {
+    bed.folder.as_ref().unwrap().path().join(name)
+}
+
+/// Every file under a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+/// A data folder with a mail in it that nobody has open.
+async fn closed() -> Bed {
+    let bed = Bed::local().await;
+    bed.taken("jan@example.nl").await;
+    bed.store.close().await;
+    bed
+}
+
+#[tokio::test]
+async fn no_file_shows_a_person_a_subject_or_a_secret() {
+    let bed = Bed::local().await;
+    let canaries = live(&bed).await;
+    bed.store.close().await;
+    let files = files(bed.folder.as_ref().unwrap().path());
+    assert!(files.len() > 4, "{files:?}");
+    let mut read = 0;
+    for file in files {
+        let bytes = fs::read(&file).unwrap();
+        read += bytes.len();
+        for (name, canary) in &canaries {
+            assert!(!contains(&bytes, canary), "{name} in {}", file.display());
+        }
+    }
+    assert!(read > 10_000, "there is something to look at");
+}
+
+#[tokio::test]
+async fn the_secret_is_written_once_for_the_service_alone() {
+    let bed = Bed::local().await;
+    let secret = fs::read(path(&bed, "store.key")).unwrap();
+    assert_eq!(fs::metadata(path(&bed, "store.key")).unwrap().permissions().mode() & 0o777, 0o600);
+    let (_, token) = bed.taken("jan@example.nl").await;
+    bed.store.close().await;
+    let (store, _) = bed.open().await.unwrap();
+    assert!(store.grant(&token).await.unwrap().is_some(), "what was hashed is found again");
+    assert_eq!(fs::read(path(&bed, "store.key")).unwrap(), secret);
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_cut_short_is_made_good() {
+    let bed = Bed { folder: Some(tempfile::tempdir().unwrap()), ..Bed::memory() };
+    fs::write(path(&bed, "store.key.new"), b"half a sec").unwrap();
+    let (store, _) = bed.open().await.unwrap();
+    store.close().await;
+    drop(store);
+    bed.open().await.unwrap();
+    assert!(!path(&bed, "store.key.new").exists());
+}
+
+#[tokio::test]
+async fn an_open_folder_is_not_opened_twice() {
+    let bed = Bed::local().await;
+    assert!(matches!(bed.open().await, Err(OpenError::InUse(_))));
+    bed.store.close().await;
+    bed.open().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_secret_that_is_gone_is_not_made_anew_over_data() {
+    let bed = closed().await;
+    fs::remove_file(path(&bed, "store.key")).unwrap();
+    let error = bed.open().await.unwrap_err();
+    assert!(matches!(&error, OpenError::Io { path, .. } if path.ends_with("store.key")), "{error}");
+    assert!(!path(&bed, "store.key").exists());
+}
+
+#[tokio::test]
+async fn a_secret_that_does_not_open_says_why() {
+    let foreign = RootKeyring::generate(&OsEntropy);
+    let foreign = StoreSecret::generate(&OsEntropy).wrap(&foreign, &OsEntropy);
+    let bed = closed().await;
+    let good = fs::read(path(&bed, "store.key")).unwrap();
+    let mut flipped = good.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for (name, bytes) in
+        [("cut", &good[..good.len() / 2]), ("empty", &[]), ("flipped", &flipped), ("foreign", &foreign)]
+    {
+        fs::write(path(&bed, "store.key"), bytes).unwrap();
+        let error = bed.open().await.unwrap_err();
+        assert!(matches!(&error, OpenError::Key(_)), "{name}: {error}");
+    }
+    fs::write(path(&bed, "store.key"), good).unwrap();
+    bed.open().await.unwrap();
+}
+
+/// The keyring's own key, but another data folder's secret: every record is damaged, and nothing may be written over it.
+#[tokio::test]
+async fn the_secret_of_another_folder_opens_nothing() {
+    let mut bed = closed().await;
+    let entropy = SeededEntropy::new(99);
+    bed.keyring = RootKeyring::generate(&entropy);
+    let other = StoreSecret::generate(&entropy).wrap(&bed.keyring, &entropy);
+    fs::write(path(&bed, "store.key"), other).unwrap();
+    let error = bed.open().await.unwrap_err();
+    assert!(matches!(&error, OpenError::Key(seal::OpenError::WrongKey)), "{error}");
+}
