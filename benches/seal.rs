@@ -75,17 +75,17 @@ fn seal(plain: &[u8], chunks: usize) -> Duration {
 fn open(plain: &[u8], chunks: usize) -> Duration {
     let entropy = SeededEntropy::new(1);
     let (key, message) = (ContentKey::generate(&entropy), MessageId::random(&entropy));
-    let mut sealed = Vec::new();
-    let mut sealer = Sealer::new(&key, message, &entropy, &mut sealed);
-    (0..chunks).for_each(|_| sealer.push(plain, &mut sealed).expect("short enough"));
-    sealer.finish(&mut sealed).expect("short enough");
-    let (header, _) = sealed.split_at(HEADER);
+    let mut body = Vec::new();
+    let mut sealer = Sealer::new(&key, message, &entropy, &mut body);
+    (0..chunks).for_each(|_| sealer.push(plain, &mut body).expect("short enough"));
+    sealer.finish(&mut body).expect("short enough");
+    let (header, _) = body.split_at(HEADER);
     let start = Instant::now();
-    let opener = Opener::new(&key, message, header, sealed.len() as u64).expect("its own key");
+    let opener = Opener::new(&key, message, header, body.len() as u64).expect("its own key");
     for index in 0..opener.chunks() {
         let (offset, len) = opener.place(index).expect("a chunk of the body");
         let offset = usize::try_from(offset).expect("in memory");
-        let chunk = sealed.get(offset..offset + len).expect("in memory");
+        let chunk = body.get(offset..offset + len).expect("in memory");
         std::hint::black_box(opener.open(index, chunk).expect("unchanged"));
     }
     start.elapsed()

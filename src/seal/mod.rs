@@ -41,3 +41,31 @@ pub enum OpenError {
     #[error("root key {0:08x} is not in the keyring")]
     UnknownKey(u32),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::body::ContentKey;
+    use super::code::AccessCode;
+    use super::keyring::{RootKeyring, StoreSecret};
+    use super::lock::ConversationKey;
+    use super::token::{LinkToken, SessionToken};
+    use crate::base::SeededEntropy;
+
+    /// What Debug says of every type that holds a secret, made from the randomness of `seed`.
+    fn debug(seed: u64) -> String {
+        let entropy = &SeededEntropy::new(seed);
+        let keyring = RootKeyring::parse(&format!("0000000a:{:064x}", 0x1234_5678_9abc + seed)).unwrap();
+        let secret = StoreSecret::generate(entropy);
+        let link = LinkToken::generate(entropy);
+        let session = SessionToken::generate(entropy);
+        let code = AccessCode::generate(entropy);
+        let keys = (ContentKey::generate(entropy), ConversationKey::generate(entropy), secret.keys());
+        let texts = (link.to_text(), session.to_text(), code.grouped(), keyring.to_text());
+        format!("{keyring:?} {secret:?} {keys:?} {link:?} {session:?} {code:?} {texts:?}")
+    }
+
+    #[test]
+    fn debug_says_the_same_of_every_secret() {
+        assert_eq!(debug(1), debug(2));
+    }
+}
