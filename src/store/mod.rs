@@ -9,7 +9,8 @@
 //! [`StoreError::Uncertain`], may have: callers answer 4xx.
 
 mod codec;
-pub(crate) mod engine;
+#[doc(hidden)] // public for benchmarks only
+pub mod engine;
 pub mod intake;
 pub mod jobs;
 pub mod look;

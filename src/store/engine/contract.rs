@@ -163,11 +163,14 @@ async fn a_closed_engine_answers_not_ready() {
 #[derive(Debug, Clone)]
 enum Step {
     /// Batches submitted at once, so that they share groups.
-    Commit(Vec<(Vec<(u8, Guess)>, Vec<(u8, Option<u8>)>)>),
+    Commit(Vec<Intent>),
     Reopen {
         close: bool,
     },
 }
+
+/// Checks and writes of one batch, by number of the key.
+type Intent = (Vec<(u8, Guess)>, Vec<(u8, Option<u8>)>);
 
 /// What a check expects of a key's version.
 #[derive(Debug, Clone, Copy)]

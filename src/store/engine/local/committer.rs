@@ -148,7 +148,9 @@ impl Committer {
         });
         match judged {
             Ok(Ok(pending)) => {
-                pending.into_iter().for_each(|pending| group.add(pending));
+                for pending in pending {
+                    group.add(pending);
+                }
                 group.accepted.push((answer, body.map(SealedBody::hold), sequence));
                 Ok(())
             }

@@ -38,7 +38,11 @@ impl Folder {
     /// Makes the folder where it is missing, and locks it.
     pub(super) fn open(root: &Path, io: Io) -> Result<(Self, Lock), OpenError> {
         let folder = Self { root: root.to_owned(), io };
+        let fresh = !root.exists();
         make(root)?;
+        if let Some(parent) = root.parent().filter(|parent| fresh && !parent.as_os_str().is_empty()) {
+            folder.io.sync_folder(parent).map_err(at(parent))?;
+        }
         let path = root.join("lock");
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
         match file.try_lock() {
@@ -108,7 +112,7 @@ impl Folder {
     pub(super) fn distrust(&self) -> Option<String> {
         let note = fs::read_to_string(self.note()).unwrap_or_default();
         let note = note.trim();
-        if note == CLEAN || note == self.running() {
+        if note == CLEAN || self.running().is_some_and(|running| note == running) {
             return None;
         }
         Some(match note.strip_prefix(REBUILD) {
@@ -120,7 +124,8 @@ impl Folder {
 
     /// Notes that the index is in use from now on, on this boot and mount.
     pub(super) fn note_running(&self) -> Result<(), OpenError> {
-        self.write_note(&self.running()).map_err(at(&self.note()))
+        let running = self.running().unwrap_or_else(|| "running on an unknown boot".to_owned());
+        self.write_note(&running).map_err(at(&self.note()))
     }
 
     /// Notes that the index is complete and synced.
@@ -138,11 +143,12 @@ impl Folder {
         self.io.replace(&self.note(), format!("{note}\n").as_bytes())
     }
 
-    fn running(&self) -> String {
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    /// This boot and this mount; `None` when the system does not tell, which matches no note.
+    fn running(&self) -> Option<String> {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         let mount = statx(CWD, &self.root, AtFlags::empty(), StatxFlags::MNT_ID).map_or(0, |stat| stat.stx_mnt_id);
         let device = fs::metadata(&self.root).map_or(0, |meta| meta.dev());
-        format!("running boot={} mount={mount} device={device}", boot.trim())
+        Some(format!("running boot={} mount={mount} device={device}", boot.trim()))
     }
 
     /// sled does not sync its files; a clean stop does.

@@ -51,7 +51,7 @@ pub(super) struct Head {
 impl Head {
     /// Sequence number of the last batch (of the one before, where there is none).
     pub(super) fn last(&self) -> u64 {
-        (self.first + u64::from(self.count)).saturating_sub(1)
+        self.first.saturating_add(self.count.into()).saturating_sub(1)
     }
 }
 
@@ -288,8 +288,8 @@ pub(super) fn changes(segment: u64, offset: u64, frame: &[u8]) -> Option<Vec<Cha
     let mut input = Input(table);
     // No room is reserved by the header's word: each record takes bytes of the table.
     let mut found = Vec::new();
-    let mut plain = offset + HEADER as u64 + u64::from(header.table);
-    let mut erasable = plain + u64::from(header.plain);
+    let mut plain = offset.saturating_add(HEADER as u64).saturating_add(header.table.into());
+    let mut erasable = plain.saturating_add(header.plain.into());
     for _ in 0..header.records {
         let flags = input.u8()?;
         let key_len = usize::from(input.u8()?);
@@ -302,7 +302,7 @@ pub(super) fn changes(segment: u64, offset: u64, frame: &[u8]) -> Option<Vec<Cha
         let key = input.take(key_len)?.to_vec();
         let at = if flags & ERASABLE == 0 { &mut plain } else { &mut erasable };
         let place = Place { segment, offset: *at, len, crc, sequence };
-        *at += u64::from(len);
+        *at = at.saturating_add(len.into());
         found.push(Change { key, place: (flags & TOMBSTONE == 0).then_some(place) });
     }
     Some(found)
@@ -391,7 +391,9 @@ mod tests {
     fn a_footer_names_the_same_places() {
         let (_, changes) = sample();
         let mut entries = Vec::new();
-        changes.iter().for_each(|change| footer_entry(change, &mut entries));
+        for change in &changes {
+            footer_entry(change, &mut entries);
+        }
         let head = Head { kind: Kind::Footer, count: 0, ..HEAD };
         let bytes = footer(&head, &entries, changes.len());
         assert_eq!(super::changes(3, 9999, &bytes), Some(changes));

@@ -77,15 +77,12 @@ impl Group {
 
     pub(super) fn add(&mut self, pending: Pending) {
         self.bytes += pending.key.len() + pending.value.as_ref().map_or(0, Vec::len);
-        match self.by_key.get(&pending.key).and_then(|at| self.changes.get_mut(*at)) {
-            Some(earlier) => {
-                let before = earlier.before.or(pending.before);
-                *earlier = Pending { before, ..pending };
-            }
-            None => {
-                self.by_key.insert(pending.key.clone(), self.changes.len());
-                self.changes.push(pending);
-            }
+        if let Some(earlier) = self.by_key.get(&pending.key).and_then(|at| self.changes.get_mut(*at)) {
+            let before = earlier.before.or(pending.before);
+            *earlier = Pending { before, ..pending };
+        } else {
+            self.by_key.insert(pending.key.clone(), self.changes.len());
+            self.changes.push(pending);
         }
     }
 

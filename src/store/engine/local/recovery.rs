@@ -40,7 +40,8 @@ pub(super) fn recover(folder: &Folder, entropy: Arc<dyn Entropy>, segment_size: 
         None => 0,
     };
     let segments = Arc::new(Segments::default());
-    let from = Continuation { segment: newest + 1, next: last + 1, previous: (newest, end) };
+    let from =
+        Continuation { segment: newest.saturating_add(1), next: last.saturating_add(1), previous: (newest, end) };
     let journal = Journal::start(folder.clone(), entropy, Arc::clone(&segments), segment_size, from)
         .map_err(at(&folder.journal()))?;
     for source in sources {
@@ -193,7 +194,7 @@ impl Mending<'_> {
     }
 
     fn copy(&self, offset: u64, len: u64, what: &str) -> Result<(), OpenError> {
-        let bytes = self.segment.bytes(offset, len).map_err(at(&self.segment.path))?;
+        let bytes = self.segment.salvage(offset, len).map_err(at(&self.segment.path))?;
         self.folder.keep(&format!("{:016x}-{offset:012x}.{what}", self.segment.id), &bytes)
     }
 
@@ -222,9 +223,11 @@ fn close(folder: &Folder, source: &Source) -> Result<(), OpenError> {
         ReplayError::Index(error) => at(&source.segment.path)(std::io::Error::other(error)),
     })?;
     let mut entries = Vec::new();
-    changes.iter().for_each(|change| frame::footer_entry(change, &mut entries));
+    for change in &changes {
+        frame::footer_entry(change, &mut entries);
+    }
     let last = source.last();
-    let head = Head { kind: Kind::Footer, first: last + 1, count: 0, proven: last, ..found.header.head };
+    let head = Head { kind: Kind::Footer, first: last.saturating_add(1), count: 0, proven: last, ..found.header.head };
     let offset = source.segment.len().map_err(at(&source.segment.path))?;
     let mut bytes = frame::footer(&head, &entries, changes.len());
     bytes.extend(segment::trailer(offset));
@@ -286,9 +289,9 @@ impl From<ReplayError> for Unusable {
 fn reuse(folder: &Folder, sources: &[Source], last: u64) -> Result<(Index, u64), Unusable> {
     let index = Index::open(&folder.index()).map_err(ReplayError::from)?;
     let segments: BTreeSet<u64> = sources.iter().map(|source| source.segment.id).collect();
-    let known = |place: &Place| match segments.contains(&place.segment) {
-        true => Ok(()),
-        false => Err(format!("it names segment {:x}, which is missing", place.segment)),
+    let known = |place: &Place| {
+        let missing = || format!("it names segment {:x}, which is missing", place.segment);
+        segments.contains(&place.segment).then_some(()).ok_or_else(missing)
     };
     let mark = index.verify(known).map_err(ReplayError::from)?;
     if mark == 0 && last > 0 {

@@ -19,6 +19,7 @@ const TRAILER: usize = 16;
 const SEGMENT_MAGIC: [u8; 8] = *b"ZGLSEG01";
 const TRAILER_MAGIC: [u8; 4] = *b"ZGLe";
 const SEARCH: usize = 1 << 20;
+const BLOCK: usize = 4096;
 
 /// What a segment begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +150,24 @@ impl Segment {
         Ok(bytes)
     }
 
+    /// The same, with zeros for blocks that the disk cannot read: their checksums will tell, and the rest is not lost with them.
+    pub(super) fn salvage(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+        let error = match self.bytes(offset, len) {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::FileTooLarge) => error,
+            other => return other,
+        };
+        tracing::error!(segment = self.id, offset, len, %error, "the journal cannot be read here");
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+        let mut at = offset;
+        for block in bytes.chunks_mut(BLOCK) {
+            if self.file.read_exact_at(block, at).is_err() {
+                block.fill(0);
+            }
+            at += block.len() as u64;
+        }
+        Ok(bytes)
+    }
+
     /// The footer, if the segment was closed and its footer is whole.
     pub(super) fn footer(&self) -> Option<Footer> {
         let end = self.len().ok()?.checked_sub(TRAILER as u64)?;
@@ -190,7 +209,7 @@ impl Segment {
 
     /// The changes that a frame or footer tells; `None` when its table is damaged.
     pub(super) fn changes(&self, offset: u64, header: &Header) -> io::Result<Option<Vec<Change>>> {
-        let frame = self.bytes(offset, header.len())?;
+        let frame = self.salvage(offset, header.len())?;
         Ok(header.verify(&frame).table.then(|| frame::changes(self.id, offset, &frame)).flatten())
     }
 }
@@ -216,11 +235,11 @@ impl Reading<'_> {
         if room < frame::HEADER as u64 {
             return Ok(None);
         }
-        let Some(header) = Header::parse(&self.segment.bytes(at, frame::HEADER as u64)?) else { return Ok(None) };
+        let Some(header) = Header::parse(&self.segment.salvage(at, frame::HEADER as u64)?) else { return Ok(None) };
         if !self.fits(&header) || header.len() > room {
             return Ok(None);
         }
-        let verdict = header.verify(&self.segment.bytes(at, header.len())?);
+        let verdict = header.verify(&self.segment.salvage(at, header.len())?);
         self.epoch = Some(header.head.epoch);
         self.last = header.head.last().max(self.last);
         Ok(Some(Found { offset: at, header, verdict }))
@@ -231,7 +250,7 @@ impl Reading<'_> {
         let mut at = from;
         while at + frame::HEADER as u64 <= self.end {
             let len = (self.end - at).min(SEARCH as u64);
-            let bytes = self.segment.bytes(at, len)?;
+            let bytes = self.segment.salvage(at, len)?;
             for (skip, _) in bytes.windows(MAGIC.len()).enumerate().filter(|(_, window)| *window == MAGIC) {
                 let header = bytes.get(skip..).and_then(Header::parse);
                 let offset = at + skip as u64;
