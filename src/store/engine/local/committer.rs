@@ -13,6 +13,7 @@ use super::super::body::{Held, SealedBody};
 use super::super::{Batch, BodyRefused, CommitError};
 use super::bodies::failed;
 use super::folder::Lock;
+use super::frame::Change;
 use super::group::Group;
 use super::index::{Index, IndexError};
 use super::journal::Journal;
@@ -181,10 +182,7 @@ impl Committer {
             }
         };
         self.shared.commits.fetch_add(u64::from(count), Ordering::Relaxed);
-        let told = match self.shared.index() {
-            Some(index) => index.apply(&changes, self.journal.synced()),
-            None => Err(IndexError("it is gone".to_owned())),
-        };
+        let told = self.tell(&changes);
         if told.is_err() {
             // Before anyone is answered: a read after the answer must not find the state before it.
             self.retired = self.shared.take_index();
@@ -194,6 +192,17 @@ impl Committer {
         }
         Group::refuse(group.refused);
         told
+    }
+
+    fn tell(&self, changes: &[Change]) -> Result<(), IndexError> {
+        #[cfg(test)]
+        if self.shared.folder.io().faults.take(super::io::faults::Call::Index).is_err() {
+            return Err(IndexError("told to fail".to_owned()));
+        }
+        match self.shared.index() {
+            Some(index) => index.apply(changes, self.journal.synced()),
+            None => Err(IndexError("it is gone".to_owned())),
+        }
     }
 
     /// The disk failed while this group was written: nothing of that segment is believed but what was synced before.

@@ -201,7 +201,8 @@ fn assemble(head: &Head, counts: [usize; 2], table: &[u8], plain: &[u8], erasabl
 pub(super) struct Header {
     pub head: Head,
     records: u32,
-    superseded: u32,
+    /// How many places it lists that are to be overwritten.
+    pub superseded: u32,
     table: u32,
     plain: u32,
     erasable: u32,

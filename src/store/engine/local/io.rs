@@ -87,6 +87,8 @@ pub(super) mod faults {
         Sync,
         Cut,
         SyncFolder,
+        /// Telling the index of a group that is synced.
+        Index,
     }
 
     /// Which calls will fail, and how.
@@ -99,7 +101,7 @@ pub(super) mod faults {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).push((call, kind));
         }
 
-        pub(super) fn take(&self, call: Call) -> io::Result<()> {
+        pub(crate) fn take(&self, call: Call) -> io::Result<()> {
             let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             match faults.iter().position(|(fault, _)| *fault == call) {
                 Some(at) => Err(faults.remove(at).1.into()),

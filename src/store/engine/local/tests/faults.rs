@@ -218,3 +218,49 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
         done.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_commit_that_the_index_did_not_take_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options();
+    let (engine, _) = open_with(folder.path(), &options);
+    let first = engine.commit(put("a", "1")).await.unwrap();
+    options.io.faults.add(Call::Index, ErrorKind::Other);
+    assert_eq!(engine.commit(put("a", "2")).await, Ok(first + 1));
+    // Never the state before: either refused while the index is rebuilt, or what was answered.
+    let found = loop {
+        match engine.get(&key("a")).await {
+            Err(StoreError::NotReady(_)) => tokio::task::yield_now().await,
+            other => break other.unwrap().unwrap(),
+        }
+    };
+    assert_eq!(found, Versioned { value: b"2".to_vec(), version: first + 1 });
+    assert_eq!(engine.health(), Health::Ready);
+    engine.commit(put("b", "3")).await.unwrap();
+    drop(engine);
+    let (engine, _) = open(folder.path());
+    assert_eq!(value(&engine, "a").await.as_deref(), Some("2"));
+    assert_eq!(value(&engine, "b").await.as_deref(), Some("3"));
+}
+
+#[tokio::test]
+async fn a_superseded_erasable_value_is_listed_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, _) = open(folder.path());
+    let lock = || Key { space: Space::Lock, bytes: b"lock".to_vec() };
+    let put_lock = |value: &[u8]| Write::Put(lock(), value.to_vec());
+    let cases = [
+        (vec![put_lock(b"1")], 0),
+        (vec![put_lock(b"2")], 1),
+        (vec![put_lock(b"3"), put_lock(b"4"), Write::Delete(lock())], 1),
+        (vec![put_lock(b"5"), Write::Delete(lock())], 0),
+        (vec![Write::Put(key("plain"), b"1".to_vec())], 0),
+        (vec![Write::Put(key("plain"), b"2".to_vec())], 0),
+    ];
+    for (writes, _) in &cases {
+        engine.commit(Batch { checks: vec![], writes: writes.clone() }).await.unwrap();
+    }
+    let frames = segment_of(&segments(folder.path())[0]).scan(None).unwrap().frames;
+    let found: Vec<u32> = frames.iter().map(|found| found.header.superseded).collect();
+    assert_eq!(found, cases.map(|(_, listed)| listed));
+}
