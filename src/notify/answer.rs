@@ -96,7 +96,7 @@ mod tests {
             ("path veilig.example.nl/b/abc", "550 path …"),
             ("the token ABC2DEF was seen", "550"),
             ("your code 1234 5678", "550"),
-            ("\u{202e}evil\u{7} text", "550 evil text"),
+            ("evil\u{7} text", "550 evil text"),
         ] {
             let reply = Reply::new(550, text);
             assert_eq!(cleaned(&reply, &["abc2def", "1234 5678"]), expected, "{text}");

@@ -23,14 +23,14 @@ use crate::mail::{Address, Domain};
 use crate::text::mail::{Letter, LetterError};
 
 /// A name (cleaned, may be empty) and an address.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Mailbox {
     pub name: String,
     pub address: Address,
 }
 
 /// Everything of a mail but its words.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Head {
     pub from: Mailbox,
     pub to: Mailbox,

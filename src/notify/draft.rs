@@ -246,3 +246,23 @@ fn wire(address: &str) -> Result<Address, NoMail> {
 fn visible(address: &str) -> String {
     clean::line(address, usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::TextError;
+
+    #[test]
+    fn without_a_text_the_mail_waits() {
+        let missing = TextError::Missing { id: "mail-greeting".to_owned(), lang: "nl" };
+        let NoMail(outcome) = NoMail::from(LetterError::from(missing));
+        assert_eq!(outcome, Outcome::Later("there is no text mail-greeting in nl".to_owned()));
+    }
+
+    #[test]
+    fn addresses_travel_with_a_labels() {
+        let Ok(address) = wire("Jan@B\u{fc}cher.example") else { panic!("a good address") };
+        assert_eq!(address.as_str(), "Jan@xn--bcher-kva.example");
+        assert!(wire("jan@example.nl\r\nX: y").is_err());
+    }
+}

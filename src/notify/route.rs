@@ -23,7 +23,7 @@ pub(super) struct Route {
 }
 
 /// The envelope of one mail, without parameters.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Envelope {
     pub from: Address,
     pub to: Address,

@@ -142,7 +142,7 @@ impl First<'_> {
             sender,
             from: &format!("{sender}, {}", app.settings.organisation),
             recipient: &mask::address(&view.conversation.recipient),
-            until: &format::date(page.lang(), view.grant.expires, &app.settings.time_zone),
+            until: &format::last_day(page.lang(), view.grant.expires, &app.settings.time_zone),
             hint,
             // A code that the sender chose, which the hint is for, may hold letters.
             inputmode: if hint.is_empty() { "numeric" } else { "text" },

@@ -91,3 +91,6 @@ impl Drop for Mailbox {
         self.stop.cancel();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,6 +129,11 @@ fn strong(value: &str) -> String {
     format!("{}{value}{}", STRONG.0, STRONG.1)
 }
 
+/// A number of several groups (a code, a telephone number) that stays on one line.
+fn unbroken(value: &str) -> String {
+    value.replace(' ', "\u{a0}")
+}
+
 /// A text with its values, as stretches of one weight.
 fn runs(text: &str) -> Vec<Run> {
     let mut runs = Vec::new();

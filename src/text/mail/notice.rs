@@ -1,6 +1,6 @@
 //! The notice: the mail with the red button. It shows who sent a message and how to open it, and nothing of the message.
 
-use super::{Block, Letter, LetterError, Open, Pen, runs, strong};
+use super::{Block, Letter, LetterError, Open, Pen, runs, strong, unbroken};
 use crate::text::{Lang, Texts};
 
 /// What a notice says. Names are empty where they are not known.
@@ -35,7 +35,7 @@ impl Notice<'_> {
     /// When a text is missing.
     pub fn write(&self, texts: &Texts, lang: Lang) -> Result<Letter, LetterError> {
         let pen = Pen { words: texts.in_language(lang) };
-        let genuine = [("page", self.page), ("phone", self.phone), ("reference", &strong(self.reference))];
+        let genuine = [("page", self.page), ("phone", &unbroken(self.phone)), ("reference", &strong(self.reference))];
         let open = Open {
             label: pen.words.get("mail-notice-open")?,
             intro: pen.words.get("mail-notice-address")?,
@@ -71,7 +71,7 @@ impl Notice<'_> {
             ("organisation", self.organisation),
             ("until", self.until(lang)),
             ("page", self.page),
-            ("phone", self.phone),
+            ("phone", &unbroken(self.phone)),
         ];
         let text = texts.in_language(lang).with("mail-notice-short", &values)?;
         Ok(Block::Other(lang, runs(&text)))

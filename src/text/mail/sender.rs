@@ -1,7 +1,7 @@
 //! Mails to the sender: the access code, a link closed after wrong codes, a notice that did not arrive. Each says what happened
 //! and what to do now.
 
-use super::{Block, Letter, LetterError, Pen, strong};
+use super::{Block, Letter, LetterError, Pen, strong, unbroken};
 use crate::text::{Lang, Texts};
 
 /// The command that gives a contact a new code.
@@ -56,7 +56,7 @@ impl CodeMail<'_> {
         let recipient = self.recipient.in_full(pen)?;
         let what = if self.replaces { "mail-code-new" } else { "mail-code-first" };
         let warning = strong(&pen.words.get("mail-code-not-by-mail")?);
-        let aloud = [("organisation", self.organisation), ("code", self.code)];
+        let aloud = [("organisation", self.organisation), ("code", &unbroken(self.code))];
         let blocks = vec![
             pen.greeting(self.sender)?,
             pen.text(what, &[("recipient", &recipient)])?,

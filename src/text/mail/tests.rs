@@ -138,13 +138,13 @@ U opent het bericht met uw toegangscode. De afzender geeft u die code per post, 
 U kunt het bericht lezen tot en met 19 februari 2027.
 
 Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met https://veilig.example.nl/ \
-of bel ons: 010 - 000 00 00. Het kenmerk van uw bericht is K7QF-2M9D.
+of bel ons: 010\u{a0}-\u{a0}000\u{a0}00\u{a0}00. Het kenmerk van uw bericht is K7QF-2M9D.
 
 ---
 
 Anna Jansen of Voorbeeld Zorg has sent you a secure message. Open it with the button and your access code. \
 You can read it until the end of 19 February 2027. Not sure whether this e-mail is genuine? \
-Check that the address bar begins with https://veilig.example.nl/ or call us: 010 - 000 00 00.
+Check that the address bar begins with https://veilig.example.nl/ or call us: 010\u{a0}-\u{a0}000\u{a0}00\u{a0}00.
 "
     );
     assert_eq!(letter.text(), expected);
