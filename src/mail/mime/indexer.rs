@@ -110,13 +110,19 @@ impl Indexer {
         let line = std::mem::replace(&mut self.line, Line { start: self.offset, ..Line::default() });
         if let Some((depth, close)) = self.delimiter(&line) {
             self.delimited(depth, close, line.start.saturating_sub(2));
-        } else if let State::Header { fields, keep, .. } = &mut self.state {
+        } else if let State::Header { part, fields, keep } = &mut self.state {
             let text = line.text();
+            let fold = text.starts_with(b" ") || text.starts_with(b"\t");
             if text.is_empty() && !line.tail {
-                self.header_end();
+                self.header_end(self.offset);
                 return;
             }
-            if !text.starts_with(b" ") && !text.starts_with(b"\t") {
+            // a part without an empty line: what is no field is text, so that it is not lost
+            if *part > 0 && !fold && !is_field(text) {
+                self.header_end(line.start);
+                return;
+            }
+            if !fold {
                 *keep = is_content(text);
             }
             if *keep && (line.tail || fields.len() + text.len() + 2 > self.limits.header) {
@@ -212,16 +218,15 @@ impl Indexer {
         self.state = State::Rest { part: index, depth };
     }
 
-    fn header_end(&mut self) {
+    fn header_end(&mut self, body: u64) {
         let State::Header { part: index, fields, .. } = std::mem::replace(&mut self.state, State::Between) else {
             return;
         };
         let mut content = self.content(index, &fields);
         let boundary = content.boundary.take();
-        let offset = self.offset;
         if let Some(part) = self.part(index) {
             part.describe(content);
-            (part.body, part.end) = (offset, offset);
+            (part.body, part.end) = (body, body);
         }
         match boundary {
             Some(boundary) if self.open.len() < self.limits.depth => {
@@ -296,6 +301,12 @@ impl Part {
         self.attachment = content.attachment;
         self.content_id = content.content_id;
     }
+}
+
+/// Whether a header line begins a field: a name of visible characters, perhaps blanks, a colon.
+fn is_field(line: &[u8]) -> bool {
+    let Some(colon) = line.iter().position(|byte| *byte == b':') else { return false };
+    line.get(..colon).is_some_and(|name| name.trim_ascii_end().iter().all(u8::is_ascii_graphic))
 }
 
 /// Whether a header line begins a Content-* field, as leniently as [`crate::mail::header::Field::key`].
