@@ -126,6 +126,10 @@ impl Relay {
         self.shared.intake.gate()
     }
     /// Answers MAIL and opens a transaction when the reply is 2xx.
+    ///
+    /// # Errors
+    /// The refusal: the store is closed, or the sender may not use this listener.
+    #[expect(clippy::unused_async, reason = "what MAIL is answered with may come to need the store")]
     pub async fn mail(&self, peer: &Peer, from: MailFrom) -> Result<Transaction, Reply> {
         if let Some(closed) = self.gate() {
             return Err(closed);

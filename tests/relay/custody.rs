@@ -1,10 +1,15 @@
 //! The custody rule, hop fault by hop fault: what the client hears, what the hop has, what is kept.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 use zegel::mail::{MailFrom, Param};
 use zegel::nexthop::NextHop;
 use zegel::relay::Peer;
+use zegel::store::Store;
 
 use crate::gateway::{Gateway, HEADER, from, hop_settings, mail, peer, to};
 use crate::next_hop::{Act, FakeHop, Moment, say};
@@ -166,14 +171,12 @@ fn later_cases() -> Vec<Case> {
 async fn check(case: &Case, wire: &[u8]) {
     let name = format!("{:?} {:?} for {:?}", case.at, case.act, case.recipients);
     let server = FakeHop::scripted(script(case.at, &case.act)).await;
-    let gateway = if case.at == At::Greeting && case.act == Act::Hang {
-        // Nobody waits for a greeting as long as for a person.
-        let mut settings = hop_settings(&[server.address.port()]);
-        settings.connect_timeout = Duration::from_millis(200);
-        Gateway::over(NextHop::new(settings).unwrap(), Vec::new())
-    } else {
-        Gateway::before(&server)
-    };
+    let mut settings = hop_settings(&[server.address.port()]);
+    if matches!(case.act, Act::Hang | Act::Silence | Act::Babble) {
+        let wait = Duration::from_secs(1);
+        (settings.connect_timeout, settings.command_timeout, settings.dot_timeout) = (wait, wait, wait);
+    }
+    let gateway = Gateway::over(NextHop::new(settings).unwrap(), Vec::new());
     let (told, dot) = gateway.send(case.recipients, wire).await;
     assert_eq!(told, case.told, "{name}: replies to RCPT");
     assert_eq!(dot.map(|reply| reply.code()), Some(case.dot), "{name}: reply to the dot");
@@ -194,20 +197,102 @@ async fn check(case: &Case, wire: &[u8]) {
     }
 }
 
+/// A few at a time: most of them wait.
+async fn check_all(cases: Vec<Case>, wire: Vec<u8>) {
+    let wire: Arc<[u8]> = wire.into();
+    let mut running = JoinSet::new();
+    for case in cases {
+        if running.len() == 8 {
+            running.join_next().await.unwrap().unwrap();
+        }
+        let wire = Arc::clone(&wire);
+        running.spawn(async move { check(&case, &wire).await });
+    }
+    running.join_all().await;
+}
+
 #[tokio::test]
 async fn every_fault_has_its_answer() {
-    let small = mail(b"a line\r\n..\r\n");
-    for case in polite_cases().iter().chain(&remembered_cases()).chain(&later_cases()) {
-        check(case, &small).await;
-    }
+    let cases = [polite_cases(), remembered_cases(), later_cases()].into_iter().flatten().collect();
+    check_all(cases, mail(b"a line\r\n..\r\n")).await;
 }
 
 #[tokio::test]
 async fn a_long_mail_has_the_same_answers() {
-    let long = mail(&b"0123456789012345678901234567890123456789012345678901234567890123456789\r\n".repeat(10_000));
-    for case in polite_cases().iter().chain(&later_cases()) {
-        if case.act != Act::Silence {
-            check(case, &long).await;
+    let long = b"0123456789012345678901234567890123456789012345678901234567890123456789\r\n".repeat(10_000);
+    check_all([polite_cases(), later_cases()].into_iter().flatten().collect(), mail(&long)).await;
+}
+
+#[tokio::test]
+async fn a_mail_too_large_to_seal_does_not_pass_either() {
+    let server = FakeHop::polite().await;
+    let gateway = Gateway::before(&server);
+    let large = mail(&b"0123456789012345678901234567890123456789012345678901234567890123456789\r\n".repeat(120_000));
+    assert_eq!(gateway.send(&[PASS, LATE], &large).await.1.unwrap().code(), 552);
+    assert_eq!(gateway.send(&[LATE], &large).await.1.unwrap().code(), 552);
+    assert_eq!((server.taken().len(), gateway.kept(LATE).await), (0, 0));
+    assert_eq!(gateway.send(&[PASS], &large).await.1.unwrap().code(), 250, "what passes is the next hop's to judge");
+}
+
+#[tokio::test]
+async fn the_dot_goes_out_when_the_sealed_part_is_durable() {
+    let store: Arc<OnceLock<Store>> = Arc::default();
+    let commits = Arc::new(AtomicU64::new(0));
+    let (of_script, at_dot) = (Arc::clone(&store), Arc::clone(&commits));
+    let server = FakeHop::scripted(move |_, moment: &Moment| {
+        if *moment == Moment::Dot {
+            at_dot.store(of_script.get().unwrap().counts().commits, Ordering::SeqCst);
+        }
+        Act::Polite
+    })
+    .await;
+    let gateway = Gateway::before(&server);
+    let before = gateway.store.counts().commits;
+    store.set(gateway.store.clone()).unwrap();
+    assert_eq!(gateway.send(&[PASS, LATE], &mail(b"x\r\n")).await.1.unwrap().code(), 250);
+    assert_eq!(commits.load(Ordering::SeqCst), before + 1, "prepared before the dot");
+    assert_eq!(gateway.store.counts().commits, before + 2, "committed after it");
+}
+
+/// Moves the paused clock past every patience with an idle connection, then lets real time go on.
+async fn much_later() {
+    // Whoever waits has begun to.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(11)).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_slow_client_does_not_keep_a_connection() {
+    for then in [Act::Polite, say("550 5.1.1 gone meanwhile"), Act::Close] {
+        let (told, mut rcpts) = (then.clone(), 0);
+        let script = move |_, moment: &Moment| {
+            rcpts += usize::from(moment.is("RCPT TO:<P@"));
+            if moment.is("RCPT TO:<P@") && rcpts == 2 { told.clone() } else { Act::Polite }
+        };
+        let server = FakeHop::scripted(script).await;
+        let settings = zegel::nexthop::Settings { max_connections: 1, ..hop_settings(&[server.address.port()]) };
+        let gateway = Gateway::over(NextHop::new(settings).unwrap(), Vec::new());
+        let (mut slow, told) = gateway.begin(&[PASS]).await;
+        assert_eq!(told, [250]);
+        much_later().await;
+        // The only connection is free for another client.
+        assert_eq!(gateway.send(&[PASS_TOO], &mail(b"quick\r\n")).await.1.unwrap().code(), 250, "{then:?}");
+        assert_eq!(slow.rcpt(to("p3@pass.example")).await.code(), 250);
+        much_later().await;
+        slow.body(&mail(b"slow\r\n")).await;
+        let expected = match then {
+            Act::Polite | Act::Close => 250,
+            _ => 451,
+        };
+        let answer = slow.end().await;
+        assert_eq!(answer.code(), expected, "{then:?}: {answer}, {:?}", server.commands());
+        let last = server.taken().pop().unwrap();
+        if expected == 250 {
+            assert_eq!(last.accepted, [PASS, "p3@pass.example"], "{then:?}");
+        } else {
+            assert_eq!(last.accepted, [PASS_TOO]);
         }
     }
 }

@@ -39,8 +39,8 @@ pub fn hop_settings(ports: &[u16]) -> nexthop::Settings {
         max_connections: 16,
         lease_wait: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(5),
-        command_timeout: Duration::from_millis(800),
-        dot_timeout: Duration::from_millis(800),
+        command_timeout: Duration::from_secs(20),
+        dot_timeout: Duration::from_secs(20),
     }
 }
 

@@ -29,9 +29,15 @@ fn settings(servers: &[&FakeHop]) -> Settings {
         max_connections: 4,
         lease_wait: Duration::from_millis(200),
         connect_timeout: Duration::from_secs(5),
-        command_timeout: Duration::from_millis(800),
-        dot_timeout: Duration::from_millis(800),
+        command_timeout: Duration::from_secs(20),
+        dot_timeout: Duration::from_secs(20),
     }
+}
+
+/// For servers that say nothing.
+fn hasty(server: &FakeHop) -> NextHop {
+    let wait = Duration::from_millis(800);
+    NextHop::new(Settings { command_timeout: wait, dot_timeout: wait, ..settings(&[server]) }).unwrap()
 }
 
 fn hop(servers: &[&FakeHop]) -> NextHop {
@@ -54,7 +60,7 @@ async fn carry(hop: &NextHop, wire: &[u8]) -> Reply {
 async fn a_body_arrives_as_it_was_written() {
     let server = FakeHop::polite().await;
     let hop = hop(&[&server]);
-    let long = [b"A: b\r\n\r\n".as_slice(), &[0xe9; 300_000], b"\r\n..\r\n...x\r\n"].concat();
+    let long = [b"A: b\r\n\r\n".as_slice(), &vec![0xe9; 300_000], b"\r\n..\r\n...x\r\n"].concat();
     let bodies: [&[u8]; 5] = [b"", b"\r\n", b"A: b\r\n\r\n..dot\r\n", b"x\ty \xff\x00\r\n\r\n\r\n", &long];
     for body in bodies {
         assert_eq!(carry(&hop, body).await, Reply::new(250, "2.0.0 taken"));
@@ -110,7 +116,7 @@ async fn replies_out_of_step_end_the_connection() {
             if connection == 0 && moment.is("MAIL") { told.clone() } else { Act::Polite }
         };
         let server = FakeHop::scripted(script).await;
-        let hop = hop(&[&server]);
+        let hop = hasty(&server);
         let mut lease = hop.lease().await.unwrap();
         let mail = lease.mail(&from()).await;
         // Where the first reply could be read it stands, and the next command finds out.
@@ -260,7 +266,7 @@ async fn a_reply_before_the_dot_ends_the_body() {
             Moment::Greeting | Moment::Command(_) => Act::Polite,
         };
         let server = FakeHop::scripted(script).await;
-        let mut lease = hop(&[&server]).lease().await.unwrap();
+        let mut lease = hasty(&server).lease().await.unwrap();
         lease.mail(&from()).await.unwrap();
         lease.rcpt(&to()).await.unwrap();
         assert_eq!(lease.data().await.unwrap().code(), 354);
@@ -317,7 +323,7 @@ async fn what_sending_our_own_mail_comes_to() {
     ];
     for (verb, act, expected) in cases {
         let server = FakeHop::scripted(at(verb, act.clone())).await;
-        let hop = hop(&[&server]);
+        let hop = hasty(&server);
         let result = hop.send(&from(), &to(), b"A: b\r\n").await;
         assert_eq!(result.as_ref().ok().map(Reply::code), expected, "{act:?} at {verb}: {result:?}");
         assert_eq!(server.taken().len(), 0);
@@ -389,13 +395,15 @@ async fn mail_goes_over_verified_tls() {
     assert!(ours.folder.path().exists());
 }
 
+/// What it shows, the server's certificate, the root we trust, what EHLO offers, what STARTTLS is answered with.
+type TlsCase<'a> = (&'a str, &'a Authority, &'a Path, &'a [&'a str], Act);
+
 #[tokio::test]
 async fn without_tls_that_fits_nothing_is_said() {
     let ours = authority("localhost");
     let other = authority("localhost");
     let misnamed = authority("elsewhere.example");
-    type Case<'a> = (&'a str, &'a Authority, &'a Path, &'a [&'a str], Act);
-    let cases: [Case; 6] = [
+    let cases: [TlsCase; 6] = [
         ("not offered", &ours, &ours.file, &[], Act::Polite),
         ("unknown root", &ours, &other.file, &["STARTTLS"], Act::Polite),
         ("another name", &misnamed, &misnamed.file, &["STARTTLS"], Act::Polite),

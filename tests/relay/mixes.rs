@@ -17,7 +17,7 @@ use crate::next_hop::{Act, FakeHop, Heard, Moment, say};
 const MAILS: u64 = 1000;
 const TASKS: u64 = 8;
 
-/// SplitMix64: small, and the same everywhere.
+/// `SplitMix64`: small, and the same everywhere.
 #[derive(Clone)]
 struct Dice(u64);
 
