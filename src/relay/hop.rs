@@ -94,13 +94,9 @@ impl HopSide {
         }
     }
 
-    /// Leaves the hop without DATA.
-    pub(super) async fn leave(&mut self) {
-        if let Some(held) = self.held.take()
-            && let Some(lease) = held.resume().await
-        {
-            lease.reset_and_give_back().await;
-        }
+    /// Leaves the hop without DATA. The held lease resets itself behind our back: no client waits for a hop that it does not need.
+    pub(super) fn leave(&mut self) {
+        self.held = None;
     }
 
     /// A lease with a transaction open: the held one, or another after MAIL.

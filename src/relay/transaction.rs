@@ -142,13 +142,10 @@ impl Transaction {
     }
 
     /// RSET, a broken connection or a broken body: nothing is kept, the next hop sees no final dot.
+    #[expect(clippy::unused_async, reason = "callers await it: leaving may come to need the store or the hop")]
     pub async fn abort(self) {
-        let Self { hop, stage, .. } = self;
-        // A delivery that streams closes its connection without the dot when it is dropped.
-        drop(stage);
-        if let Some(mut hop) = hop {
-            hop.leave().await;
-        }
+        // A delivery that streams closes its connection without the dot when it is dropped, and an open envelope is reset.
+        drop(self);
     }
 
     /// From collecting to streaming, or to the refusal.
@@ -160,7 +157,7 @@ impl Transaction {
             Ok(delivery) => Stage::Streaming(Box::new(delivery)),
             Err(answer) => {
                 if let Some(hop) = &mut self.hop {
-                    hop.leave().await;
+                    hop.leave();
                 }
                 tracing::info!(mail = self.id, code = answer.code(), "refused");
                 Stage::Answered(answer)
@@ -192,7 +189,7 @@ impl Transaction {
         let outward = match (&mut self.hop, before) {
             (Some(hop), BeforeData::Go | BeforeData::Replay) => Some(hop.data(&mut self.plan, &self.from).await?),
             (Some(hop), _) => {
-                hop.leave().await;
+                hop.leave();
                 None
             }
             (None, _) => None,

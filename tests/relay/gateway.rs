@@ -14,6 +14,7 @@ use zegel::mail::{DomainSet, MailFrom, RcptTo, Reply};
 use zegel::nexthop::{self, Host, NextHop, Tls};
 use zegel::policy::{self, Action, Home, Rule};
 use zegel::relay::{self, Peer, Relay, Routes, Transaction};
+use zegel::seal::body::{HEADER as HEADER_LEN, Opener};
 use zegel::seal::code::Cost;
 use zegel::seal::keyring::RootKeyring;
 use zegel::store::Store;
@@ -122,9 +123,28 @@ impl Gateway {
         (codes, Some(transaction.end().await))
     }
 
-    /// How many sealed mails there are for a recipient, and no work where there is none.
+    /// How many sealed mails there are for a recipient.
     pub async fn kept(&self, recipient: &str) -> usize {
         self.store.find(&to(recipient).address.key(), None, 100).await.unwrap().len()
+    }
+
+    /// The mails sealed for a recipient, as they are stored.
+    pub async fn stored(&self, recipient: &str) -> Vec<Vec<u8>> {
+        let mut mails = Vec::new();
+        for (id, message) in self.store.find(&to(recipient).address.key(), None, 100).await.unwrap() {
+            let key = self.store.content_key(message.conversations[0], id).await.unwrap().unwrap();
+            let reader = self.store.body(id).await.unwrap().unwrap();
+            let header = reader.read_at(0, HEADER_LEN).await.unwrap();
+            let opener = Opener::new(&key, id, &header, reader.len()).unwrap();
+            let mut plain = Vec::new();
+            for index in 0..opener.chunks() {
+                let (offset, len) = opener.place(index).unwrap();
+                let chunk = reader.read_at(offset, len).await.unwrap();
+                plain.extend_from_slice(&opener.open(index, &chunk).unwrap());
+            }
+            mails.push(plain);
+        }
+        mails
     }
 
     /// How many jobs wait.
@@ -157,4 +177,10 @@ pub fn to(address: &str) -> RcptTo {
 /// A mail with the header that the rules know and this body, in wire form.
 pub fn mail(body: &[u8]) -> Vec<u8> {
     [HEADER, b"\r\n", body].concat()
+}
+
+/// What a mail in wire form says: without the stuffed dots.
+pub fn plain(wire: &[u8]) -> Vec<u8> {
+    let lines = wire.split_inclusive(|byte| *byte == b'\n');
+    lines.flat_map(|line| line.strip_prefix(b".").unwrap_or(line)).copied().collect()
 }
