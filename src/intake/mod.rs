@@ -1,8 +1,8 @@
 //! The only place where we take custody: encrypts while the mail streams in, and commits everything in one durable step.
 //!
 //! - [`Sealing`] streams one mail through the cipher, the MIME index and the body's hash into the store; memory is a chunk.
-//! - At the dot its recipients become deliveries ([`delivery`]): own conversation, link and proof each, with a new contact and code where
-//!   the sender has none yet ([`codes`]); who had this very mail already is left out.
+//! - At the dot its recipients become deliveries (`delivery`): own conversation, link and proof each, with a new contact and code where
+//!   the sender has none yet (`codes`); who had this very mail already is left out.
 //! - One commit holds all of it. When another mail of the same sender made a contact in between, the deliveries are built again.
 
 mod codes;
