@@ -1,0 +1,6 @@
+//! The gateway as an organisation runs it: the real program between a real Postfix in front and a server behind, on loopback.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+mod confidential;
+mod ordinary;
+mod support;

@@ -1,0 +1,104 @@
+//! A blocking HTTP client that behaves as the reverse proxy in front of the page.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// What a page answered.
+#[derive(Debug, Clone)]
+pub struct Page {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Page {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// A header field.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(':'));
+        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
+    }
+}
+
+/// A browser with one cookie, behind the address `client`.
+pub struct Browser {
+    server: SocketAddr,
+    client: String,
+    cookie: Option<String>,
+}
+
+impl Browser {
+    /// As seen from `client`.
+    pub fn new(server: SocketAddr, client: &str) -> Self {
+        Self { server, client: client.to_owned(), cookie: None }
+    }
+
+    /// GET.
+    pub fn get(&mut self, path: &str) -> Page {
+        self.fetch("GET", path, "")
+    }
+
+    /// POST of a form.
+    pub fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+        let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.fetch("POST", path, &pairs.join("&"))
+    }
+
+    /// Opens a link with a code: the answer to the POST.
+    pub fn unlock(&mut self, link: &str, code: &str) -> Page {
+        let page = self.get(link).text();
+        let token = page.split("name=\"pagina\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let token = token.unwrap_or_else(|| panic!("no form on the page: {page}")).to_owned();
+        self.post(link, &[("pagina", &token), ("code", code)])
+    }
+
+    fn fetch(&mut self, method: &str, path: &str, body: &str) -> Page {
+        let mut stream = TcpStream::connect(self.server).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let mut request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: veilig.voorbeeld.example\r\nX-Forwarded-For: {}\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n",
+            self.client
+        );
+        if let Some(cookie) = &self.cookie {
+            request += &format!("Cookie: {cookie}\r\n");
+        }
+        if method == "POST" {
+            request += &format!(
+                "Origin: https://veilig.voorbeeld.example\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
+                body.len()
+            );
+        }
+        stream.write_all(format!("{request}\r\n{body}").as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a complete answer");
+        let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+        let mut body = answer.split_off(end + 4);
+        if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+            body = dechunked(&body);
+        }
+        let page = Page { status: head[9..12].parse().unwrap(), head, body };
+        if let Some(cookie) = page.header("set-cookie") {
+            self.cookie = cookie.split(';').next().map(str::to_owned).filter(|pair| !pair.ends_with('='));
+        }
+        page
+    }
+}
+
+fn dechunked(mut body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    loop {
+        let end = body.windows(2).position(|two| two == b"\r\n").expect("a chunk header");
+        let len = usize::from_str_radix(std::str::from_utf8(&body[..end]).unwrap().trim(), 16).unwrap();
+        if len == 0 {
+            return out;
+        }
+        out.extend_from_slice(&body[end + 2..end + 2 + len]);
+        body = &body[end + 2 + len + 2..];
+    }
+}
