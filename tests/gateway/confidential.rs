@@ -92,7 +92,10 @@ fn through_postfix_to_the_reader_and_nowhere_else() {
     assert_eq!(asked["messages"].as_array().unwrap().len(), 1);
     for needle in [CANARY, "Uitslag-9Zb4"] {
         for mail in sink.mails() {
-            assert!(!mail.text().contains(needle) && !format!("{:?}", mail.view()).contains(needle), "{needle} went behind");
+            assert!(
+                !mail.text().contains(needle) && !format!("{:?}", mail.view()).contains(needle),
+                "{needle} went behind"
+            );
         }
         assert!(!gateway.log().contains(needle), "{needle} is in the log");
     }
@@ -126,7 +129,8 @@ fn every_trigger_seals_and_the_plain_mail_does_not() {
         let notice = notice_for(&sink, to);
         assert!(!notice.text().contains(CANARY), "{name}");
     }
-    let (_, reply) = client::send(gateway.smtp, "anna@voorbeeld.example", &["plain@example.nl"], &mail("plain", "", "hello"));
+    let (_, reply) =
+        client::send(gateway.smtp, "anna@voorbeeld.example", &["plain@example.nl"], &mail("plain", "", "hello"));
     assert_eq!(reply.code, 250);
     sink.wait_for("the plain mail", |mail| mail.is_for("plain@example.nl") && mail.text().contains("hello"));
     for mail in sink.mails() {
@@ -139,7 +143,8 @@ fn it_is_taken_while_the_next_hop_is_down_and_noticed_later() {
     let behind = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let site = Site::new(behind, "");
     let gateway = site.start();
-    let (_, reply) = client::send(gateway.smtp, "anna@voorbeeld.example", &["jan@example.nl"], &mail("[veilig] a", "", CANARY));
+    let (_, reply) =
+        client::send(gateway.smtp, "anna@voorbeeld.example", &["jan@example.nl"], &mail("[veilig] a", "", CANARY));
     assert_eq!(reply.code, 250, "{reply:?}");
     let (_, plain) = client::send(gateway.smtp, "anna@voorbeeld.example", &["jan@example.nl"], &mail("plain", "", "x"));
     assert_eq!(plain.code, 451, "{plain:?}");
@@ -185,8 +190,11 @@ fn mixed_recipients_each_get_theirs() {
     let passed = sink.wait_for("the passed part", |mail| mail.text().contains(CANARY));
     assert_eq!(passed.to, ["gewoon@example.nl", "ook@example.nl"]);
     notice_for(&sink, "dokter@arts.example");
-    let sealed_at_data: Vec<_> =
-        sink.mails().into_iter().filter(|mail| mail.is_for("dokter@arts.example") && mail.text().contains(CANARY)).collect();
+    let sealed_at_data: Vec<_> = sink
+        .mails()
+        .into_iter()
+        .filter(|mail| mail.is_for("dokter@arts.example") && mail.text().contains(CANARY))
+        .collect();
     assert!(sealed_at_data.is_empty());
 }
 
@@ -194,7 +202,8 @@ fn mixed_recipients_each_get_theirs() {
 fn wrong_codes_pause_close_and_are_opened_again_by_the_operator() {
     let (sink, site, gateway) = set_up();
     client::send(gateway.smtp, "anna@voorbeeld.example", &["jan@example.nl"], &mail("[veilig] a", "", CANARY));
-    let (notice, code_mail) = (notice_for(&sink, "jan@example.nl"), code_for(&sink, "anna@voorbeeld.example", "jan@example.nl"));
+    let (notice, code_mail) =
+        (notice_for(&sink, "jan@example.nl"), code_for(&sink, "anna@voorbeeld.example", "jan@example.nl"));
     let (link, code) = (link(&notice), code(&code_mail));
     let wrong = if code == "00000000" { "00000001" } else { "00000000" };
     for network in 0..4 {
@@ -220,7 +229,10 @@ fn wrong_codes_pause_close_and_are_opened_again_by_the_operator() {
     let answer = site.ask(&["contact", "new-code", "jan@example.nl"]);
     assert_eq!(answer["mailbox"], "anna@voorbeeld.example", "{answer}");
     let new = sink.wait_for("the new code", |mail| {
-        mail.is_for("anna@voorbeeld.example") && mail.view().text.is_some_and(|text| text.contains("jan@example.nl") && !text.contains(&format!("{} {}", &code[..4], &code[4..])))
+        mail.is_for("anna@voorbeeld.example")
+            && mail.view().text.is_some_and(|text| {
+                text.contains("jan@example.nl") && !text.contains(&format!("{} {}", &code[..4], &code[4..]))
+            })
             && sink.mails().len() > before
     });
     assert_ne!(Browser::new(gateway.page, "203.0.113.2").unlock(&link, &code).status, 303, "the old code still works");

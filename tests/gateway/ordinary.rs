@@ -1,7 +1,7 @@
 //! Ordinary mail: Postfix in front, the gateway, a server behind. Same bytes, one more Received line, nothing stored.
 
-use std::process::{Command, Stdio};
 use std::io::Write;
+use std::process::{Command, Stdio};
 
 use crate::support::client;
 use crate::support::corpus::corpus;
@@ -12,7 +12,11 @@ use crate::support::until;
 
 /// Cuts the topmost `Received` field off.
 fn without_received(raw: &[u8]) -> &[u8] {
-    assert!(raw.starts_with(b"Received: "), "no Received line on top: {}", String::from_utf8_lossy(&raw[..raw.len().min(80)]));
+    assert!(
+        raw.starts_with(b"Received: "),
+        "no Received line on top: {}",
+        String::from_utf8_lossy(&raw[..raw.len().min(80)])
+    );
     let mut at = 0;
     loop {
         let end = raw[at..].windows(2).position(|two| two == b"\r\n").unwrap();
@@ -127,9 +131,12 @@ fn each_recipient_gets_the_next_hops_own_answer() {
     let site = Site::new(address, "");
     let gateway = site.start();
     let to = ["jan@example.nl", "nobody@example.nl", "later@example.nl"];
-    let (rcpts, dot) = client::send(gateway.smtp, "anna@voorbeeld.example", &to, b"From: anna@voorbeeld.example\r\n\r\nx\r\n");
-    let answers: Vec<(u16, bool)> =
-        rcpts.iter().map(|r| (r.code, r.text.contains("nobody of that name") || r.text.contains("mailbox busy"))).collect();
+    let (rcpts, dot) =
+        client::send(gateway.smtp, "anna@voorbeeld.example", &to, b"From: anna@voorbeeld.example\r\n\r\nx\r\n");
+    let answers: Vec<(u16, bool)> = rcpts
+        .iter()
+        .map(|r| (r.code, r.text.contains("nobody of that name") || r.text.contains("mailbox busy")))
+        .collect();
     assert_eq!(answers, [(250, false), (550, true), (450, true)]);
     assert_eq!(dot.code, 554, "the hop's answer to DATA must reach the client: {dot:?}");
 }

@@ -89,7 +89,10 @@ fn edges() -> Vec<Case> {
         ("odd header spelling", "sUBJECT:a\r\nX-Empty:\r\nX-Tabs:\t\ta\t\r\n\r\nx\r\n".to_owned()),
         ("words in brackets that are no tag", "Subject: about [onveilig] things\r\n\r\n[veilig]\r\n".to_owned()),
     ];
-    bodies.into_iter().map(|(name, rest)| Case { name: name.to_owned(), raw: format!("{HEADER}{rest}").into_bytes() }).collect()
+    bodies
+        .into_iter()
+        .map(|(name, rest)| Case { name: name.to_owned(), raw: format!("{HEADER}{rest}").into_bytes() })
+        .collect()
 }
 
 /// A mail of printable noise with dots and long lines.

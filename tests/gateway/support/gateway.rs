@@ -74,7 +74,8 @@ connect_timeout = "2s"
         all.extend(["--json", "--config", "zegel.toml"]);
         let output = self.command(&all);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr)))
+        serde_json::from_str(&text)
+            .unwrap_or_else(|_| panic!("{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr)))
     }
 
     /// Starts the gateway, and waits until it serves.
