@@ -66,7 +66,8 @@ fn complete(text: &[u8]) -> Vec<u8> {
         let head = text.windows(4).position(|four| four == b"\r\n\r\n").map_or(text, |end| &text[..end]);
         String::from_utf8_lossy(head).to_ascii_lowercase().lines().any(|line| line.starts_with(name))
     };
-    let proper = ["from:", "date:", "message-id:"].iter().all(|name| has(name));
+    // A mailbox separator (`From `) on top would be repaired too.
+    let proper = ["from:", "date:", "message-id:"].iter().all(|name| has(name)) && !text.starts_with(b"From ");
     if proper { text.to_vec() } else { [HEADER.as_bytes(), b"Subject: quoted\r\n\r\n", text].concat() }
 }
 

@@ -55,7 +55,7 @@ impl Postfix {
              smtp_tls_security_level = none\nsmtpd_tls_security_level = none\nmaillog_file = {path}/maillog\n\
              maillog_file_prefixes = /tmp\nqueue_run_delay = 1s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 2s\n\
              alias_maps =\nalias_database =\nsmtpd_client_connection_count_limit = 0\nmessage_size_limit = 0\n\
-             smtputf8_enable = yes\nsmtputf8_autodetect_classes = all\n",
+             message_drop_headers =\nsmtputf8_enable = yes\nsmtputf8_autodetect_classes = all\n",
             relayhost.ip(),
             relayhost.port()
         );

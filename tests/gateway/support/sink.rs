@@ -77,7 +77,7 @@ impl Sink {
 
     /// The first mail that fits, as soon as it is here.
     pub fn wait_for(&self, what: &str, fits: impl Fn(&Mail) -> bool) -> Mail {
-        super::until(what, || self.kept.lock().unwrap().mails.iter().find(|mail| fits(mail)).cloned())
+        super::until(what, || self.mails().into_iter().find(|mail| fits(mail)))
     }
 }
 
