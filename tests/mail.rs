@@ -5,13 +5,7 @@ use std::fs;
 use std::path::Path;
 
 #[path = "../fuzz/src/targets.rs"]
-#[expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    clippy::missing_panics_doc,
-    reason = "test code"
-)]
+#[expect(clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "test code")]
 mod targets;
 
 /// Every seed of a target, as it is, and with each end cut off: truncation is the commonest damage.

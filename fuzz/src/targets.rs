@@ -19,10 +19,10 @@ pub fn mime(data: &[u8]) {
             assert!(parent.body <= part.header && part.end <= parent.end);
         }
         let mut decoder = LeafDecoder::new(&part.encoding);
-        let mut decoded = Vec::new();
-        decoder.push(&data[part.body as usize..part.end as usize], &mut decoded);
-        decoder.finish(&mut decoded);
-        to_text(&part.charset, &decoded);
+        let mut leaf = Vec::new();
+        decoder.push(&data[part.body as usize..part.end as usize], &mut leaf);
+        decoder.finish(&mut leaf);
+        let _ = to_text(&part.charset, &leaf);
     }
     let (text, html) = index.shown();
     assert!(index.attachments().iter().all(|listed| Some(*listed) != text && Some(*listed) != html));
@@ -68,7 +68,9 @@ pub fn dot(data: &[u8]) {
     let (mut whole, mut bytewise) = (Vec::new(), Vec::new());
     Unstuffer::new().push(body, &mut whole);
     let mut unstuffer = Unstuffer::new();
-    body.iter().for_each(|byte| unstuffer.push(&[*byte], &mut bytewise));
+    for byte in body {
+        unstuffer.push(&[*byte], &mut bytewise);
+    }
     assert_eq!(whole, bytewise);
     assert_eq!(stuff(&whole), wire);
 }
