@@ -62,6 +62,12 @@ pub(super) fn reason(answer: &str) -> Reason {
     }
 }
 
+/// The last answer if a server gave it; what we noted ourselves (a hop that cannot be reached) says nothing to a sender.
+pub(super) fn of_server(answer: &str) -> Option<&str> {
+    let code = answer.split([' ', '-']).next().unwrap_or_default();
+    (is_code(code, '4') || is_code(code, '5')).then_some(answer)
+}
+
 fn is_code(word: &str, class: char) -> bool {
     word.len() == 3 && word.starts_with(class) && word.bytes().all(|b| b.is_ascii_digit())
 }
@@ -119,6 +125,7 @@ mod tests {
             ("", Reason::Unreachable),
         ] {
             assert_eq!(reason(answer), expected, "{answer}");
+            assert_eq!(of_server(answer).is_some(), answer.starts_with(['4', '5']), "{answer}");
         }
     }
 }

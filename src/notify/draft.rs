@@ -179,7 +179,7 @@ impl Desk<'_> {
             date: &self.sent_on(&view),
             reference: &view.grant.reference,
             reason: answer::reason(said),
-            answer: &clean::line(said, 300),
+            answer: &answer::of_server(said).map(|said| clean::line(said, 300)).unwrap_or_default(),
         }
         .write(self.texts, self.settings.language)?;
         let head = self.to_sender(job, &sender, &view.conversation.sender.mailbox)?;

@@ -18,7 +18,7 @@ use crate::store::Store;
 /// How work is done.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Attempts at the same time. More than the connections of any one next hop, so that a hop that hangs cannot hold them all.
+    /// Attempts at the same time. One that takes longer than ten seconds makes room for another, up to four times as many.
     pub workers: usize,
     /// After this long a notice is given up.
     pub notice_give_up: Duration,
@@ -28,7 +28,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { workers: 16, notice_give_up: Duration::from_hours(48), sender_give_up: Duration::from_hours(5 * 24) }
+        Self { workers: 8, notice_give_up: Duration::from_hours(48), sender_give_up: Duration::from_hours(5 * 24) }
     }
 }
 

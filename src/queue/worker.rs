@@ -2,13 +2,18 @@
 //!
 //! It sleeps until a job is added, an attempt ends, or the next job is due; never longer than [`NAP`], so that a wall clock
 //! that was set forward is noticed.
+//!
+//! An attempt that takes long gives its place to another: a next hop that hangs holds up its own mails and not those of the
+//! other route.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +37,12 @@ const STORE_PAUSE: Duration = Duration::from_secs(30);
 /// An attempt that takes longer is broken off: past the ten minutes that a next hop may take for the final dot
 /// (RFC 5321 §4.5.3.2.6).
 const ATTEMPT_LIMIT: Duration = Duration::from_mins(15);
+
+/// An attempt that takes longer gives its place to another.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// Attempts in flight at most, slow ones included, for each place.
+const SLOW_FACTOR: usize = 4;
 
 /// The part of the store that the loop uses.
 pub(super) trait Jobs: Clone + Send + Sync + 'static {
@@ -78,37 +89,72 @@ pub(super) struct Worker<J, A> {
     pub stop: CancellationToken,
 }
 
+/// The attempts in flight and the places they take.
+struct Flight {
+    tasks: JoinSet<()>,
+    places: Arc<Semaphore>,
+    most: usize,
+}
+
+impl Flight {
+    fn new(places: usize) -> Self {
+        let places = places.clamp(1, 1000);
+        Self { tasks: JoinSet::new(), places: Arc::new(Semaphore::new(places)), most: places * SLOW_FACTOR }
+    }
+
+    /// Attempts that may start now.
+    fn free(&self) -> usize {
+        self.places.available_permits().min(self.most.saturating_sub(self.tasks.len()))
+    }
+
+    /// Forgets the attempts that ended.
+    fn sweep(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// Resolves when an attempt ends or gives its place away. Never while nothing flies.
+    async fn room(&mut self) {
+        let crowded = self.tasks.len() >= self.most;
+        tokio::select! {
+            Some(_) = self.tasks.join_next() => {}
+            _ = self.places.acquire(), if !crowded => {}
+            else => std::future::pending().await,
+        }
+    }
+}
+
 impl<J: Jobs, A: Attempts> Worker<J, A> {
     pub async fn run(self) {
-        let mut flying = JoinSet::new();
+        let mut flight = Flight::new(self.settings.workers);
         let mut failures = 0;
         while !self.stop.is_cancelled() {
-            match self.start_due(&mut flying).await {
+            match self.start_due(&mut flight).await {
                 Ok(nap) => {
                     failures = 0;
-                    self.rest(nap, &mut flying).await;
+                    self.rest(nap, &mut flight).await;
                 }
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(%error, "the queue cannot read its jobs; it asks again");
-                    self.rest_alone(store_pause(failures), &mut flying).await;
+                    self.rest_alone(store_pause(failures)).await;
                 }
             }
         }
-        while flying.join_next().await.is_some() {}
+        while flight.tasks.join_next().await.is_some() {}
     }
 
-    /// Starts what is due while there are free workers; says how long there is nothing to do.
-    async fn start_due(&self, flying: &mut JoinSet<()>) -> Result<Duration, StoreError> {
-        while flying.try_join_next().is_some() {}
-        let free = self.settings.workers.max(1).saturating_sub(flying.len());
+    /// Starts what is due while there are free places; says how long there is nothing to do.
+    async fn start_due(&self, flight: &mut Flight) -> Result<Duration, StoreError> {
+        flight.sweep();
+        let free = flight.free();
         if free == 0 {
             return Ok(NAP);
         }
         let leased = self.jobs.lease_due(self.clock.now(), free).await?;
         let filled = leased.len() >= free;
         for job in leased {
-            flying.spawn(self.clone().work(job));
+            let place = Arc::clone(&flight.places).try_acquire_owned().ok();
+            flight.tasks.spawn(self.clone().work(job, place));
         }
         if filled {
             return Ok(NAP);
@@ -117,37 +163,33 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
         Ok(due.map_or(NAP, |due| until(due, self.clock.now())))
     }
 
-    /// Waits for something to happen. With all workers busy only the end of an attempt counts.
-    async fn rest(&self, nap: Duration, flying: &mut JoinSet<()>) {
-        let free = flying.len() < self.settings.workers.max(1);
+    /// Waits for something to happen. Without a free place only one that becomes free counts.
+    async fn rest(&self, nap: Duration, flight: &mut Flight) {
+        if flight.free() == 0 {
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = flight.room() => {}
+            }
+            return;
+        }
         tokio::select! {
             () = self.stop.cancelled() => {}
-            Some(_) = flying.join_next() => {}
-            () = self.jobs.job_added(), if free => {}
-            () = tokio::time::sleep(nap), if free => {}
+            () = self.jobs.job_added() => {}
+            () = tokio::time::sleep(nap) => {}
         }
     }
 
-    /// Waits out a pause; the ends of attempts do not shorten it.
-    async fn rest_alone(&self, pause: Duration, flying: &mut JoinSet<()>) {
+    /// Waits out a pause.
+    async fn rest_alone(&self, pause: Duration) {
         tokio::select! {
             () = self.stop.cancelled() => {}
             () = tokio::time::sleep(pause) => {}
         }
-        while flying.try_join_next().is_some() {}
     }
 
     /// One attempt and its durable end.
-    async fn work(self, job: LeasedJob) {
-        let attempt = AssertUnwindSafe(self.attempts.attempt(&job)).catch_unwind();
-        let outcome = match tokio::time::timeout(ATTEMPT_LIMIT, attempt).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => {
-                tracing::error!(job = %job.id, "an attempt panicked");
-                Outcome::Later("the gateway made a mistake in this attempt; it is in the log".to_owned())
-            }
-            Err(_) => Outcome::Later("the attempt took too long and was broken off".to_owned()),
-        };
+    async fn work(self, job: LeasedJob, place: Option<OwnedSemaphorePermit>) {
+        let outcome = self.attempt(&job, place).await;
         let (id, attempt) = (job.id, job.job.attempts.saturating_add(1));
         let result = match &outcome {
             Outcome::Sent => "sent",
@@ -156,6 +198,27 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
         };
         tracing::info!(job = %id, kind = kind(&job.job.kind), attempt, result, "attempt");
         self.finish(id, job.job, outcome).await;
+    }
+
+    /// One attempt, whatever happens in it: bounded, and with its place only as long as it is not slow.
+    async fn attempt(&self, job: &LeasedJob, place: Option<OwnedSemaphorePermit>) -> Outcome {
+        let attempt = AssertUnwindSafe(self.attempts.attempt(job)).catch_unwind();
+        let mut attempt = pin!(tokio::time::timeout(ATTEMPT_LIMIT, attempt));
+        let ended = tokio::select! {
+            ended = &mut attempt => ended,
+            () = tokio::time::sleep(SLOW) => {
+                drop(place);
+                attempt.await
+            }
+        };
+        match ended {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => {
+                tracing::error!(job = %job.id, "an attempt panicked");
+                Outcome::Later("the gateway made a mistake in this attempt; it is in the log".to_owned())
+            }
+            Err(_) => Outcome::Later("the attempt took too long and was broken off".to_owned()),
+        }
     }
 
     /// Ends the attempt in the store, however long the store needs: until then the lease stands and nobody else sends it.
@@ -350,6 +413,8 @@ mod tests {
     #[derive(Debug, Clone)]
     struct Scripted {
         answer: fn(u8) -> Outcome,
+        /// Jobs with a lower number than this never end.
+        hanging: u8,
         takes: Duration,
         running: Arc<AtomicUsize>,
         most: Arc<AtomicUsize>,
@@ -358,7 +423,13 @@ mod tests {
 
     impl Scripted {
         fn new(takes: Duration, answer: fn(u8) -> Outcome) -> Self {
-            Self { answer, takes, running: Arc::default(), most: Arc::default(), made: Arc::default() }
+            Self { answer, hanging: 0, takes, running: Arc::default(), most: Arc::default(), made: Arc::default() }
+        }
+    }
+
+    impl Scripted {
+        fn hanging(self, below: u8) -> Self {
+            Self { hanging: below, ..self }
         }
     }
 
@@ -367,6 +438,9 @@ mod tests {
             let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
             self.most.fetch_max(running, Ordering::SeqCst);
             self.made.fetch_add(1, Ordering::SeqCst);
+            if job.id.as_bytes()[0] < self.hanging {
+                std::future::pending::<()>().await;
+            }
             tokio::time::sleep(self.takes).await;
             self.running.fetch_sub(1, Ordering::SeqCst);
             (self.answer)(job.id.as_bytes()[0])
@@ -465,19 +539,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hop_that_hangs_is_not_asked_in_a_loop() {
-        let mut rig = Rig::new(Scripted::new(Duration::from_hours(1), |_| Outcome::Sent));
-        for number in 1..=10 {
+    async fn a_hop_that_hangs_is_not_asked_in_a_loop_and_holds_up_nobody_else() {
+        let mut rig = Rig::new(Scripted::new(SECOND, |_| Outcome::Sent).hanging(100));
+        for number in 1..=30 {
             rig.notice(number);
         }
+        let good = rig.notice(101);
         rig.start();
-        tokio::time::sleep(Duration::from_mins(14)).await;
+        tokio::time::sleep(9 * SECOND).await;
         assert_eq!(rig.attempts.made.load(Ordering::SeqCst), 4);
-        assert!(rig.queue.book.lock().unwrap().leases_asked < 5, "asks while nothing can be done");
+        tokio::time::sleep(Duration::from_mins(14)).await;
+        assert_eq!(rig.attempts.made.load(Ordering::SeqCst), 16, "four times as many as places, no more");
+        assert!(rig.queue.book.lock().unwrap().leases_asked < 10, "asks while nothing can be done");
         tokio::time::sleep(Duration::from_mins(2)).await;
-        assert_eq!(rig.attempts.made.load(Ordering::SeqCst), 8, "an attempt without end is broken off");
         let ends = rig.queue.ends();
-        assert!(ends.len() == 4 && ends.iter().all(|(_, end)| end.starts_with("retry: ")), "{ends:?}");
+        assert!(ends.iter().any(|(_, end)| end.starts_with("retry: ")), "an attempt without end is broken off");
+        tokio::time::sleep(Duration::from_mins(14)).await;
+        assert!(rig.queue.ends().contains(&(good, "done".to_owned())));
+        rig.task.take().unwrap().abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_attempts_leave_room_for_others() {
+        let mut rig = Rig::new(Scripted::new(SECOND, |_| Outcome::Sent).hanging(8));
+        for number in 1..=7 {
+            rig.notice(number);
+        }
+        let good = rig.notice(8);
+        rig.start();
+        tokio::time::sleep(13 * SECOND).await;
+        assert_eq!(rig.queue.ends(), [(good, "done".to_owned())]);
         rig.task.take().unwrap().abort();
     }
 
