@@ -66,7 +66,7 @@ struct Sent {
 /// Lines with leading dots (stuffed), 8-bit bytes, empty ones, now and then many of them.
 fn body(dice: &mut Dice, number: u64) -> Vec<u8> {
     let mut wire = format!("canary-{number}-yranac\r\n").into_bytes();
-    let lines = if dice.below(20) == 0 { 8000 } else { dice.below(12) };
+    let lines = if dice.below(20) == 0 { 5000 } else { dice.below(12) };
     for _ in 0..lines {
         match dice.below(5) {
             0 => wire.extend_from_slice(b"..\r\n"),
