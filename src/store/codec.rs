@@ -20,6 +20,9 @@ pub(super) struct Found<T> {
     pub(super) version: u64,
 }
 
+/// More bytes than a record takes that holds a token, a code or a verifier.
+const ROOM: usize = 512;
+
 fn secret(keys: &StoreKeys, space: Space) -> &SecretBytes<32> {
     match space {
         Space::JobSecret => &keys.jobs,
@@ -33,8 +36,9 @@ fn seal_record<T: Encode<()>>(
     place: &Key,
     record: &T,
 ) -> Result<Vec<u8>, StoreError> {
-    let plain = minicbor::to_vec(record).map_err(|_| damaged(place, "it cannot be encoded"))?;
-    let plain = Zeroizing::new(plain);
+    // Room for what is secret, so that growing leaves no copy of it behind.
+    let mut plain = Zeroizing::new(Vec::with_capacity(ROOM));
+    minicbor::encode(record, &mut *plain).map_err(|_| damaged(place, "it cannot be encoded"))?;
     Ok(seal::record::seal(secret(keys, place.space), place.space as u8, &place.bytes, &plain, entropy))
 }
 

@@ -50,8 +50,15 @@ struct SeenState {
 /// Fewer sessions than this are never swept.
 const SWEEP: usize = 1024;
 
+/// A write that reading can do without.
+fn unwritten(result: Result<(), StoreError>) {
+    if let Err(cause) = result {
+        tracing::warn!(%cause, "a session's last request was not written");
+    }
+}
+
 impl Seen {
-    /// Notes a request, and returns when the one before it was, if that is known.
+    /// Notes a request.
     fn note(&self, cookie: [u8; 32], now: Timestamp, idle: Duration) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.last.insert(cookie, now);
@@ -89,12 +96,14 @@ impl Store {
         let written = found.record.seen;
         found.record.seen = inner.seen.last(&cookie).map_or(written, |seen| seen.max(written));
         let Some(open) = self.alive(&found.record, limits, now).await? else {
-            self.end_session(&cookie).await?;
+            // It stays ended also when that cannot be written.
+            unwritten(self.end_session(&cookie).await);
             return Ok(None);
         };
         inner.seen.note(cookie, now, limits.idle);
         if now.since(written) >= WRITE_SEEN {
-            self.write_seen(place, found, now).await?;
+            // Reading goes on when writing does not; until the next start the request counts all the same.
+            unwritten(self.write_seen(place, found, now).await);
         }
         Ok(Some(open))
     }

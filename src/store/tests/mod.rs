@@ -6,5 +6,6 @@ mod intake;
 mod jobs;
 mod prepared;
 mod proof;
+mod records;
 mod secrecy;
 mod sessions;

@@ -1,0 +1,151 @@
+//! Records as bytes: what one release wrote, every later one reads.
+
+use minicbor::{Decode, Encode};
+
+use crate::access::{Admission, ContactTries, GrantTries, Limits, Network};
+use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
+use crate::store::plan::{Plan, PlannedDelivery, PlannedJob};
+use crate::store::records::{
+    Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Proof, Sender, Session,
+};
+
+fn sender() -> Sender {
+    Sender { address: "a@b.example".into(), name: "A".into(), mailbox: "m@b.example".into() }
+}
+
+fn message() -> Message {
+    Message {
+        received: Timestamp(1),
+        sender: sender(),
+        subject: "S".into(),
+        expires: Timestamp(2),
+        sealed_len: 3,
+        in_file: true,
+        plain_len: 4,
+        reason: "r".into(),
+        conversations: vec![ConversationId([5; 16])],
+    }
+}
+
+fn conversation() -> Conversation {
+    Conversation {
+        sender: sender(),
+        recipient: "c@d.example".into(),
+        contact: ContactId([6; 16]),
+        created: Timestamp(7),
+    }
+}
+
+fn contact() -> Contact {
+    Contact {
+        address: "c@d.example".into(),
+        name: "C".into(),
+        language: "nl".into(),
+        proof: Proof::Code,
+        generation: 1,
+        hint: "h".into(),
+        created: Timestamp(8),
+        mailbox: "m@b.example".into(),
+        sender: "a@b.example".into(),
+        sender_name: "A".into(),
+    }
+}
+
+fn grant() -> Grant {
+    Grant {
+        message: MessageId([9; 16]),
+        conversation: ConversationId([10; 16]),
+        contact: ContactId([11; 16]),
+        created: Timestamp(12),
+        expires: Timestamp(13),
+        reference: "K7QF-2M9D".into(),
+    }
+}
+
+fn job(kind: JobKind) -> Job {
+    Job { kind, created: Timestamp(14), due: Timestamp(15), attempts: 2, last: "450".into() }
+}
+
+fn tries() -> (GrantTries, ContactTries) {
+    let (mut of_grant, mut of_contact) = (GrantTries::default(), ContactTries::default());
+    let network = Network::of([192, 0, 2, 1].into());
+    for second in 0..5 {
+        let admission =
+            of_grant.admit(&mut of_contact, network, &Limits::default(), Timestamp::from_secs(1_800_000_000 + second));
+        assert!(matches!(admission, Admission::Try { .. }));
+    }
+    (of_grant, of_contact)
+}
+
+fn plan() -> Plan {
+    let job =
+        PlannedJob { id: JobId([16; 16]), kind: JobKind::Notice { grant: GrantId([17; 16]) }, due: Timestamp(18) };
+    let delivery = PlannedDelivery {
+        conversation_id: ConversationId([5; 16]),
+        conversation: conversation(),
+        new_contact: Some(contact()),
+        grant_id: GrantId([17; 16]),
+        grant: grant(),
+        link: [19; 32],
+        repeat: Some([20; 32]),
+        jobs: vec![job],
+    };
+    Plan { message: message(), deliveries: vec![delivery] }
+}
+
+/// One record of each kind, as hexadecimal digits.
+fn written() -> Vec<(&'static str, String)> {
+    fn hex<T: Encode<()>>(record: &T) -> String {
+        data_encoding::HEXLOWER.encode(&minicbor::to_vec(record).unwrap())
+    }
+    let (of_grant, of_contact) = tries();
+    let delivery = Delivery { grant: GrantId([17; 16]), noticed: Some(Timestamp(1)), opened: None, failed: None };
+    let session = Session { grant: GrantId([17; 16]), created: Timestamp(1), seen: Timestamp(2), generation: 3 };
+    let grant_id = GrantId([17; 16]);
+    let undeliverable = JobKind::Undeliverable { grant: grant_id, answer: "550".into() };
+    vec![
+        ("message", hex(&message())),
+        ("conversation", hex(&conversation())),
+        ("delivery", hex(&delivery)),
+        ("contact", hex(&contact())),
+        ("grant", hex(&grant())),
+        ("session", hex(&session)),
+        ("notice", hex(&job(JobKind::Notice { grant: grant_id }))),
+        ("code", hex(&job(JobKind::Code { contact: ContactId([6; 16]) }))),
+        ("closed", hex(&job(JobKind::Closed { grant: grant_id }))),
+        ("undeliverable", hex(&job(undeliverable))),
+        ("job secret", hex(&JobSecret { token: Some(vec![1, 2]), code: Some("12345678".into()) })),
+        ("grant tries", hex(&of_grant)),
+        ("contact tries", hex(&of_contact)),
+        ("prepared", hex(&plan())),
+    ]
+}
+
+#[test]
+fn records_are_written_as_they_always_were() {
+    let frozen: Vec<(&str, &str)> =
+        include_str!("records.txt").lines().filter_map(|line| line.split_once(": ")).collect();
+    let written = written();
+    assert_eq!(frozen.len(), written.len());
+    for ((name, bytes), (expected_name, expected)) in written.iter().zip(frozen) {
+        assert_eq!((*name, bytes.as_str()), (expected_name, expected));
+    }
+}
+
+/// A field that a later release added is skipped.
+#[test]
+fn a_field_that_is_not_known_yet_is_no_damage() {
+    fn with_one_more<T: Encode<()> + for<'b> Decode<'b, ()> + PartialEq + std::fmt::Debug>(record: &T) {
+        let mut bytes = minicbor::to_vec(record).unwrap();
+        assert_eq!(bytes[0] & 0xe0, 0x80, "a short array");
+        bytes[0] += 1;
+        bytes.extend([0x61, b'x']);
+        assert_eq!(minicbor::decode::<T>(&bytes).as_ref().unwrap(), record);
+    }
+    with_one_more(&message());
+    with_one_more(&conversation());
+    with_one_more(&contact());
+    with_one_more(&grant());
+    with_one_more(&job(JobKind::Notice { grant: GrantId([17; 16]) }));
+    with_one_more(&tries().0);
+}
