@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
 mod confidential;
+mod crash;
 mod ordinary;
 mod support;
+mod trace;

@@ -40,26 +40,36 @@ impl Browser {
 
     /// GET.
     pub fn get(&mut self, path: &str) -> Page {
-        self.fetch("GET", path, "")
+        self.fetch("GET", path, "").unwrap()
     }
 
-    /// POST of a form.
-    pub fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+    /// POST of a form, to a server that may go away.
+    pub fn try_post(&mut self, path: &str, fields: &[(&str, &str)]) -> std::io::Result<Page> {
         let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
         self.fetch("POST", path, &pairs.join("&"))
     }
 
-    /// Opens a link with a code: the answer to the POST.
-    pub fn unlock(&mut self, link: &str, code: &str) -> Page {
+    /// POST of a form.
+    pub fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+        self.try_post(path, fields).unwrap()
+    }
+
+    /// The token of the form on page 1, which makes it a page of ours.
+    pub fn form(&mut self, link: &str) -> String {
         let page = self.get(link).text();
         let token = page.split("name=\"pagina\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-        let token = token.unwrap_or_else(|| panic!("no form on the page: {page}")).to_owned();
+        token.unwrap_or_else(|| panic!("no form on the page: {page}")).to_owned()
+    }
+
+    /// Opens a link with a code: the answer to the POST.
+    pub fn unlock(&mut self, link: &str, code: &str) -> Page {
+        let token = self.form(link);
         self.post(link, &[("pagina", &token), ("code", code)])
     }
 
-    fn fetch(&mut self, method: &str, path: &str, body: &str) -> Page {
-        let mut stream = TcpStream::connect(self.server).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    fn fetch(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<Page> {
+        let mut stream = TcpStream::connect(self.server)?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nHost: veilig.voorbeeld.example\r\nX-Forwarded-For: {}\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n",
             self.client
@@ -73,10 +83,11 @@ impl Browser {
                 body.len()
             );
         }
-        stream.write_all(format!("{request}\r\n{body}").as_bytes()).unwrap();
+        stream.write_all(format!("{request}\r\n{body}").as_bytes())?;
         let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a complete answer");
+        stream.read_to_end(&mut answer)?;
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        let end = end.ok_or(std::io::ErrorKind::UnexpectedEof)?;
         let head = String::from_utf8_lossy(&answer[..end]).into_owned();
         let mut body = answer.split_off(end + 4);
         if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
@@ -86,7 +97,7 @@ impl Browser {
         if let Some(cookie) = page.header("set-cookie") {
             self.cookie = cookie.split(';').next().map(str::to_owned).filter(|pair| !pair.ends_with('='));
         }
-        page
+        Ok(page)
     }
 }
 

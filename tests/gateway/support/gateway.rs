@@ -53,6 +53,13 @@ connect_timeout = "2s"
         fs::write(self.path("zegel.toml"), text).unwrap();
     }
 
+    /// Changes the config: `old`, which stands there once, becomes `new`.
+    pub fn change(&self, old: &str, new: &str) {
+        let text = fs::read_to_string(self.path("zegel.toml")).unwrap();
+        assert_eq!(text.matches(old).count(), 1, "{old} in {text}");
+        fs::write(self.path("zegel.toml"), text.replace(old, new)).unwrap();
+    }
+
     /// A path in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

@@ -4,8 +4,10 @@
 pub mod browser;
 pub mod client;
 pub mod corpus;
+pub mod dice;
 pub mod gateway;
 pub mod postfix;
+pub mod reader;
 pub mod sink;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,33 @@
+//! Random choices that a failed test can repeat.
+
+use zegel::base::SeededEntropy;
+use zegel::base::entropy::random;
+
+/// A stream of choices.
+#[derive(Debug)]
+pub struct Dice(SeededEntropy);
+
+impl Dice {
+    /// The seed in `ZEGEL_SEED`, or `seed`; printed, so that a failure shows it.
+    pub fn seeded(seed: u64) -> Self {
+        let seed = std::env::var("ZEGEL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(seed);
+        eprintln!("to repeat: ZEGEL_SEED={seed}");
+        Self(SeededEntropy::new(seed))
+    }
+
+    /// Dice of their own for a part of the test.
+    pub fn split(&self) -> Self {
+        Self(SeededEntropy::new(u64::from_be_bytes(random(&self.0))))
+    }
+
+    /// From 0 to before `end`.
+    pub fn below(&self, end: u64) -> u64 {
+        u64::from_be_bytes(random(&self.0)) % end
+    }
+
+    /// One of `choices`.
+    pub fn pick<'a, T>(&self, choices: &'a [T]) -> &'a T {
+        let end = u64::try_from(choices.len()).unwrap();
+        &choices[usize::try_from(self.below(end)).unwrap()]
+    }
+}
