@@ -3,6 +3,7 @@
 
 mod confidential;
 mod crash;
+mod damage;
 mod ordinary;
 mod support;
 mod trace;

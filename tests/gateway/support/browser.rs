@@ -38,6 +38,11 @@ impl Browser {
         Self { server, client: client.to_owned(), cookie: None }
     }
 
+    /// The same browser, the page started anew elsewhere.
+    pub fn moved_to(&mut self, server: SocketAddr) {
+        self.server = server;
+    }
+
     /// GET.
     pub fn get(&mut self, path: &str) -> Page {
         self.fetch("GET", path, "").unwrap()
