@@ -112,7 +112,10 @@ async fn commit_loop(tasks: usize, each: usize) -> Round {
 
 fn open(folder: &Path) -> Engine {
     let settings = Settings { folder: folder.to_owned(), min_free: 0 };
-    Engine::open_local(&settings, Arc::new(OsEntropy)).expect("a new folder opens").0
+    Engine::claim(&settings)
+        .and_then(|claim| Engine::open_local(claim, Arc::new(OsEntropy)))
+        .expect("a new folder opens")
+        .0
 }
 
 async fn commit(engine: Arc<Engine>, each: usize) {

@@ -42,6 +42,9 @@ pub enum OpenError {
     /// The keyring does not open it.
     #[error("the root keyring does not fit this data folder: {0}")]
     Key(seal::OpenError),
+    /// The folder's own secret is gone.
+    #[error("{0} is missing, and nothing in this data folder opens without it: put it back from a copy")]
+    NoSecret(PathBuf),
     /// The folder or a file in it cannot be read or written.
     #[error("{path}: {cause}")]
     Io {
@@ -86,10 +89,8 @@ impl Store {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<(Self, OpenReport), OpenError> {
-        let (engine, mut report) = open_engine(&settings, &entropy).await?;
-        let used = is_used(&engine).await?;
-        let keys = store_secret(&settings.folder, used, &keyring, &*entropy)?.keys();
-        let store = Self::over(engine, keys, keyring, clock, entropy);
+        let (engine, secret, keyring, mut report) = open_engine(&settings, keyring, &entropy).await?;
+        let store = Self::over(engine, secret.keys(), keyring, clock, entropy);
         store.begin(&mut report).await?;
         Ok((store, report))
     }
@@ -167,21 +168,22 @@ impl Store {
     }
 }
 
-/// The engine on this machine, recovered; a long replay blocks no other task.
-async fn open_engine(settings: &Settings, entropy: &Arc<dyn Entropy>) -> Result<(Engine, OpenReport), OpenError> {
+/// The engine on this machine, recovered; a long replay blocks no other task. The secret comes first: a folder that it does
+/// not open is left as it is.
+async fn open_engine(
+    settings: &Settings,
+    keyring: RootKeyring,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<(Engine, StoreSecret, RootKeyring, OpenReport), OpenError> {
     let (settings, entropy) = (settings.clone(), Arc::clone(entropy));
-    let opened = tokio::task::spawn_blocking(move || Engine::open_local(&settings, entropy)).await;
+    let open = move || {
+        let claim = Engine::claim(&settings)?;
+        let secret = store_secret(&settings.folder, claim.is_used()?, &keyring, &*entropy)?;
+        let (engine, report) = Engine::open_local(claim, entropy)?;
+        Ok((engine, secret, keyring, report))
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
     opened.unwrap_or_else(|_| Err(OpenError::Store(StoreError::NotReady("recovery was interrupted".to_owned()))))
-}
-
-/// Whether anything was ever written.
-async fn is_used(engine: &Engine) -> Result<bool, StoreError> {
-    for space in [Space::Meta, Space::Message, Space::Contact, Space::Job] {
-        if !engine.keys(space, &[], None, 1).await?.is_empty() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// The folder's secret: read, or made before the first record is written under it.
@@ -198,8 +200,9 @@ fn store_secret(
             file.take(KEY_FILE_MOST).read_to_end(&mut wrapped).map_err(|cause| OpenError::Io { path, cause })?;
             StoreSecret::unwrap(keyring, &wrapped).map_err(OpenError::Key)
         }
-        // Without it nothing that is here opens again: a new one would only hide that.
-        Err(cause) if used || cause.kind() != io::ErrorKind::NotFound => Err(OpenError::Io { path, cause }),
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(OpenError::Io { path, cause }),
+        // A new one would only hide that nothing here opens again.
+        Err(_) if used => Err(OpenError::NoSecret(path)),
         Err(_) => {
             let secret = StoreSecret::generate(entropy);
             let wrapped = secret.wrap(keyring, entropy);

@@ -23,7 +23,7 @@ impl Bench {
     }
     fn open(&mut self) -> OpenReport {
         let settings = Settings { folder: self.folder.path().to_owned(), min_free: 0 };
-        let (engine, report) = Engine::open_local(&settings, Arc::new(OsEntropy)).unwrap();
+        let (engine, report) = Engine::open_local(Engine::claim(&settings).unwrap(), Arc::new(OsEntropy)).unwrap();
         self.engine = Some(engine);
         report
     }

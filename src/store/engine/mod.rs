@@ -152,13 +152,35 @@ pub enum Engine {
     Memory(memory::Memory),
 }
 
+/// A data folder that is this process's, not yet recovered.
+#[derive(Debug)]
+pub struct Claim(local::claim::Claim);
+
+impl Claim {
+    /// Whether anything was ever written there.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] when the disk fails.
+    pub fn is_used(&self) -> Result<bool, OpenError> {
+        self.0.is_used()
+    }
+}
+
 impl Engine {
-    /// The engine on this machine's disk: makes the data folder or recovers what is there. Blocks until it serves.
+    /// Takes a data folder for this process alone, making it where it is missing; nothing in it is changed yet.
     ///
     /// # Errors
     /// [`OpenError::InUse`] while another has it open, [`OpenError::Io`] when the disk fails.
-    pub fn open_local(settings: &Settings, entropy: Arc<dyn Entropy>) -> Result<(Self, OpenReport), OpenError> {
-        let (local, report) = local::Local::open(settings, entropy)?;
+    pub fn claim(settings: &Settings) -> Result<Claim, OpenError> {
+        local::claim::Claim::new(settings).map(Claim)
+    }
+
+    /// The engine on this machine's disk: recovers what is there. Blocks until it serves.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] when the disk fails.
+    pub fn open_local(Claim(claim): Claim, entropy: Arc<dyn Entropy>) -> Result<(Self, OpenReport), OpenError> {
+        let (local, report) = local::Local::open(claim, entropy)?;
         Ok((Self::Local(local), report))
     }
 

@@ -87,7 +87,7 @@ async fn a_secret_that_is_gone_is_not_made_anew_over_data() {
     let bed = closed().await;
     fs::remove_file(path(&bed, "store.key")).unwrap();
     let error = bed.open().await.unwrap_err();
-    assert!(matches!(&error, OpenError::Io { path, .. } if path.ends_with("store.key")), "{error}");
+    assert!(matches!(&error, OpenError::NoSecret(path) if path.ends_with("store.key")), "{error}");
     assert!(!path(&bed, "store.key").exists());
 }
 
@@ -108,6 +108,22 @@ async fn a_secret_that_does_not_open_says_why() {
     }
     fs::write(path(&bed, "store.key"), good).unwrap();
     bed.open().await.unwrap();
+}
+
+/// What a start would mend (here a torn end of the journal) is left alone by one that cannot open the folder.
+#[tokio::test]
+async fn a_folder_that_does_not_open_is_left_as_it_is() {
+    let mut bed = closed().await;
+    let newest = fs::read_dir(path(&bed, "journal")).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
+    let torn = [fs::read(&newest).unwrap(), b"half a fr".to_vec()].concat();
+    fs::write(&newest, &torn).unwrap();
+    let note = fs::read(path(&bed, "index.state")).unwrap();
+    let right = std::mem::replace(&mut bed.keyring, RootKeyring::generate(&OsEntropy));
+    assert!(matches!(bed.open().await, Err(OpenError::Key(_))));
+    assert_eq!(fs::read(&newest).unwrap(), torn);
+    assert_eq!(fs::read(path(&bed, "index.state")).unwrap(), note);
+    bed.keyring = right;
+    assert_eq!(bed.open().await.unwrap().1.cut, 9);
 }
 
 /// The keyring's own key, but another data folder's secret: every record is damaged, and nothing may be written over it.

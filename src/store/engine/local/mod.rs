@@ -4,6 +4,7 @@
 //! |---|---|
 //! | io | the system calls that durability rests on |
 //! | folder | the data folder: lock, layout, room, the note on the index |
+//! | claim | a folder that is ours, before recovery |
 //! | frame | bytes of a frame; pure |
 //! | segment | one file of the journal: opening, values, scan, footer |
 //! | journal | the writing end: append, sync, rotate, replace after an error |
@@ -15,6 +16,7 @@
 //! | bodies | body files |
 
 pub(super) mod bodies;
+pub(super) mod claim;
 mod committer;
 mod folder;
 mod frame;
@@ -38,10 +40,11 @@ use tokio::sync::oneshot;
 
 use crate::base::{Entropy, MessageId};
 
-use super::super::{Counts, Health, OpenError, OpenReport, Settings, StoreError};
+use super::super::{Counts, Health, OpenError, OpenReport, StoreError};
 use super::body::{Bodies, BodyReader, BodyWriter, SealedBody};
 use super::{Batch, BodyRefused, CommitError, Key, Space, Versioned, Write};
 use bodies::Files;
+use claim::Claim;
 use committer::{Committer, Request, Waiting};
 use folder::Folder;
 use frame::Place;
@@ -185,16 +188,8 @@ impl Default for Options {
 
 impl Local {
     /// See [`super::Engine::open_local`].
-    pub(super) fn open(settings: &Settings, entropy: Arc<dyn Entropy>) -> Result<(Self, OpenReport), OpenError> {
-        Self::open_with(settings, entropy, Options::default())
-    }
-
-    fn open_with(
-        settings: &Settings,
-        entropy: Arc<dyn Entropy>,
-        options: Options,
-    ) -> Result<(Self, OpenReport), OpenError> {
-        let (folder, lock) = Folder::open(&settings.folder, options.io)?;
+    pub(super) fn open(claim: Claim, entropy: Arc<dyn Entropy>) -> Result<(Self, OpenReport), OpenError> {
+        let Claim { settings, options, folder, lock } = claim;
         let files = Arc::new(Files::open(folder.clone())?);
         let Recovered { journal, index, report } = recover(&folder, entropy, options.segment_size)?;
         folder.reserve(settings.min_free);

@@ -3,7 +3,7 @@
 //! A scan reports what it finds and changes nothing; what to do about damage is decided in `recovery`, where it is known
 //! which sequence numbers are proven.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -109,6 +109,17 @@ pub(super) fn number(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     let id = u64::from_str_radix(name.strip_suffix(".seg")?, 16).ok()?;
     (self::name(id) == name).then_some(id)
+}
+
+/// Whether a segment in `journal` holds more than its opening.
+pub(super) fn any_written(journal: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(journal)? {
+        let entry = entry?;
+        if number(&entry.path()).is_some() && entry.metadata()?.len() > START {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What follows a footer that stands at `offset`, so that it is found from the file's end.

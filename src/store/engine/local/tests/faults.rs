@@ -105,20 +105,24 @@ async fn a_folder_has_one_owner() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { folder: folder.path().to_owned(), min_free: 0 };
     let (engine, _) = open(folder.path());
-    let second = Local::open(&settings, Arc::new(OsEntropy));
+    let second = Claim::new(&settings).and_then(|claim| Local::open(claim, Arc::new(OsEntropy)));
     assert!(matches!(second, Err(OpenError::InUse(path)) if path == folder.path()));
     engine.close().await;
-    assert!(Local::open(&settings, Arc::new(OsEntropy)).is_ok(), "a closed one is free");
+    assert!(
+        Claim::new(&settings).and_then(|claim| Local::open(claim, Arc::new(OsEntropy))).is_ok(),
+        "a closed one is free"
+    );
 }
 
 #[tokio::test]
 async fn below_the_watermark_only_intake_stops() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { folder: folder.path().to_owned(), min_free: 0 };
-    let (engine, _) = Local::open(&settings, Arc::new(OsEntropy)).unwrap();
+    let (engine, _) = Claim::new(&settings).and_then(|claim| Local::open(claim, Arc::new(OsEntropy))).unwrap();
     let body = engine.new_body(MessageId([1; 16])).unwrap().finish().await.unwrap();
     drop(engine);
-    let (engine, _) = Local::open(&Settings { min_free: u64::MAX, ..settings }, Arc::new(OsEntropy)).unwrap();
+    let (engine, _) =
+        Local::open(Claim::new(&Settings { min_free: u64::MAX, ..settings }).unwrap(), Arc::new(OsEntropy)).unwrap();
     assert_eq!(engine.health(), Health::NoIntake);
     assert!(matches!(engine.new_body(MessageId([1; 16])), Err(StoreError::Full(_))));
     let refused = engine.commit_body(put("a", "1"), body).await.unwrap_err();

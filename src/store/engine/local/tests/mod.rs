@@ -16,6 +16,7 @@ use super::replay::replay;
 use super::segment::{self, Segment};
 use super::*;
 use crate::base::OsEntropy;
+use crate::store::Settings;
 
 fn key(name: &str) -> Key {
     Key { space: Space::Job, bytes: name.as_bytes().to_vec() }
@@ -29,7 +30,7 @@ fn options() -> Options {
 }
 fn open_with(folder: &Path, options: &Options) -> (Local, OpenReport) {
     let settings = Settings { folder: folder.to_owned(), min_free: 0 };
-    Local::open_with(&settings, Arc::new(OsEntropy), options.clone()).unwrap()
+    Local::open(Claim::with(&settings, options.clone()).unwrap(), Arc::new(OsEntropy)).unwrap()
 }
 fn open(folder: &Path) -> (Local, OpenReport) {
     open_with(folder, &options())
