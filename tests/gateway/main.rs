@@ -4,6 +4,8 @@
 mod confidential;
 mod crash;
 mod damage;
+mod faults;
 mod ordinary;
+mod secured;
 mod support;
 mod trace;

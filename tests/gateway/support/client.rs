@@ -28,6 +28,12 @@ impl Client {
         Ok(client)
     }
 
+    /// The connection itself, every reply read.
+    pub fn into_stream(self) -> TcpStream {
+        assert!(self.reader.buffer().is_empty(), "a reply was not read");
+        self.reader.into_inner()
+    }
+
     /// Sends a line and reads the reply.
     pub fn say(&mut self, line: &str) -> std::io::Result<Reply> {
         self.write(format!("{line}\r\n").as_bytes())?;

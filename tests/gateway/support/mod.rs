@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod postfix;
 pub mod reader;
 pub mod sink;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 
