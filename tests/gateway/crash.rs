@@ -258,7 +258,8 @@ fn open(page: SocketAddr, link: &str, code: &str) -> String {
 }
 
 /// Whatever the text stands in at the server behind went only to people who may have it in clear, and was mixed mail.
-fn nothing_left_in_clear(mails: &[Mail]) {
+fn nothing_left_in_clear(mails: &[Mail], transactions: &[Vec<String>]) {
+    assert!(transactions.iter().all(|to| to.len() == 1), "a sealed recipient stood in a transaction that reached DATA");
     for mail in mails.iter().filter(|mail| mail.raw.windows(CANARY.len()).any(|part| part == CANARY.as_bytes())) {
         assert!(mail.text().contains("\r\nSubject: gemengd"), "a confidential mail left: {:?}", mail.to);
         assert_eq!(mail.to, [PLAIN], "it left for the wrong people");
@@ -288,7 +289,7 @@ fn a_hundred_kills_lose_nothing_that_was_acknowledged() {
     check_counts(&site, &ledger, true);
     drained(&site);
     let mails = sink.mails();
-    nothing_left_in_clear(&mails);
+    nothing_left_in_clear(&mails, &sink.data());
     let opened = open_all(&mails, gateway.page);
     let mut missing = Vec::new();
     for Taken { sealed, marker } in &ledger.taken {

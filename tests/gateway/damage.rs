@@ -160,11 +160,11 @@ const HARM: [Harm; 7] = [
     ("deleted", |index, _| fs::remove_dir_all(index).unwrap()),
     ("emptied", |index, _| each_file(index, |_| Vec::new())),
     ("truncated", |index, _| each_file(index, |bytes| bytes[..bytes.len() / 2].to_vec())),
-    ("rubbish", |index, dice| each_file(index, |bytes| bytes.iter().map(|_| dice.below(256) as u8).collect())),
+    ("rubbish", |index, dice| each_file(index, |bytes| dice.bytes(bytes.len()))),
     ("bits", |index, dice| {
         each_file(index, |mut bytes| {
             for _ in 0..(bytes.len() / 512).min(200) {
-                let at = dice.below(bytes.len() as u64) as usize;
+                let at = dice.index(bytes.len());
                 bytes[at] ^= 1 << dice.below(8);
             }
             bytes
@@ -190,9 +190,9 @@ fn an_index_that_is_gone_or_spoilt_is_made_again() {
         let gateway = archive.site.start();
         archive.check(&gateway, &[]);
         if killed {
-            gateway.kill()
+            gateway.kill();
         } else {
-            assert!(gateway.stop().success())
+            assert!(gateway.stop().success());
         }
         keep(&archive.site);
         for (name, harm) in HARM {
@@ -224,7 +224,7 @@ fn a_torn_end_of_the_journal_is_cut() {
     let (at, len, _) = *frames(&bytes).iter().rfind(|(_, _, records)| *records).unwrap();
     let frame = &bytes[at..at + len];
     let tails: [(&str, Vec<u8>); 5] = [
-        ("rubbish", (0..3_000).map(|_| dice.below(256) as u8).collect()),
+        ("rubbish", dice.bytes(3_000)),
         ("zeroes", vec![0; 4_096]),
         ("half a header", frame[..HEADER / 2].to_vec()),
         ("half a frame", frame[..frame.len() / 2].to_vec()),

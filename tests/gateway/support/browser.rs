@@ -1,5 +1,6 @@
 //! A blocking HTTP client that behaves as the reverse proxy in front of the page.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -74,19 +75,21 @@ impl Browser {
 
     fn fetch(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<Page> {
         let mut stream = TcpStream::connect(self.server)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nHost: veilig.voorbeeld.example\r\nX-Forwarded-For: {}\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n",
             self.client
         );
         if let Some(cookie) = &self.cookie {
-            request += &format!("Cookie: {cookie}\r\n");
+            write!(request, "Cookie: {cookie}\r\n").unwrap();
         }
         if method == "POST" {
-            request += &format!(
+            write!(
+                request,
                 "Origin: https://veilig.voorbeeld.example\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
                 body.len()
-            );
+            )
+            .unwrap();
         }
         stream.write_all(format!("{request}\r\n{body}").as_bytes())?;
         let mut answer = Vec::new();

@@ -20,7 +20,7 @@ impl Client {
     /// Connects and says EHLO.
     pub fn connect(server: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(server)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
         stream.set_nodelay(true)?;
         let mut client = Self { reader: BufReader::new(stream) };
         client.reply()?;

@@ -1,7 +1,7 @@
 //! Random choices that a failed test can repeat.
 
-use zegel::base::SeededEntropy;
 use zegel::base::entropy::random;
+use zegel::base::{Entropy, SeededEntropy};
 
 /// A stream of choices.
 #[derive(Debug)]
@@ -25,9 +25,15 @@ impl Dice {
         u64::from_be_bytes(random(&self.0)) % end
     }
 
-    /// One of `choices`.
-    pub fn pick<'a, T>(&self, choices: &'a [T]) -> &'a T {
-        let end = u64::try_from(choices.len()).unwrap();
-        &choices[usize::try_from(self.below(end)).unwrap()]
+    /// A place in something of this length.
+    pub fn index(&self, len: usize) -> usize {
+        usize::try_from(self.below(u64::try_from(len).unwrap())).unwrap()
+    }
+
+    /// Any bytes.
+    pub fn bytes(&self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.0.fill(&mut bytes);
+        bytes
     }
 }

@@ -30,7 +30,9 @@ pub fn make_pair(folder: &Path, pair: &str, name: &str) -> CertificateDer<'stati
 /// TLS over `tcp` with a server that is `name` by one of `trusted`.
 pub fn secure(tcp: TcpStream, name: &str, trusted: &[CertificateDer<'static>]) -> std::io::Result<Secured> {
     let mut roots = RootCertStore::empty();
-    trusted.iter().for_each(|root| roots.add(root.clone()).unwrap());
+    for root in trusted {
+        roots.add(root.clone()).unwrap();
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
