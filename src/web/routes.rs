@@ -47,7 +47,7 @@ pub fn router(
         .route("/b/{token}", get(unlock::show).post(unlock::open))
         .route("/b/{token}/geen-code", get(unlock::lost))
         .route("/bericht", get(message::show))
-        .route("/bericht/html", get(message::frame))
+        .route("/bericht/html", get(message::show_frame))
         .route("/bericht/bijlage/{number}", get(message::attachment))
         .route("/bericht/origineel.eml", get(message::original))
         .route("/uitloggen", post(message::log_out))

@@ -73,14 +73,35 @@ fn address_length(text: &str) -> usize {
             || matches!(c, '<' | '>' | '"' | '`' | '{' | '}' | '|' | '\\' | '^')
             || is_bidi(c)
     };
-    let whole = text.find(ends).unwrap_or(text.len());
-    let mut address = text.get(..whole).unwrap_or_default();
+    // Looking further would take time by the square of the text's length.
+    let mut window = text.char_indices().take_while(|(at, _)| *at <= LONGEST);
+    let whole = match window.find(|(_, c)| ends(*c)).map(|(at, _)| at) {
+        Some(end) => end,
+        None if text.len() <= LONGEST => text.len(),
+        None => return 0,
+    };
+    let address = without_sentence(text.get(..whole).unwrap_or_default());
+    let host = address.split_once("://").map_or("", |(_, host)| host);
+    let real = host.chars().next().is_some_and(|c| c.is_alphanumeric() || c == '[');
+    if real { address.len() } else { 0 }
+}
+
+/// The address without what ends the sentence around it: stops, and brackets that were opened before it.
+fn without_sentence(mut address: &str) -> &str {
+    let surplus =
+        |open: char, close: char| address.matches(close).count().saturating_sub(address.matches(open).count());
+    let (mut round, mut square) = (surplus('(', ')'), surplus('[', ']'));
     while let Some(last) = address.chars().next_back() {
-        let opened = |open: char, close: char| address.matches(open).count() >= address.matches(close).count();
         let sentence = match last {
             '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '_' | '~' | '’' | '”' | '…' => true,
-            ')' => !opened('(', ')'),
-            ']' => !opened('[', ']'),
+            ')' if round > 0 => {
+                round -= 1;
+                true
+            }
+            ']' if square > 0 => {
+                square -= 1;
+                true
+            }
             _ => false,
         };
         if !sentence {
@@ -88,9 +109,7 @@ fn address_length(text: &str) -> usize {
         }
         address = address.strip_suffix(last).unwrap_or_default();
     }
-    let host = address.split_once("://").map_or("", |(_, host)| host);
-    let real = host.chars().next().is_some_and(|c| c.is_alphanumeric() || c == '[');
-    if real && address.len() <= LONGEST { address.len() } else { 0 }
+    address
 }
 
 const fn is_bidi(c: char) -> bool {
@@ -140,6 +159,15 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(&links(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn work_grows_with_the_length_only() {
+        for text in
+            ["https://".repeat(5_000), format!("https://a{}", ")".repeat(100_000)), "https://a.nl) ".repeat(30_000)]
+        {
+            assert_eq!(joined(&text), text);
         }
     }
 

@@ -68,7 +68,8 @@ fn pictures(opened: &Opened) -> HashMap<String, u32> {
     shown.map(|(number, part)| (part.content_id.clone(), number)).collect()
 }
 
-fn is_picture(part: &Part) -> bool {
+/// Whether a part can be shown in the text.
+pub(super) fn is_picture(part: &Part) -> bool {
     PICTURE_TYPES.contains(&part.content_type.as_str())
 }
 

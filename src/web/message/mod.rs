@@ -19,7 +19,7 @@ use super::session;
 use content::Content;
 
 pub(super) use download::{attachment, original};
-pub(super) use frame::show as frame;
+pub(super) use frame::show as show_frame;
 pub(super) use view::{log_out, show};
 
 /// Most encoded bytes of a text that the page shows; past it the page says so and points to the download.

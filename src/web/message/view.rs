@@ -14,7 +14,7 @@ use crate::web::client::Visitor;
 use crate::web::headers::MESSAGE_POLICY;
 use crate::web::{guard, session};
 
-use super::{MOST_HTML, MOST_TEXT, Opened};
+use super::{MOST_HTML, MOST_TEXT, Opened, frame};
 
 /// `GET /bericht`.
 pub(in crate::web) async fn show(
@@ -28,8 +28,8 @@ pub(in crate::web) async fn show(
     let page = app.page(visitor.lang(&view.contact.language));
     let zone = &app.settings.time_zone;
     let name = if message.sender.name.is_empty() { &message.sender.address } else { &message.sender.name };
-    let (body, cut) = body(&app, &opened).await?;
-    let shown = MessagePage {
+    let shown = Text::of(&app, &opened).await?;
+    let message_page = MessagePage {
         page,
         subject: &message.subject,
         from: &format!("{name}, {}", app.settings.organisation),
@@ -37,38 +37,57 @@ pub(in crate::web) async fn show(
         to: &opened.manifest.to,
         cc: &opened.manifest.cc,
         sent: &format::moment(page.lang(), message.received, zone),
-        body,
-        cut,
-        files: files(&opened, page.words)?,
+        files: files(&opened, &shown.source, page.words)?,
+        body: shown.body,
+        cut: shown.cut,
         size: &format::size(page.lang(), message.plain_len),
         idle: u32::try_from(app.settings.sessions.idle.as_secs() / 60).unwrap_or(u32::MAX),
         logout: &visitor.keep("/uitloggen"),
     };
-    let mut response = html(StatusCode::OK, &shown)?;
+    let mut response = html(StatusCode::OK, &message_page)?;
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(MESSAGE_POLICY));
     Ok(response)
 }
 
-/// HTML where there is some, since its writer meant it to be read; else text.
-async fn body(app: &App, opened: &Opened) -> Result<(Body, bool), Problem> {
-    let (text, html) = opened.manifest.mime.shown();
-    let part = |number: Option<u32>| number.and_then(|n| opened.part(n)).filter(|part| part.body < part.end);
-    if let Some(html) = part(html) {
-        return Ok((Body::Html, html.end - html.body > MOST_HTML));
-    }
-    let Some(text) = part(text) else { return Ok((Body::Empty, false)) };
-    let (bytes, cut) = opened.content(app).await?.start_of(text, MOST_TEXT).await?;
-    Ok((Body::Text(autolink(&to_text(&text.charset, &bytes))), cut))
+/// What the page shows as the message's text.
+struct Text {
+    body: Body,
+    /// Not all of it is shown.
+    cut: bool,
+    /// The HTML as its writer wrote it; empty for plain text.
+    source: String,
 }
 
-fn files(opened: &Opened, words: Words<'_>) -> Result<Vec<File>, Problem> {
+impl Text {
+    /// HTML where there is some, since its writer meant it to be read; else plain text.
+    async fn of(app: &App, opened: &Opened) -> Result<Self, Problem> {
+        let (text, html) = opened.manifest.mime.shown();
+        let part = |number: Option<u32>| number.and_then(|n| opened.part(n)).filter(|part| part.body < part.end);
+        let (part, most, is_html) = match (part(html), part(text)) {
+            (Some(html), _) => (html, MOST_HTML, true),
+            (None, Some(text)) => (text, MOST_TEXT, false),
+            (None, None) => return Ok(Self { body: Body::Empty, cut: false, source: String::new() }),
+        };
+        let (bytes, cut) = opened.content(app).await?.start_of(part, most).await?;
+        let written = to_text(&part.charset, &bytes);
+        let (body, source) =
+            if is_html { (Body::Html, written) } else { (Body::Text(autolink(&written)), String::new()) };
+        Ok(Self { body, cut, source })
+    }
+}
+
+/// The attachments, without the pictures that stand in the text.
+fn files(opened: &Opened, source: &str, words: Words<'_>) -> Result<Vec<File>, Problem> {
+    let in_text = |part: &Part| {
+        !part.content_id.is_empty() && frame::is_picture(part) && source.contains(&format!("cid:{}", part.content_id))
+    };
     let numbers = opened.manifest.mime.attachments();
     let parts = numbers.into_iter().filter_map(|number| opened.part(number).map(|part| (number, part)));
     let file = |(place, (number, part)): (usize, (u32, &Part))| {
         let size = format::size(words.lang(), decoded_len(part));
         Ok(File::new(words, number, place + 1, (&part.name, &part.content_type), size)?)
     };
-    parts.enumerate().map(file).collect()
+    parts.filter(|(_, part)| !in_text(part)).enumerate().map(file).collect()
 }
 
 /// About how many bytes a part has once decoded: base64 in lines of 76 characters carries 57 bytes in 78.

@@ -1,0 +1,8 @@
+//! The page as browsers, scanners and attackers meet it, over real sealed mail.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+mod message;
+mod routes;
+mod server;
+mod site;
+mod unlock;

@@ -1,0 +1,189 @@
+//! Every route with every method, and the headers of every response.
+
+use axum::body::Body;
+use axum::http::{Method, StatusCode};
+
+use crate::site::{Answer, form, request, settings, site, site_with};
+
+const ALWAYS: [(&str, &str); 9] = [
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("x-robots-tag", "noindex, nofollow"),
+    ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+    ("x-permitted-cross-domain-policies", "none"),
+    ("server", ""),
+    ("access-control-allow-origin", ""),
+];
+
+pub fn assert_headers(what: &str, answer: &Answer) {
+    for (name, value) in ALWAYS {
+        assert_eq!(answer.header(name), value, "{what}: {name}");
+    }
+    let policy = answer.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors "), "{what}: {policy}");
+    assert!(policy.contains("base-uri 'none'") && policy.contains("form-action "), "{what}: {policy}");
+    for loose in ["unsafe", "*", "http:", "https:", "script-src", "connect-src"] {
+        assert!(!policy.contains(loose), "{what}: {loose} in {policy}");
+    }
+    assert!(!answer.header("permissions-policy").is_empty(), "{what}");
+    let kept = answer.header("cache-control");
+    assert!(kept == "no-store" || (what.contains("stijl.css") && kept.contains("immutable")), "{what}: {kept}");
+    if answer.status.is_client_error() || answer.status.is_server_error() {
+        assert!(answer.header("content-type").starts_with("text/html"), "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_route_and_method() {
+    let site = site();
+    let link = site.seal_text("jan@else.example", "Dag").await;
+    let lost = format!("{}/geen-code", link.path);
+    let nowhere = "/b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let no_code = format!("{nowhere}/geen-code");
+    // path, status of GET without a session, status of a bare POST
+    let routes: [(&str, u16, u16); 17] = [
+        ("/", 200, 405),
+        (&link.path, 200, 400),
+        (&lost, 200, 405),
+        (nowhere, 404, 404),
+        (&no_code, 404, 405),
+        ("/b/kort", 404, 404),
+        ("/b/", 404, 404),
+        ("/bericht", 403, 405),
+        ("/bericht/html", 403, 405),
+        ("/bericht/bijlage/1", 403, 405),
+        ("/bericht/bijlage/x", 403, 405),
+        ("/bericht/origineel.eml", 403, 405),
+        ("/uitloggen", 405, 200),
+        ("/stijl.css", 200, 405),
+        ("/robots.txt", 200, 405),
+        ("/.git/config", 404, 404),
+        ("/%00/..%2f", 404, 404),
+    ];
+    for (path, got, posted) in routes {
+        for (method, expected) in [
+            (Method::GET, got),
+            (Method::HEAD, got),
+            (Method::POST, posted),
+            (Method::PUT, if got == 404 && !path.starts_with("/b/") { 404 } else { 405 }),
+            (Method::DELETE, if got == 404 && !path.starts_with("/b/") { 404 } else { 405 }),
+            (Method::OPTIONS, if got == 404 && !path.starts_with("/b/") { 404 } else { 405 }),
+            (Method::TRACE, if got == 404 && !path.starts_with("/b/") { 404 } else { 405 }),
+        ] {
+            let what = format!("{method} {path}");
+            let answer = if method == Method::POST {
+                site.ask(form(path, "")).await
+            } else {
+                site.ask(request(method, path).body(Body::empty()).unwrap()).await
+            };
+            let expected = if path == "/b/" && expected == 405 { 404 } else { expected };
+            assert_eq!(answer.status.as_u16(), expected, "{what}");
+            assert_headers(&what, &answer);
+            assert_eq!(answer.status == StatusCode::METHOD_NOT_ALLOWED, !answer.header("allow").is_empty(), "{what}");
+            assert_eq!(answer.header("set-cookie").is_empty(), what != "POST /uitloggen", "{what}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn looking_changes_nothing() {
+    let site = site();
+    let link = site.seal_text("jan@else.example", "Dag").await;
+    let before = site.store.counts().commits;
+    for path in
+        [&link.path, &format!("{}/geen-code", link.path), "/bericht", "/", "/b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]
+    {
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+            site.ask(request(method, path).body(Body::empty()).unwrap()).await;
+        }
+    }
+    assert_eq!(site.store.counts().commits, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn forms_that_are_none() {
+    let site = site();
+    let link = site.seal_text("jan@else.example", "Dag").await;
+    let before = site.store.counts().commits;
+    let huge = format!("code={}", "1".repeat(5000));
+    let cases = [
+        (huge.as_str(), "application/x-www-form-urlencoded", 413),
+        ("code=1&code=2", "application/x-www-form-urlencoded", 403),
+        ("code=%ff%zz", "application/x-www-form-urlencoded", 400),
+        ("{\"code\":\"1\"}", "application/json", 403),
+        ("code=12345678", "text/plain", 403),
+        ("code=12345678", "", 403),
+    ];
+    for (body, kind, expected) in cases {
+        let post =
+            request(Method::POST, &link.path).header("content-type", kind).body(Body::from(body.to_owned())).unwrap();
+        let answer = site.ask(post).await;
+        assert_eq!(answer.status.as_u16(), expected, "{body:.40} {kind}");
+        assert_headers(body, &answer);
+    }
+    assert_eq!(site.store.counts().commits, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_site_can_do_nothing() {
+    let site = site();
+    let link = site.seal_text("jan@else.example", "Dag").await;
+    let cookie = site.unlock(&link).await;
+    let token = site.get(&link.path).await.page_token();
+    let before = site.store.counts().commits;
+    for (name, value) in
+        [("origin", "https://kwaad.example"), ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")]
+    {
+        for (path, body) in
+            [(link.path.as_str(), format!("pagina={token}&code=00000000")), ("/uitloggen", String::new())]
+        {
+            let post = request(Method::POST, path)
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header("cookie", &cookie)
+                .header(name, value);
+            let answer = site.ask(post.body(Body::from(body)).unwrap()).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {name}: {value}");
+            assert_headers(path, &answer);
+        }
+    }
+    assert_eq!(site.store.counts().commits, before);
+    assert_eq!(site.read("/bericht", &cookie).await.status, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_requests_are_turned_away_with_a_page() {
+    let site = site_with(zegel::web::Settings { max_requests: 1, ..settings() });
+    // Waits 200 ms for a link that leads nowhere, and holds the only place meanwhile.
+    let (first, second) = tokio::join!(site.get("/b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), site.get("/"));
+    assert_eq!((first.status, second.status), (StatusCode::NOT_FOUND, StatusCode::SERVICE_UNAVAILABLE));
+    assert!(!second.header("retry-after").is_empty());
+    assert_headers("busy", &second);
+    assert_eq!(site.get("/").await.status, StatusCode::OK, "the place is free again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_language_of_the_pages() {
+    let site = site();
+    let link = site.seal_text("jan@else.example", "Dag").await;
+    let of = |answer: &Answer| answer.text().split("<html lang=\"").nth(1).map(|rest| rest[..2].to_owned()).unwrap();
+    let english =
+        request(Method::GET, &link.path).header("accept-language", "en-GB,en;q=0.9").body(Body::empty()).unwrap();
+    assert_eq!(of(&site.get(&link.path).await), "nl");
+    assert_eq!(of(&site.ask(english).await), "en");
+    assert_eq!(of(&site.get("/bestaat-niet?taal=en").await), "en");
+    let chosen = site.get(&format!("{}?taal=en", link.path)).await;
+    assert_eq!(of(&chosen), "en");
+    assert!(chosen.text().contains(&format!("action=\"{}?taal=en\"", link.path)), "the choice goes along");
+    site.clock.advance(std::time::Duration::from_secs(5));
+    let body = format!("pagina={}&code={}", chosen.page_token(), link.code);
+    let opened = site.ask(form(&format!("{}?taal=en", link.path), &body)).await;
+    assert_eq!(opened.header("location"), "/bericht?taal=en");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_hsts_in_the_demo() {
+    let site = site_with(zegel::web::Settings { demo: true, ..settings() });
+    assert_eq!(site.get("/").await.header("strict-transport-security"), "");
+}
