@@ -1,0 +1,227 @@
+// Looks at the page in Chromium as a recipient would: on a phone and a desk, in Dutch and English, light and dark, with and
+// without scripts. Anything that is not as promised is listed at the end, and the exit code is 1.
+//
+// Environment:
+//   PAGE_LINKS  addresses of notices (http://…/b/…), with blanks between; the first is also tried with a wrong code
+//   PAGE_CODE   the access code that opens them
+//   PAGE_WRONG  a code that does not (default 00000000)
+//   PAGE_SHOTS  folder for screenshots (optional)
+//   CHROMIUM    the browser (default /usr/bin/chromium)
+
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const { PAGE_LINKS = "", PAGE_CODE, PAGE_WRONG = "00000000", PAGE_SHOTS, CHROMIUM = "/usr/bin/chromium" } = process.env;
+const links = PAGE_LINKS.split(/\s+/).filter(Boolean);
+if (links.length === 0 || !PAGE_CODE) {
+  console.error("PAGE_LINKS and PAGE_CODE are needed; see the head of this file");
+  process.exit(2);
+}
+if (PAGE_SHOTS) mkdirSync(PAGE_SHOTS, { recursive: true });
+const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const origin = new URL(links[0]).origin;
+
+const words = {
+  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", gone: "U bent uitgelogd", ended: "U bent niet ingelogd" },
+  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", gone: "You are logged out", ended: "You are not logged in" },
+};
+const problems = [];
+let looks = 0;
+
+/** One way of looking: a browser context with everything that it must not do counted. */
+async function look(browser, way, visit) {
+  const { width, lang, scheme, scripts } = way;
+  const name = `${width}-${lang}-${scheme}${scripts ? "" : "-noscript"}`;
+  const context = await browser.newContext({
+    viewport: { width, height: width < 400 ? 640 : 800 },
+    locale: lang === "nl" ? "nl-NL" : "en-GB",
+    colorScheme: scheme,
+    javaScriptEnabled: scripts,
+    acceptDownloads: true,
+  });
+  const fail = (what) => problems.push(`${name}: ${what}`);
+  context.on("request", (request) => {
+    const url = request.url();
+    if (!url.startsWith(origin) && !url.startsWith("data:")) fail(`a request to ${url}`);
+  });
+  const page = await context.newPage();
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type()) && !/status of (403|404)/.test(message.text())) fail(`console: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => fail(`page error: ${error}`));
+  try {
+    await visit({ page, context, name, fail, t: words[lang], ...way });
+  } catch (error) {
+    fail(`stopped: ${error.message.split("\n")[0]}`);
+    if (PAGE_SHOTS) await page.screenshot({ path: join(PAGE_SHOTS, `${name}-stopped.png`) }).catch(() => {});
+  }
+  await context.close();
+}
+
+/** What must hold on every page: axe-core, and what axe-core does not see. */
+async function judge({ page, fail, name, lang, scripts }, state) {
+  looks += 1;
+  await page.waitForLoadState("load");
+  const own = await page.evaluate(() => {
+    const found = [];
+    const over = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+    if (over > 0) found.push(`${over} px wider than the window`);
+    for (const target of document.querySelectorAll("a, button, input:not([type=hidden]), summary")) {
+      const { width, height } = target.getBoundingClientRect();
+      const inText = target.closest(".text, .skip") !== null || target.classList.contains("skip");
+      if (!inText && (width < 24 || height < 24)) found.push(`target of ${Math.round(width)}×${Math.round(height)}: ${target.textContent}`);
+    }
+    for (const field of document.querySelectorAll("input:not([type=hidden])")) {
+      if (!field.labels?.length) found.push(`a field without label: ${field.name}`);
+      if (field.name === "code" && field.autocomplete !== "one-time-code") found.push("autocomplete of the code");
+      if (field.name === "code" && (field.type !== "text" || !["numeric", "text"].includes(field.inputMode))) found.push("kind of the code field");
+      const said = (field.getAttribute("aria-describedby") ?? "").split(" ").filter(Boolean);
+      if (said.some((id) => !document.getElementById(id))) found.push("a description that is not there");
+    }
+    if (document.querySelectorAll("h1").length !== 1) found.push("not one h1");
+    if (document.querySelectorAll("script, [style], link:not([rel=stylesheet])").length) found.push("a script, style or link that has no place here");
+    if (!document.title.includes("·")) found.push(`the title: ${document.title}`);
+    return found;
+  });
+  // Only now: taking a picture changes the page for a moment.
+  if (PAGE_SHOTS) await page.screenshot({ path: join(PAGE_SHOTS, `${name}-${state}.png`), fullPage: true });
+  own.forEach((what) => fail(`${state}: ${what}`));
+  if ((await page.getAttribute("html", "lang")) !== lang) fail(`${state}: not in ${lang}`);
+  if (scripts) {
+    await page.evaluate(axeSource);
+    const result = await page.evaluate(() =>
+      globalThis.axe.run({ rules: { "target-size": { enabled: true } }, runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }),
+    );
+    for (const v of result.violations) fail(`${state}: axe ${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(", ")}`);
+  }
+}
+
+/** Types the code and presses the button; the answer may take its two seconds. */
+async function press({ page, t }, code) {
+  await page.fill("#code", code);
+  await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: t.open }).click()]);
+}
+
+async function visit(way, link, wrongFirst) {
+  const { page, context, fail, t, lang } = way;
+  const weights = [];
+  page.on("response", async (response) => weights.push((await response.body().catch(() => "")).length));
+  await page.goto(`${link}?taal=${lang}`);
+  const weight = weights.reduce((a, b) => a + b, 0);
+  if (weights.length > 2 || weight > 30_000) fail(`page 1 is ${weight} bytes in ${weights.length} requests`);
+  await judge(way, "1-code");
+  if (wrongFirst) {
+    await press(way, PAGE_WRONG);
+    if (!(await page.getByRole("alert").innerText()).includes(t.wrong)) fail("a wrong code is not called wrong beside the field");
+    await judge(way, "2-wrong");
+  }
+  // As people type it.
+  await press(way, PAGE_CODE.replace(/(....)(?=.)/g, "$1 "));
+  if (!new URL(page.url()).pathname.startsWith("/bericht") || page.url().includes("/b/")) fail(`after the code: ${page.url()}`);
+  await judge(way, "3-message");
+  await files(way);
+  await frame(way);
+  await leave(way, link);
+}
+
+/** Every attachment and the whole mail come as files. */
+async function files({ page, fail }) {
+  for (const link of await page.locator("a[download]").all()) {
+    const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
+    const path = await download.path();
+    if (readFileSync(path).length === 0) fail(`an empty file: ${download.suggestedFilename()}`);
+    if (/[\\/]|\u202e/.test(download.suggestedFilename())) fail(`a bad name: ${download.suggestedFilename()}`);
+  }
+}
+
+/** The mail's HTML stands in a document without origin, scripts or network. */
+async function frame({ page, context, fail, name, scripts }) {
+  const inner = page.frames().find((f) => f.url().endsWith("/bericht/html"));
+  if (!inner) return;
+  if (scripts) {
+    // Chromium runs no script there, so what is asked comes from outside of the sandbox.
+    const odd = await page.evaluate(() => {
+      const element = document.querySelector("iframe");
+      return element.contentDocument === null ? "" : "the frame can be reached from the page";
+    });
+    if (odd) fail(odd);
+  }
+  const { over, scripted } = await inner.evaluate(() => ({
+    over: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    scripted: document.querySelectorAll("script, iframe, object, form, [onclick], [onload], [onerror], [style]").length,
+  }));
+  if (over > 0) fail(`the mail's HTML is ${over} px wider than its frame`);
+  if (scripted > 0) fail("something in the mail's HTML was left that can do harm");
+  const [wide] = await Promise.all([context.waitForEvent("page"), page.locator('p > a[target="_blank"]').click()]);
+  await wide.waitForLoadState();
+  if (PAGE_SHOTS) await wide.screenshot({ path: join(PAGE_SHOTS, `${name}-4-wide.png`), fullPage: true });
+  await wide.close();
+}
+
+/** After logging out nothing of the message can be had: not by the address, not by going back. */
+async function leave(way, link) {
+  const { page, fail, t } = way;
+  const subject = await page.locator("h1").innerText();
+  await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: t.out }).click()]);
+  if ((await page.locator("h1").innerText()) !== t.gone) fail("logging out does not say so");
+  await judge(way, "5-logged-out");
+  await page.goBack().catch(() => {});
+  await page.waitForLoadState();
+  const back = await page.content();
+  if (back.includes(subject)) fail("going back shows the message");
+  await page.goto(`${origin}/bericht?taal=${way.lang}`);
+  if ((await page.locator("h1").innerText()) !== t.ended) fail("the address still shows something");
+  await judge(way, "6-ended");
+  await page.goto(`${link}/geen-code?taal=${way.lang}`);
+  await judge(way, "7-no-code");
+  await page.goto(`${origin}/b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa?taal=${way.lang}`);
+  await judge(way, "8-nowhere");
+}
+
+/** Only the keyboard: skip link, field, button, in this order and visibly. */
+async function keyboard(way) {
+  const { page, fail } = way;
+  await page.goto(`${links[0]}?taal=${way.lang}`);
+  const seen = [];
+  for (let i = 0; i < 8; i += 1) {
+    await page.keyboard.press("Tab");
+    seen.push(
+      await page.evaluate(() => {
+        const { activeElement: e } = document;
+        const visible = getComputedStyle(e).outlineStyle !== "none" && e.getBoundingClientRect().left >= 0;
+        return `${e.className || e.id || e.tagName.toLowerCase()}${visible ? "" : " (unseen)"}`;
+      }),
+    );
+  }
+  const order = ["skip", "code", "button"].map((what) => seen.findIndex((s) => s.startsWith(what)));
+  if (order.some((at, i) => at < 0 || (i > 0 && at < order[i - 1]))) fail(`the order of the keyboard: ${seen.join(", ")}`);
+  seen.filter((s) => s.includes("unseen") && !s.startsWith("body")).forEach((s) => fail(`focus cannot be seen: ${s}`));
+}
+
+const browser = await chromium.launch({
+  executablePath: CHROMIUM,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+await look(browser, { width: 1280, lang: "nl", scheme: "light", scripts: true }, keyboard);
+for (const width of [320, 1280]) {
+  for (const lang of ["nl", "en"]) {
+    for (const scheme of ["light", "dark"]) {
+      const way = { width, lang, scheme, scripts: true };
+      await look(browser, way, (w) => visit(w, links[0], lang === "nl" && scheme === "light"));
+    }
+  }
+  await look(browser, { width, lang: "nl", scheme: "light", scripts: false }, (w) => visit(w, links[0], width === 320));
+  for (const [at, link] of links.slice(1).entries()) {
+    for (const scheme of ["light", "dark"]) {
+      const way = { width, lang: "nl", scheme, scripts: true };
+      await look(browser, way, (w) => visit({ ...w, name: `${w.name}-mail${at + 2}` }, link, false));
+    }
+  }
+}
+await browser.close();
+
+problems.forEach((problem) => console.error(problem));
+console.log(`${looks} pages looked at, ${problems.length} problems`);
+process.exit(problems.length === 0 && looks > 0 ? 0 : 1);
