@@ -160,7 +160,9 @@ fn variables(resource: &FluentResource) -> Variables {
     messages
         .map(|message| {
             let mut names = BTreeSet::new();
-            message.value.iter().for_each(|pattern| in_pattern(pattern, &mut names));
+            if let Some(pattern) = &message.value {
+                in_pattern(pattern, &mut names);
+            }
             (message.id.name.to_owned(), names)
         })
         .collect()
@@ -178,7 +180,9 @@ fn in_expression(expression: &Expression<&str>, names: &mut BTreeSet<String>) {
     match expression {
         Expression::Select { selector, variants } => {
             in_inline(selector, names);
-            variants.iter().for_each(|variant| in_pattern(&variant.value, names));
+            for variant in variants {
+                in_pattern(&variant.value, names);
+            }
         }
         Expression::Inline(inline) => in_inline(inline, names),
     }

@@ -17,7 +17,7 @@ pub(super) async fn dress(State(app): State<Shared>, request: Request, next: Nex
     let (parts, body) = request.into_parts();
     let visitor = Visitor::of(&parts, &app.settings.trusted_proxies);
     let response = next.run(Request::from_parts(parts, body)).await;
-    let mut response = if needs_page(&response) { with_page(&app, visitor, response) } else { response };
+    let mut response = if needs_page(&response) { with_page(&app, visitor, &response) } else { response };
     headers::complete(response.headers_mut(), !app.settings.demo);
     response
 }
@@ -28,7 +28,7 @@ fn needs_page(response: &Response) -> bool {
 }
 
 /// The same status, with what it means in plain words.
-fn with_page(app: &Shared, visitor: Visitor, bare: Response) -> Response {
+fn with_page(app: &Shared, visitor: Visitor, bare: &Response) -> Response {
     let plain = bare.extensions().get().copied().unwrap_or_else(|| meaning(bare.status()));
     let page = PlainPage { page: app.page(visitor.lang("")), plain };
     let Ok(mut response) = html(bare.status(), &page) else {

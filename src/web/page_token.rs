@@ -9,7 +9,7 @@ use sha2::Sha256;
 use crate::base::{GrantId, SecretBytes, Timestamp};
 
 /// How long a page may stand open. The code field survives a night beside the letter that brings the code.
-const LIFE: Duration = Duration::from_secs(24 * 3600);
+const LIFE: Duration = Duration::from_hours(24);
 
 /// What a form does; a token for one purpose is none for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -94,7 +94,6 @@ async fn in_place(State(places): State<Arc<Semaphore>>, request: Request, next: 
 }
 
 /// One request fails, the page goes on. The cause went to standard error by the panic hook; it is not shown.
-#[expect(clippy::needless_pass_by_value, reason = "the signature that tower-http asks for")]
 fn panicked(_cause: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a request panicked");
     Problem::Broken.into_response()

@@ -31,7 +31,7 @@ use idle::Idle;
 /// Time for a TLS handshake, and for the header of a request.
 const GREETING: Duration = Duration::from_secs(10);
 /// A connection on which nothing moves for this long is closed; a request waits at most half of it for its answer.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// Requests in flight at a stop may take this long to end.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed: the process is out of file descriptors, and spinning frees none.

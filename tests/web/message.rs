@@ -16,9 +16,15 @@ fn part(header: &str, body: &str) -> String {
     format!("--grens\r\n{header}\r\n\r\n{body}\r\n")
 }
 
+/// Cut into lines; ASCII only.
+fn in_lines(text: &str, width: usize) -> String {
+    let lines: Vec<&str> = text.as_bytes().chunks(width).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    lines.join("\r\n") + "\r\n"
+}
+
 fn base64(bytes: &[u8]) -> String {
     let encoded = BASE64.encode(bytes);
-    encoded.as_bytes().chunks(76).map(|line| format!("{}\r\n", std::str::from_utf8(line).unwrap())).collect()
+    in_lines(&encoded, 76)
 }
 
 /// HTML with a picture of its own, and attachments of every kind.
@@ -162,8 +168,7 @@ async fn large_parts_come_whole_and_long_texts_are_cut() {
     let site = site();
     let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| u8::try_from(n * 7 % 251).unwrap()).collect();
     let long = "Een lange regel tekst, en nog een stuk. ".repeat(80_000);
-    let lines: String =
-        long.as_bytes().chunks(800).map(|line| format!("{}\r\n", std::str::from_utf8(line).unwrap())).collect();
+    let lines = in_lines(&long, 800);
     let file = part(
         "Content-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=groot.zip",
         &base64(&bytes),
@@ -232,7 +237,7 @@ async fn sessions_end() {
     let site = site();
     let (link, cookie) = opened(&site, &rich()).await;
     for _ in 0..5 {
-        site.clock.advance(Duration::from_secs(14 * 60));
+        site.clock.advance(Duration::from_mins(14));
         assert_eq!(site.read("/bericht", &cookie).await.status, StatusCode::OK);
     }
     site.clock.advance(Duration::from_secs(15 * 60 + 1));
@@ -240,10 +245,10 @@ async fn sessions_end() {
 
     let cookie = site.unlock(&link).await;
     for _ in 0..17 {
-        site.clock.advance(Duration::from_secs(14 * 60));
+        site.clock.advance(Duration::from_mins(14));
         site.read("/bericht", &cookie).await;
     }
-    site.clock.advance(Duration::from_secs(3 * 60));
+    site.clock.advance(Duration::from_mins(3));
     assert_eq!(site.read("/bericht", &cookie).await.status, StatusCode::FORBIDDEN, "four hours");
 }
 

@@ -83,7 +83,7 @@ pub fn settings() -> Settings {
         accessibility: None,
         time_zone: jiff::tz::TimeZone::get("Europe/Amsterdam").unwrap(),
         limits: Limits::default(),
-        sessions: SessionLimits { idle: Duration::from_secs(900), longest: Duration::from_secs(4 * 3600) },
+        sessions: SessionLimits { idle: Duration::from_mins(15), longest: Duration::from_hours(4) },
         hashers: 2,
         max_requests: 500,
     }
@@ -112,7 +112,7 @@ impl Site {
         let identity = Identity { address: address.clone(), name: "Anna Jansen".to_owned(), mailbox: address };
         let block = HeaderBlock::new(header.as_bytes());
         let tags = ["veilig".to_owned()];
-        let terms = Terms { reason: "subject tag".to_owned(), expires: Duration::from_secs(90 * 86_400) };
+        let terms = Terms { reason: "subject tag".to_owned(), expires: Duration::from_hours(90 * 24) };
         let recipient = Recipient { address: to.parse().unwrap(), terms };
         let facts = block.facts(&tags);
         let mut sealing = self.intake.begin(identity, facts, vec![recipient], &block.stored(&tags)).await.unwrap();

@@ -89,7 +89,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence_ends_and_movement_goes_on() {
         let (near, mut far) = duplex(64);
-        let mut near = Idle::new(near, Duration::from_secs(60));
+        let mut near = Idle::new(near, Duration::from_mins(1));
         let speaker = tokio::spawn(async move {
             for _ in 0..5 {
                 sleep(Duration::from_secs(50)).await;
@@ -108,7 +108,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_reads_nothing_is_left() {
         let (near, _far) = duplex(64);
-        let mut near = Idle::new(near, Duration::from_secs(60));
+        let mut near = Idle::new(near, Duration::from_mins(1));
         assert_eq!(near.write_all(&[0; 1000]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -57,7 +57,7 @@ impl<'a> Lexer<'a> {
             }
             if let Some(end) = after.strip_prefix('/') {
                 if end.starts_with(|c: char| c.is_ascii_alphabetic()) {
-                    return self.end_tag().map(Token::End);
+                    return Some(Token::End(self.end_tag()));
                 }
                 self.skip_past(">");
             } else if let Some(comment) = after.strip_prefix("!--") {
@@ -114,16 +114,16 @@ impl<'a> Lexer<'a> {
 
     fn skip_comment(&mut self, comment: &'a str) {
         let short = comment.strip_prefix('>').or_else(|| comment.strip_prefix("->"));
-        let ends = ["-->", "--!>"].map(|end| comment.find(end).map(|at| at + end.len()));
-        let first = ends.into_iter().flatten().min();
-        self.rest = short.unwrap_or_else(|| first.and_then(|at| comment.get(at..)).unwrap_or_default());
+        let ends = |at: &usize| comment.get(..*at).is_some_and(|c| c.ends_with("--") || c.ends_with("--!"));
+        let end = comment.match_indices('>').map(|(at, _)| at).find(ends);
+        self.rest = short.unwrap_or_else(|| end.and_then(|at| comment.get(at + 1..)).unwrap_or_default());
     }
 
-    fn end_tag(&mut self) -> Option<String> {
+    fn end_tag(&mut self) -> String {
         self.take(2);
         let name = self.name();
         self.skip_past(">");
-        Some(name)
+        name
     }
 
     fn name(&mut self) -> String {

@@ -53,16 +53,16 @@ fn assert_attribute(source: &str, tag: &str, name: &str, value: &str) {
 #[test]
 fn the_corpus() {
     let lines: Vec<&str> = CORPUS.lines().skip(1).collect();
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     for case in lines.chunks(3) {
         let [name, html, expected] = case else { panic!("three lines each: {case:?}") };
         let found = cleaned(html);
         if found != *expected {
-            wrong += &format!("{name}\n{html}\nexpected {expected}\nfound    {found}\n");
+            wrong.push(format!("{name}\n{html}\nexpected {expected}\nfound    {found}"));
         }
         assert_harmless(html, &found);
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(lines.len() / 3 >= 60);
 }
 
@@ -82,7 +82,7 @@ fn pictures_stand_between_the_pieces() {
 #[test]
 fn work_grows_with_the_length_only() {
     let many = |piece: &str| piece.repeat(100_000 / piece.len());
-    let fonts: String = (0..1000).map(|i| format!("<font size={i}><b title={i}>")).collect();
+    let fonts: String = (0..1000).flat_map(|i| ["<b title=".to_owned(), i.to_string(), ">".to_owned()]).collect();
     let cases = [
         many("<div>"),
         many("<b>"),
@@ -102,7 +102,9 @@ fn work_grows_with_the_length_only() {
         many("<p a=1 b=2>"),
         format!("{fonts}{}", many("<p>x")),
         format!("<p title='{}'>", many("&")),
-        format!("<p {}>", (0..10_000).map(|i| format!("a{i}=1 ")).collect::<String>()),
+        format!("<p {}>", many("title=1 ")),
+        many("<!---->"),
+        many("<!--x--!>"),
     ];
     for html in cases {
         let simple = simplify(&html);
@@ -111,7 +113,7 @@ fn work_grows_with_the_length_only() {
         while let Some(token) = lexer.next() {
             match token {
                 lexer::Token::Start(tag) if !["br", "col", "hr", "img", "wbr"].contains(&tag.name.as_str()) => {
-                    depth += 1
+                    depth += 1;
                 }
                 lexer::Token::End(_) => depth -= 1,
                 _ => {}
