@@ -148,11 +148,17 @@ struct Asking {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    std::panic::set_hook(Box::new(|panic| eprintln!("zegel: {}", fault(panic.location()))));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => return complain(&format!("the runtime does not start: {cause}")),
     };
     runtime.block_on(run(arguments.command))
+}
+
+/// What is said of a panic: its place only, since the text of one may quote what a mail holds.
+fn fault(place: Option<&std::panic::Location<'_>>) -> String {
+    place.map_or_else(|| "a fault".to_owned(), |place| format!("a fault at {place}"))
 }
 
 async fn run(command: Command) -> ExitCode {

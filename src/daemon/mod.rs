@@ -6,6 +6,7 @@
 
 pub mod certificates;
 pub mod control;
+mod hops;
 pub mod keys;
 pub mod operate;
 pub mod signals;
@@ -100,6 +101,7 @@ pub async fn start(
     }
     let (store, report) = Store::open(config.store.clone(), keyring, clock.clone(), entropy.clone()).await?;
     log_report(&report);
+    hops::recall(&hops, &config.store.folder);
     let control =
         control::Listener::bind(&config.control).map_err(|cause| StartError::Listen { what: "control", cause })?;
     let mut running = Running {
@@ -136,7 +138,7 @@ pub async fn start(
     let office = operate::Office { store, clock, entropy, cost: config.intake.cost };
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
     running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));
-    running.tasks.spawn(named("probe", probe(running.hops.clone(), stop)));
+    running.tasks.spawn(named("probe", hops::probe(running.hops.clone(), config.store.folder, stop)));
     Ok(running)
 }
 
@@ -157,20 +159,6 @@ fn log_report(report: &OpenReport) {
     }
     if report.dropped > 0 {
         info!(messages = report.dropped, "prepared messages without their next hop's answer were dropped");
-    }
-}
-
-/// Learns what each hop offers, at start and then every few minutes while it cannot be reached.
-async fn probe(hops: Vec<NextHop>, stop: CancellationToken) {
-    let mut every = tokio::time::interval(Duration::from_mins(5));
-    while stop.run_until_cancelled(every.tick()).await.is_some() {
-        for hop in &hops {
-            match stop.run_until_cancelled(hop.probe()).await {
-                Some(Ok(_)) => {}
-                Some(Err(cause)) => warn!(hop = hop.name(), %cause, "next hop does not answer"),
-                None => return,
-            }
-        }
     }
 }
 

@@ -1,0 +1,130 @@
+//! What next hops offer, learnt by probes and kept on disk: the last known set stands while a hop does not answer, also
+//! across a restart. Only a hop that was never reached counts as lacking.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::nexthop::{Capabilities, NextHop};
+
+/// How often every hop is asked.
+const EVERY: Duration = Duration::from_mins(5);
+
+/// One hop's extensions as they are written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Offer {
+    eightbit: bool,
+    smtputf8: bool,
+    dsn: bool,
+    requiretls: bool,
+    pipelining: bool,
+    size: Option<u64>,
+}
+
+impl From<Capabilities> for Offer {
+    fn from(c: Capabilities) -> Self {
+        let Capabilities { eightbit, smtputf8, dsn, requiretls, pipelining, size } = c;
+        Self { eightbit, smtputf8, dsn, requiretls, pipelining, size }
+    }
+}
+
+impl From<Offer> for Capabilities {
+    fn from(o: Offer) -> Self {
+        let Offer { eightbit, smtputf8, dsn, requiretls, pipelining, size } = o;
+        Self { eightbit, smtputf8, dsn, requiretls, pipelining, size }
+    }
+}
+
+type Offers = BTreeMap<String, Offer>;
+
+/// The file, inside the data folder. It holds names of the config only.
+fn file(folder: &Path) -> PathBuf {
+    folder.join("next-hops.json")
+}
+
+/// Gives each hop what was last known of it. A file that cannot be read counts as nothing known.
+pub fn recall(hops: &[NextHop], folder: &Path) {
+    let known: Offers =
+        fs::read(file(folder)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    for hop in hops {
+        if let Some(offer) = known.get(hop.name()) {
+            hop.assume((*offer).into());
+        }
+    }
+}
+
+/// Asks every hop at start and every few minutes until `stop`, and writes down what changed.
+pub async fn probe(hops: Vec<NextHop>, folder: PathBuf, stop: CancellationToken) {
+    let mut every = tokio::time::interval(EVERY);
+    let mut written = Offers::new();
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        for hop in &hops {
+            match stop.run_until_cancelled(hop.probe()).await {
+                Some(Ok(_)) => {}
+                Some(Err(cause)) => warn!(hop = hop.name(), %cause, "next hop does not answer"),
+                None => return,
+            }
+        }
+        let known = hops.iter().filter_map(|hop| Some((hop.name().to_owned(), hop.capabilities()?.into())));
+        let known: Offers = known.collect();
+        if known != written {
+            match write(&known, &folder) {
+                Ok(()) => written = known,
+                Err(cause) => warn!(%cause, "what the next hops offer could not be written down"),
+            }
+        }
+    }
+}
+
+/// Replaces the file as a whole.
+fn write(offers: &Offers, folder: &Path) -> io::Result<()> {
+    let (to, new) = (file(folder), folder.join("next-hops.json.new"));
+    let mut out = fs::File::create(&new)?;
+    out.write_all(&serde_json::to_vec(offers)?)?;
+    out.sync_all()?;
+    fs::rename(new, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nexthop::{Host, Settings, Tls};
+
+    fn hop(port: u16) -> NextHop {
+        let wait = Duration::from_secs(1);
+        NextHop::new(Settings {
+            name: "behind".to_owned(),
+            hosts: vec![Host { name: "127.0.0.1".to_owned(), port }],
+            tls: Tls::Off,
+            login: None,
+            helo: "zegel.example".to_owned(),
+            max_connections: 1,
+            lease_wait: wait,
+            connect_timeout: wait,
+            command_timeout: wait,
+            dot_timeout: wait,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn what_was_known_stands_after_a_restart_and_rubbish_is_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let offer = Capabilities { smtputf8: true, size: Some(7), ..Capabilities::default() };
+        write(&Offers::from([("behind".to_owned(), offer.into())]), folder.path()).unwrap();
+        let again = hop(1);
+        assert_eq!(again.capabilities(), None);
+        recall(std::slice::from_ref(&again), folder.path());
+        assert_eq!(again.capabilities(), Some(offer));
+        fs::write(file(folder.path()), "rubbish").unwrap();
+        let other = hop(1);
+        recall(std::slice::from_ref(&other), folder.path());
+        assert_eq!(other.capabilities(), None);
+    }
+}
