@@ -1,9 +1,9 @@
 //! The one thread that writes the journal: takes all that waits, checks, appends, syncs once, tells the index, answers.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -28,8 +28,8 @@ const RELEASE_PAUSE: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) enum Request {
     Commit(Waiting),
-    /// A reader could not use this index.
-    IndexFailed(Arc<Index>),
+    /// A reader could not use this index. Weak, so that requests which wait do not keep it from being released.
+    IndexFailed(Weak<Index>),
     Close(oneshot::Sender<()>),
 }
 
@@ -110,7 +110,7 @@ impl Committer {
                 }
                 Request::IndexFailed(index) => {
                     // Unless it was replaced since.
-                    if self.shared.index().is_some_and(|current| Arc::ptr_eq(&current, &index)) {
+                    if self.shared.index().is_some_and(|current| Arc::as_ptr(&current) == index.as_ptr()) {
                         broken = Some(IndexError("a reader could not use it".to_owned()));
                     }
                 }

@@ -278,7 +278,7 @@ impl Local {
             work(&shared, &index).unwrap_or_else(|error| {
                 if let Some(requests) = requests {
                     // A committer that is gone closed the store already.
-                    let _ = requests.send(Request::IndexFailed(Arc::clone(&index)));
+                    let _ = requests.send(Request::IndexFailed(Arc::downgrade(&index)));
                 }
                 Err(StoreError::NotReady(error.to_string()))
             })
