@@ -8,7 +8,7 @@
 //! | frame | bytes of a frame; pure |
 //! | segment | one file of the journal: opening, values, scan, footer |
 //! | journal | the writing end: append, sync, rotate, replace after an error |
-//! | index | key to place, in sled or in memory |
+//! | index, tree | key to place, in memory or in sled |
 //! | replay | journal to index |
 //! | recovery | what happens at start |
 //! | group | batches on their way into one frame |
@@ -29,6 +29,7 @@ mod replay;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -228,23 +229,16 @@ impl Local {
         to: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, Versioned)>, StoreError> {
-        let space = space as u8;
-        let mut from = [&[space], from].concat();
-        let to = to.map_or_else(|| vec![space + 1], |to| [&[space], to].concat());
+        let (from, to) = bounds(space, from, to);
         self.read(move |shared, index| {
             let mut found = Vec::new();
-            while found.len() < limit {
-                let entries = index.range(&from, &to, limit - found.len())?;
-                let Some((last, _)) = entries.last() else { break };
-                // The first key behind the last one.
-                from = [last.as_slice(), &[0]].concat();
-                for (key, place) in &entries {
-                    match shared.value(place) {
-                        Ok(value) => found.push((key.get(1..).unwrap_or_default().to_vec(), value)),
-                        Err(error) => tracing::error!(space, %error, "a scan goes on without a damaged record"),
-                    }
+            walk(index, from, &to, limit, |key, place| {
+                match shared.value(&place) {
+                    Ok(value) => found.push((key, value)),
+                    Err(error) => tracing::error!(?space, %error, "a scan goes on without a damaged record"),
                 }
-            }
+                limit - found.len()
+            })?;
             Ok(Ok(found))
         })
         .await
@@ -258,12 +252,16 @@ impl Local {
         to: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
-        let space = space as u8;
-        let from = [&[space], from].concat();
-        let to = to.map_or_else(|| vec![space + 1], |to| [&[space], to].concat());
-        let bare = |key: &Vec<u8>| key.get(1..).unwrap_or_default().to_vec();
-        self.read(move |_, index| Ok(Ok(index.range(&from, &to, limit)?.iter().map(|(key, _)| bare(key)).collect())))
-            .await
+        let (from, to) = bounds(space, from, to);
+        self.read(move |_, index| {
+            let mut found = Vec::new();
+            walk(index, from, &to, limit, |key, _| {
+                found.push(key);
+                limit - found.len()
+            })?;
+            Ok(Ok(found))
+        })
+        .await
     }
 
     /// Reads where it may block. An index that fails is handed to the committer, to be made again.
@@ -378,6 +376,33 @@ impl Drop for Local {
             let _ = thread.join();
         }
     }
+}
+
+/// A range of keys within a space, as the index knows them.
+fn bounds(space: Space, from: &[u8], to: Option<&[u8]>) -> (Vec<u8>, Vec<u8>) {
+    let space = space as u8;
+    let to = to.map_or_else(|| vec![space + 1], |to| [&[space], to].concat());
+    ([&[space], from].concat(), to)
+}
+
+/// Gives `each` the keys (without their space) of a range in order, until it wants no more: it says how many it still wants.
+fn walk(
+    index: &Index,
+    mut from: Vec<u8>,
+    to: &[u8],
+    mut wanted: usize,
+    mut each: impl FnMut(Vec<u8>, Place) -> usize,
+) -> Result<(), IndexError> {
+    while wanted > 0 {
+        let entries = index.range(&from, to, wanted)?;
+        let Some((last, _)) = entries.last() else { break };
+        // The first key behind the last one.
+        from = [last.as_slice(), &[0]].concat();
+        for (key, place) in entries {
+            wanted = each(key.get(1..).unwrap_or_default().to_vec(), place);
+        }
+    }
+    Ok(())
 }
 
 /// Whether the journal takes a batch of this size.

@@ -287,6 +287,9 @@ impl From<ReplayError> for Unusable {
 }
 
 fn reuse(folder: &Folder, sources: &[Source], last: u64) -> Result<(Index, u64), Unusable> {
+    if last > 0 && !folder.index().exists() {
+        return Err(Unusable::Index("the index was missing".to_owned()));
+    }
     let index = Index::open(&folder.index()).map_err(ReplayError::from)?;
     let segments: BTreeSet<u64> = sources.iter().map(|source| source.segment.id).collect();
     let known = |place: &Place| {
@@ -294,9 +297,6 @@ fn reuse(folder: &Folder, sources: &[Source], last: u64) -> Result<(Index, u64),
         segments.contains(&place.segment).then_some(()).ok_or_else(missing)
     };
     let mark = index.verify(known).map_err(ReplayError::from)?;
-    if mark == 0 && last > 0 {
-        return Err(Unusable::Index("the index was missing".to_owned()));
-    }
     if mark > last {
         return Err(Unusable::Index(format!("its mark {mark} lies beyond the journal's end {last}")));
     }
