@@ -140,7 +140,7 @@ impl Tree {
         let mut found = Vec::new();
         while found.len() < limit {
             let change_first = match (&waiting, changes.peek()) {
-                (Some((key, _)), Some((changed, _))) => *changed <= key,
+                (Some((key, _)), Some((other, _))) => *other <= key,
                 (Some(_), None) => false,
                 (None, Some(_)) => true,
                 (None, None) => break,
