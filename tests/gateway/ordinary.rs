@@ -1,6 +1,6 @@
 //! Ordinary mail: Postfix in front, the gateway, a server behind. Same bytes, one more Received line, nothing stored.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use crate::support::client;
@@ -118,25 +118,30 @@ fn while_the_next_hop_is_down_postfix_keeps_the_mail_and_it_arrives_once() {
     assert_eq!(sink.mails().len(), 1);
 }
 
+/// A server that does not take everybody.
+fn answer(stream: &std::net::TcpStream) {
+    let mut out = stream.try_clone().unwrap();
+    let _ = out.write_all(b"220 b ESMTP\r\n");
+    for line in BufReader::new(stream).lines().map_while(Result::ok) {
+        let reply: &[u8] = match line.to_ascii_uppercase() {
+            l if l.starts_with("EHLO") => b"250 b\r\n",
+            l if l.contains("NOBODY") => b"550 5.1.1 nobody of that name\r\n",
+            l if l.contains("LATER") => b"450 4.2.0 mailbox busy\r\n",
+            l if l.starts_with("DATA") => b"554 5.5.1 no\r\n",
+            _ => b"250 2.0.0 ok\r\n",
+        };
+        let _ = out.write_all(reply);
+    }
+}
+
 #[test]
 fn each_recipient_gets_the_next_hops_own_answer() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
-        use std::io::{BufRead, BufReader};
+        // A thread for each: the gateway's look at what this server offers may still be open when the mail comes.
         for stream in listener.incoming().map_while(Result::ok) {
-            let mut out = stream.try_clone().unwrap();
-            let _ = out.write_all(b"220 b ESMTP\r\n");
-            for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                let reply: &[u8] = match line.to_ascii_uppercase() {
-                    l if l.starts_with("EHLO") => b"250 b\r\n",
-                    l if l.contains("NOBODY") => b"550 5.1.1 nobody of that name\r\n",
-                    l if l.contains("LATER") => b"450 4.2.0 mailbox busy\r\n",
-                    l if l.starts_with("DATA") => b"554 5.5.1 no\r\n",
-                    _ => b"250 2.0.0 ok\r\n",
-                };
-                let _ = out.write_all(reply);
-            }
+            std::thread::spawn(move || answer(&stream));
         }
     });
     let site = Site::new(address, "");
