@@ -19,25 +19,26 @@ fn mail(subject: &str, header: &str, body: &str) -> Vec<u8> {
 }
 
 /// The path of the link in a notice.
-fn link(notice: &Mail) -> String {
+pub fn link(notice: &Mail) -> String {
     let text = notice.view().text.unwrap();
-    let found = text.split_whitespace().find_map(|word| word.strip_prefix("https://veilig.voorbeeld.example"));
-    found.filter(|path| path.starts_with("/b/")).unwrap_or_else(|| panic!("no link in {text}")).to_owned()
+    let mut addresses = text.split_whitespace().filter(|word| word.starts_with("http"));
+    let path = addresses.find_map(|word| word.find("/b/").map(|at| word[at..].to_owned()));
+    path.unwrap_or_else(|| panic!("no link in {text}"))
 }
 
 /// The eight digits in a code mail.
-fn code(mail: &Mail) -> String {
+pub fn code(mail: &Mail) -> String {
     let text = mail.view().text.unwrap();
     let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let four = |word: &&str| word.len() == 4 && word.bytes().all(|b| b.is_ascii_digit());
     words.windows(2).find(|two| two.iter().all(four)).unwrap_or_else(|| panic!("no code in {text}")).concat()
 }
 
-fn notice_for(sink: &Sink, to: &str) -> Mail {
+pub fn notice_for(sink: &Sink, to: &str) -> Mail {
     sink.wait_for(&format!("the notice for {to}"), |mail| mail.is_for(to) && mail.text().contains("/b/"))
 }
 
-fn code_for(sink: &Sink, sender: &str, recipient: &str) -> Mail {
+pub fn code_for(sink: &Sink, sender: &str, recipient: &str) -> Mail {
     let fits = |mail: &Mail| mail.is_for(sender) && mail.view().text.is_some_and(|text| text.contains(recipient));
     sink.wait_for(&format!("the code for {recipient}"), fits)
 }

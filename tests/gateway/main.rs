@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod faults;
 mod ordinary;
+mod page;
 mod secured;
 mod support;
 mod trace;

@@ -1,0 +1,77 @@
+//! Chromium looks at the page as a recipient would: `tests/page/check.mjs`, on the gateway as the demo wires it (plain HTTP on
+//! loopback, since a browser takes no certificate of ours).
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use zegel::base::{OsEntropy, SystemClock};
+use zegel::config::Config;
+use zegel::daemon;
+use zegel::seal::keyring::RootKeyring;
+
+use crate::confidential::{code, code_for, link, notice_for};
+use crate::support::client;
+use crate::support::gateway::Site;
+use crate::support::sink::Sink;
+
+const HTML: &str = "From: Anna Jansen <anna@voorbeeld.example>\r\nTo: Jan <jan@example.nl>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0100\r\n\
+    Message-ID: <html@voorbeeld.example>\r\nSubject: [veilig] Uw afspraak\r\nMIME-Version: 1.0\r\n\
+    Content-Type: multipart/mixed; boundary=b1\r\n\r\n--b1\r\nContent-Type: text/html; charset=utf-8\r\n\r\n\
+    <h1>Uw afspraak</h1><p>Beste heer De Vries,</p><p onclick=\"top.stolen=1\">Wij zien u graag op <b>maandag</b>.\
+    <img src=\"https://elders.example/pixel.gif\"><script>top.stolen=1</script></p><table><tr><td>Tijd</td><td>10:00</td></tr></table>\r\n\
+    --b1\r\nContent-Type: application/pdf; name=\"brief.pdf\"\r\nContent-Disposition: attachment; filename=\"brief.pdf\"\r\n\
+    Content-Transfer-Encoding: base64\r\n\r\nJVBERi0xLjQK\r\n--b1--\r\n";
+
+const TEXT: &str = "From: Anna Jansen <anna@voorbeeld.example>\r\nTo: Jan <jan@example.nl>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0100\r\n\
+    Message-ID: <text@voorbeeld.example>\r\nSubject: [veilig] Uitslag van uw onderzoek\r\nMIME-Version: 1.0\r\n\
+    Content-Type: multipart/mixed; boundary=b1\r\n\r\n--b1\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
+    Geachte heer De Vries,\r\n\r\nDe uitslag is goed. Meer op https://www.voorbeeld.example/uitleg\r\n\
+    --b1\r\nContent-Type: text/plain; name=\"uitleg.txt\"\r\nContent-Disposition: attachment; filename=\"uitleg.txt\"\r\n\r\n\
+    Uitleg.\r\n--b1--\r\n";
+
+#[test]
+fn chromium_reads_a_mail_at_every_width() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let sink = Sink::start();
+    let site = Site::new(sink.address, "");
+    let text = std::fs::read_to_string(site.path("zegel.toml")).unwrap();
+    let mut config = Config::parse(&site.path("zegel.toml"), &text, std::collections::HashMap::new()).unwrap();
+    config.web.demo = true;
+    config.web.trusted_proxies = Vec::new();
+    // Every way of looking tries a wrong code from the one address that the browser has.
+    config.web.limits.per_network = 1_000;
+    config.web.limits.per_grant = 10_000;
+    config.web.limits.per_contact = 10_000;
+    let keyring = RootKeyring::generate(&OsEntropy);
+    let running = runtime.block_on(daemon::start(config, keyring, Arc::new(SystemClock), Arc::new(OsEntropy))).unwrap();
+    let page = running.page[0];
+
+    let mut links = Vec::new();
+    for raw in [TEXT, HTML] {
+        let before = sink.mails().len();
+        let (_, reply) = client::send(running.smtp[0], "anna@voorbeeld.example", &["jan@example.nl"], raw.as_bytes());
+        assert_eq!(reply.code, 250, "{reply:?}");
+        let notice = sink.wait_for("the notice", |mail| {
+            mail.is_for("jan@example.nl")
+                && !links.iter().any(|known: &String| mail.view().text.is_some_and(|text| text.contains(known)))
+        });
+        assert!(sink.mails().len() > before);
+        links.push(link(&notice));
+    }
+    notice_for(&sink, "jan@example.nl");
+    let code = code(&code_for(&sink, "anna@voorbeeld.example", "jan@example.nl"));
+    let links: Vec<String> = links.iter().map(|path| format!("http://{page}{path}")).collect();
+    let shots = std::env::var("PAGE_SHOTS").unwrap_or_else(|_| site.path("shots").display().to_string());
+    let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/run"))
+        .env("PAGE_LINKS", links.join(" "))
+        .env("PAGE_CODE", &code)
+        .env("PAGE_WRONG", if code == "00000000" { "00000001" } else { "00000000" })
+        .env("PAGE_SHOTS", shots)
+        .output()
+        .unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    println!("{said}");
+    assert!(runtime.block_on(running.stop()));
+}
