@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::config::{Config, LoadError};
-use crate::daemon::keys;
+use crate::daemon::keys::{self, KeysError};
+
+const CREDENTIAL: &str =
+    "warning: keys.root: not set: the service needs the credential zegel-root, which cannot be seen from here";
 
 /// Checks the file and the root key that it names.
 pub fn run(file: &Path, as_json: bool) -> ExitCode {
@@ -14,8 +17,14 @@ pub fn run(file: &Path, as_json: bool) -> ExitCode {
         Ok(config) => {
             let mut lines: Vec<String> = config.findings().iter().map(ToString::to_string).collect();
             let key = keys::load(config.root_key.as_deref()).err();
-            lines.extend(key.iter().map(|cause| format!("error: keys.root: {cause}")));
-            (lines, key.is_some() || config.findings().iter().any(|finding| finding.fatal))
+            // A credential exists only inside the service; here its absence says nothing.
+            let elsewhere = matches!(key, Some(KeysError::None));
+            if elsewhere {
+                lines.push(CREDENTIAL.to_owned());
+            } else {
+                lines.extend(key.iter().map(|cause| format!("error: keys.root: {cause}")));
+            }
+            (lines, (key.is_some() && !elsewhere) || config.findings().iter().any(|finding| finding.fatal))
         }
         Err(LoadError::Mistakes(mistakes)) => (mistakes.iter().map(ToString::to_string).collect(), true),
         Err(unreadable) => (vec![unreadable.to_string()], true),

@@ -16,7 +16,6 @@ pub fn text(answer: &Answer) -> String {
         Answer::NewCode { mailbox } => format!("a new code is on its way to {mailbox}; the old one no longer works\n"),
         Answer::Queue { jobs } if jobs.is_empty() => "nothing to send\n".to_owned(),
         Answer::Queue { jobs } => jobs.iter().map(job).collect(),
-        Answer::Status { health } => format!("{health}\n"),
         Answer::Refused { text } => format!("{text}\n"),
     }
 }

@@ -144,9 +144,11 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
     let seal = mail::read_seal(&top, smtp.as_ref());
     let plant = organisation::read_plant(&top);
     top.finish();
+    if let (Some(hops), Some(home)) = (&hops, &home) {
+        mail::check_hop_names(reading, hops, &home.next_hop);
+    }
     let (organisation, home, page) = (organisation?, home?, page?);
     let (hops, smtp, listeners, seal, plant) = (hops?, smtp?, listeners?, seal?, plant?);
-    mail::check_hop_names(reading, &hops, &home.next_hop);
     let web = page.settings;
     let helo = smtp.relay.hostname.clone();
     Some(Config {

@@ -18,6 +18,7 @@ const EVERY: Duration = Duration::from_mins(5);
 
 /// One hop's extensions as they are written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each extension, as in Capabilities")]
 struct Offer {
     eightbit: bool,
     smtputf8: bool,

@@ -26,12 +26,12 @@ use crate::nexthop::NextHop;
 use crate::notify::{self, Notifier};
 use crate::relay::{Relay, Routes};
 use crate::seal::keyring::RootKeyring;
-use crate::store::{OpenReport, Store};
+use crate::store::{Health, OpenReport, Store};
 use crate::text::Lang;
 use crate::{queue, receive, web};
 use certificates::Certificates;
 
-/// How long a stop may take before what still runs is cut off. Mails in flight have their own time limits below this.
+/// How long a stop may take before what still runs is cut off: a mail cut off was not answered, so its client sends it again.
 const STOP_WITHIN: Duration = Duration::from_mins(1);
 
 /// Why the daemon did not start. The text says what to do and shows no secret.
@@ -135,6 +135,7 @@ pub async fn start(
         "queue",
         queue::run(config.queue, store.clone(), notifier, clock.clone(), entropy.clone(), stop.clone()),
     ));
+    running.tasks.spawn(named("store", store_fails(store.clone(), stop.clone())));
     let office = operate::Office { store, clock, entropy, cost: config.intake.cost };
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
     running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));
@@ -159,6 +160,17 @@ fn log_report(report: &OpenReport) {
     }
     if report.dropped > 0 {
         info!(messages = report.dropped, "prepared messages without their next hop's answer were dropped");
+    }
+}
+
+/// Ends when the store can do nothing more, which stops the daemon: a new start recovers, or says what is wrong.
+async fn store_fails(store: Store, stop: CancellationToken) {
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        if store.health() == Health::Failed {
+            error!("the store failed and cannot recover while it runs");
+            return;
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::seal::code::{AccessCode, Cost, Verifier};
 use crate::store::intake::NewJob;
 use crate::store::look::DeliveryView;
 use crate::store::records::{JobKind, JobSecret};
-use crate::store::{Health, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Rows in one answer at most.
 const ROWS: usize = 500;
@@ -45,8 +45,6 @@ pub enum Request {
     },
     /// What the queue still has to send.
     QueueList,
-    /// How the daemon is doing.
-    Status,
 }
 
 /// An answer.
@@ -79,11 +77,6 @@ pub enum Answer {
     Queue {
         /// One row each.
         jobs: Vec<JobRow>,
-    },
-    /// How the store is doing.
-    Status {
-        /// `ready`, `no-intake` or `closed`.
-        health: String,
     },
     /// It cannot be done; the text says why.
     Refused {
@@ -168,7 +161,6 @@ impl Office {
             Request::MessageUnlock { id } => self.unlock(&id).await,
             Request::ContactNewCode { recipient, sender } => self.new_code(&recipient, sender.as_deref()).await,
             Request::QueueList => self.queue().await,
-            Request::Status => Ok(Answer::Status { health: health(self.store.health()).to_owned() }),
         }
     }
 
@@ -263,14 +255,6 @@ fn no_message(id: &str) -> Answer {
 
 fn no_address(text: &str) -> Answer {
     refused(&format!("\"{text}\" is not a mail address"))
-}
-
-const fn health(health: Health) -> &'static str {
-    match health {
-        Health::Ready => "ready",
-        Health::NoIntake => "no-intake",
-        Health::Closed => "closed",
-    }
 }
 
 const fn kind(kind: &JobKind) -> &'static str {

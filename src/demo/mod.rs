@@ -58,7 +58,7 @@ fn welcome(plant: &Plant) -> String {
          Send mail of your own to      {smtp}, for example\n\
          \x20 swaks --server {smtp} --from anna@voorbeeld.example --to jan@example.nl --header 'Subject: [veilig] Hallo'\n\
          Ask the gateway, for example\n\
-         \x20 zegel message find jan@example.nl --config {config}\n\n"
+         \x20 zegel message find jan.devries@example.nl --config {config}\n\n"
     )
 }
 

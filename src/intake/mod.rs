@@ -102,7 +102,9 @@ impl Intake {
     #[must_use]
     pub fn gate(&self) -> Option<Reply> {
         match self.inner.store.health() {
-            Health::Closed => Some(Reply::new(421, "4.3.2 the store is being made ready, try again later")),
+            Health::Closed | Health::Failed => {
+                Some(Reply::new(421, "4.3.2 the store is being made ready, try again later"))
+            }
             Health::Ready | Health::NoIntake => None,
         }
     }

@@ -149,7 +149,7 @@ impl Sealing {
         for _ in 0..ROUNDS {
             let unserved = delivery::unserved(&intake, &mail, &recipients).await?;
             if unserved.is_empty() {
-                tracing::info!(message = %new.id, "not stored: all its recipients have this very mail already");
+                tracing::info!(sealed = %new.id, "not stored: all its recipients have this very mail already");
                 return Ok(None);
             }
             new.message.expires = mail.received + longest(&unserved);

@@ -127,7 +127,7 @@ async fn seal(id: &str, sealing: Sealing) -> Reply {
     let message = sealing.id();
     match sealing.take().await {
         Ok(()) => {
-            tracing::info!(mail = id, %message, "sealed");
+            tracing::info!(mail = id, sealed = %message, "sealed");
             Reply::new(250, &format!("2.6.0 {message} sealed"))
         }
         Err(error) => {
@@ -158,11 +158,11 @@ async fn mixed(id: &str, lease: Lease, sealing: Sealing, intake: &Intake) -> Rep
         Behind::Took(reply) => {
             return match intake.commit(prepared).await {
                 Ok(()) => {
-                    tracing::info!(mail = id, %message, code = reply.code(), "passed and sealed");
+                    tracing::info!(mail = id, sealed = %message, code = reply.code(), "passed and sealed");
                     reply
                 }
                 Err(error) => {
-                    tracing::error!(mail = id, %message, %error, "passed, but not counted as sealed: a repeat passes again");
+                    tracing::error!(mail = id, sealed = %message, %error, "passed, but not counted as sealed: a repeat passes again");
                     plan::half_done()
                 }
             };

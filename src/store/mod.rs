@@ -53,8 +53,10 @@ pub enum Health {
     Ready,
     /// Reads work, new mail is not taken (disk past its watermark, a poisoned segment being replaced).
     NoIntake,
-    /// Not even reads (index being rebuilt).
+    /// Not even reads (index being rebuilt, or closed).
     Closed,
+    /// The disk cannot be trusted and recovery failed: only a new start may help.
+    Failed,
 }
 
 /// What the commits cost so far, for tests, benchmarks and metrics.

@@ -13,7 +13,7 @@ pub(super) const MESSAGE_POLICY: &str = "default-src 'none'; style-src 'self'; f
 pub(super) const DOWNLOAD_POLICY: &str =
     "default-src 'none'; sandbox; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-const ALWAYS: [(HeaderName, &str); 10] = [
+const ALWAYS: [(HeaderName, &str); 11] = [
     (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
@@ -26,6 +26,8 @@ const ALWAYS: [(HeaderName, &str); 10] = [
         "camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), payment=(), usb=()",
     ),
     (header::CACHE_CONTROL, "no-store"),
+    // A proxy that buffers would write what it cannot hold to its disk, in clear.
+    (HeaderName::from_static("x-accel-buffering"), "no"),
     (HeaderName::from_static("x-robots-tag"), "noindex, nofollow"),
     (HeaderName::from_static("x-permitted-cross-domain-policies"), "none"),
 ];

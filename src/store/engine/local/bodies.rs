@@ -89,7 +89,7 @@ impl Files {
     /// Removes a body's file without waiting for the disk: one that comes back is found at the next start.
     pub(in super::super) fn discard(&self, message: MessageId) {
         if let Err(error) = fs::remove_file(self.path(message)) {
-            tracing::debug!(%message, %error, "a body file that no record names stays until the next start");
+            tracing::debug!(body = %message, %error, "a body file that no record names stays until the next start");
         }
     }
 

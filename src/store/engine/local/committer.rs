@@ -61,7 +61,9 @@ pub(super) struct Committer {
 impl Drop for Committer {
     /// However the thread ends, nobody waits for it in vain.
     fn drop(&mut self) {
-        self.shared.set_gate(Gate::Dead);
+        if self.shared.gate() != Gate::Stopped {
+            self.shared.set_gate(Gate::Dead);
+        }
     }
 }
 
@@ -275,7 +277,7 @@ impl Committer {
 
     /// Nothing came for a while.
     fn rest(&mut self) {
-        if self.shared.gate() == Gate::Dead {
+        if self.shared.has_ended() {
             return;
         }
         match self.journal.prove() {
@@ -291,7 +293,9 @@ impl Committer {
     /// A clean stop: everything proven, the index synced and noted so.
     fn stop(&mut self) {
         let proven = self.shared.gate() == Gate::Ready && self.journal.prove().is_ok();
-        self.shared.set_gate(Gate::Dead);
+        if self.shared.gate() != Gate::Dead {
+            self.shared.set_gate(Gate::Stopped);
+        }
         let Some(index) = self.shared.take_index() else { return };
         let flushed = index.is_on_disk() && index.flush().is_ok();
         let released = release(index);

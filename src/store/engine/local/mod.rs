@@ -89,8 +89,10 @@ enum Gate {
     Ready = 0,
     /// A segment failed and is being replaced.
     NoIntake = 1,
-    /// Nothing any more.
+    /// Nothing any more, after a failure.
     Dead = 2,
+    /// Nothing any more, as asked.
+    Stopped = 3,
 }
 
 /// A key as the journal and the index hold it: space number, then its bytes.
@@ -126,8 +128,13 @@ impl Shared {
         match self.gate.load(Ordering::SeqCst) {
             0 => Gate::Ready,
             1 => Gate::NoIntake,
+            3 => Gate::Stopped,
             _ => Gate::Dead,
         }
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.gate(), Gate::Dead | Gate::Stopped)
     }
 
     fn set_gate(&self, gate: Gate) {
@@ -136,7 +143,8 @@ impl Shared {
 
     fn health(&self) -> Health {
         match self.gate() {
-            Gate::Dead => Health::Closed,
+            Gate::Dead => Health::Failed,
+            Gate::Stopped => Health::Closed,
             _ if self.index().is_none() => Health::Closed,
             Gate::NoIntake => Health::NoIntake,
             Gate::Ready if self.files.is_broken() || self.is_full() => Health::NoIntake,
@@ -145,7 +153,7 @@ impl Shared {
     }
 
     fn readable(&self) -> Result<Arc<Index>, StoreError> {
-        let index = if self.gate() == Gate::Dead { None } else { self.index() };
+        let index = if self.has_ended() { None } else { self.index() };
         index.ok_or_else(|| StoreError::NotReady("it is closed, or its index is being rebuilt".to_owned()))
     }
 

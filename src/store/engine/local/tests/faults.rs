@@ -70,7 +70,7 @@ async fn a_journal_that_cannot_go_on_closes_the_store() {
         (0..times).for_each(|_| options.io.faults.add(call, ErrorKind::Other));
         let failed = engine.commit(put("a", "2")).await;
         assert!(matches!(failed, Err(CommitError::Store(StoreError::Uncertain(_)))), "{call:?}: {failed:?}");
-        assert_eq!(engine.health(), Health::Closed, "{call:?}");
+        assert_eq!(engine.health(), Health::Failed, "{call:?}");
         assert!(matches!(engine.get(&key("a")).await, Err(StoreError::NotReady(_))), "{call:?}");
         drop(engine);
         let (engine, _) = open(folder.path());
