@@ -1,7 +1,7 @@
 //! Mail HTML made harmless: an allow-list of elements and attributes, no styles, nothing loaded from anywhere.
 //!
 //! This is the first of three walls; the frame's sandbox and its policy stand behind it. Time and memory grow with the length
-//! of the mail only: see [`simplify`].
+//! of the mail only: see [`mod@simplify`].
 
 mod lexer;
 mod simplify;
