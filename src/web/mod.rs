@@ -60,3 +60,29 @@ pub struct Settings {
 
 /// The certificate of the page; `None` behind a proxy that ends TLS, or in the demo.
 pub type TlsConfig = Arc<arc_swap::ArcSwapOption<rustls::ServerConfig>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page on loopback.
+    pub(super) fn settings() -> Settings {
+        let minutes = std::time::Duration::from_mins;
+        Settings {
+            listen: Vec::new(),
+            redirect: Vec::new(),
+            origin: "https://veilig.voorbeeld.nl".to_owned(),
+            trusted_proxies: Vec::new(),
+            demo: false,
+            organisation: "Voorbeeld Zorg".to_owned(),
+            phone: "010 - 000 00 00".to_owned(),
+            privacy: None,
+            accessibility: None,
+            time_zone: jiff::tz::TimeZone::UTC,
+            limits: Limits::default(),
+            sessions: SessionLimits { idle: minutes(15), longest: minutes(240) },
+            hashers: 1,
+            max_requests: 10,
+        }
+    }
+}

@@ -40,7 +40,6 @@ pub fn router(
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Router, TextError> {
-    let places = Arc::new(Semaphore::new(settings.max_requests.max(1)));
     let app = Arc::new(App::new(settings, store, clock, entropy)?);
     let pages = Router::new()
         .route("/", get(home))
@@ -53,14 +52,20 @@ pub fn router(
         .route("/uitloggen", post(message::log_out))
         .route("/stijl.css", get(style))
         .route("/robots.txt", get(robots))
-        .fallback(async || Problem::NotFound)
+        .fallback(async || Problem::NotFound);
+    Ok(guarded(pages, app))
+}
+
+/// What stands around every route, from the inside out.
+fn guarded(routes: Router<Shared>, app: Shared) -> Router {
+    let places = Arc::new(Semaphore::new(app.settings.max_requests.max(1)));
+    routes
         .layer(DefaultBodyLimit::max(MOST_FORM))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIME))
         .layer(middleware::from_fn_with_state(places, in_place))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), dress::dress))
-        .with_state(app);
-    Ok(pages)
+        .with_state(app)
 }
 
 async fn home(State(app): State<Shared>, visitor: Visitor) -> Result<Response, Problem> {
@@ -97,4 +102,44 @@ async fn in_place(State(places): State<Arc<Semaphore>>, request: Request, next: 
 fn panicked(_cause: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a request panicked");
     Problem::Broken.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::base::{ManualClock, SeededEntropy, Timestamp};
+    use crate::seal::keyring::RootKeyring;
+    use crate::web::tests::settings;
+
+    fn app() -> Shared {
+        let entropy = Arc::new(SeededEntropy::new(1));
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_795_255_200)));
+        let store = Store::in_memory(RootKeyring::generate(&*entropy), clock.clone(), entropy.clone());
+        Arc::new(App::new(Arc::new(settings()), store, clock, entropy).unwrap())
+    }
+
+    async fn ask(router: Router, path: &str) -> (StatusCode, String) {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let (head, body) = router.oneshot(request).await.unwrap().into_parts();
+        assert!(head.headers.contains_key(header::CONTENT_SECURITY_POLICY), "{path}");
+        (head.status, String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_or_a_hang_is_a_page_and_the_rest_goes_on() {
+        let panics = async || -> StatusCode { panic!("geheim") };
+        let hangs = async || std::future::pending::<StatusCode>().await;
+        let routes = Router::new().route("/paniek", get(panics)).route("/hangt", get(hangs)).route("/", get(home));
+        let router = guarded(routes, app());
+        let (status, page) = ask(router.clone(), "/paniek").await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(page.contains("Er ging iets mis bij ons") && !page.contains("geheim"), "{page}");
+        let (status, page) = ask(router.clone(), "/hangt").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(page.contains("Het is nu erg druk"), "{page}");
+        assert_eq!(ask(router, "/").await.0, StatusCode::OK);
+    }
 }

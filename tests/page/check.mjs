@@ -4,7 +4,7 @@
 // Environment:
 //   PAGE_LINKS  addresses of notices (http://…/b/…), with blanks between; the first is also tried with a wrong code
 //   PAGE_CODE   the access code that opens them
-//   PAGE_WRONG  a code that does not (default 00000000)
+//   PAGE_WRONG  a code that does not (default 00000000); three of the five wrong tries in ten minutes are used
 //   PAGE_SHOTS  folder for screenshots (optional)
 //   CHROMIUM    the browser (default /usr/bin/chromium)
 

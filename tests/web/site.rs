@@ -94,11 +94,15 @@ pub fn site() -> Site {
 }
 
 pub fn site_with(settings: Settings) -> Site {
+    site_costing(settings, Cost { memory_kib: 8, passes: 1, lanes: 1 })
+}
+
+/// A site whose codes cost this much to compare.
+pub fn site_costing(settings: Settings, cost: Cost) -> Site {
     let entropy = Arc::new(SeededEntropy::new(1));
     // 2026-11-21, 10:04 in Amsterdam
     let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_795_251_840)));
     let store = Store::in_memory(RootKeyring::generate(&*entropy), clock.clone(), entropy.clone());
-    let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
     let taking = zegel::intake::Settings { max_size: 64 << 20, cost, hashers: 2, language: String::new() };
     let intake = Intake::new(taking, store.clone(), clock.clone(), entropy.clone());
     let router = router(Arc::new(settings), store.clone(), clock.clone(), entropy).unwrap();

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
+use zegel::access::Limits;
+use zegel::seal::code::Cost;
 
 use crate::routes::assert_headers;
-use crate::site::{Link, Site, form, request, settings, site, site_with};
+use crate::site::{Link, Site, form, request, settings, site, site_costing, site_with};
 
 /// No code that the gateway made in these tests.
 const WRONG: &str = "00000000";
@@ -196,6 +198,27 @@ async fn one_hasher_takes_them_in_turn() {
     let site = site_with(zegel::web::Settings { hashers: 1, ..settings() });
     let link = site.seal_text("jan@else.example", "Dag").await;
     assert_eq!(at_once(&site, &link, 5, |_| [198, 51, 100, 7]).await, (5, 5), "in turn");
+}
+
+/// Half a second per code, and room for one at a time: some wait longer than a try may wait.
+#[tokio::test]
+async fn an_overloaded_gateway_says_so_and_counts_only_what_it_compares() {
+    let limits = Limits { per_network: 1000, per_grant: 1000, per_contact: 1000, ..Limits::default() };
+    let cost = Cost { memory_kib: 19 * 1024, passes: 40, lanes: 1 };
+    let site = site_costing(zegel::web::Settings { hashers: 1, limits, ..settings() }, cost);
+    let link = site.seal_text("jan@else.example", "Dag").await;
+    let token = site.get(&link.path).await.page_token();
+    site.clock.advance(Duration::from_secs(5));
+    let before = site.store.counts().commits;
+    let tries = (0..60).map(|_| site.ask(form(&link.path, &format!("pagina={token}&code={WRONG}"))));
+    let answers = futures_util::future::join_all(tries).await;
+    let (busy, compared): (Vec<_>, Vec<_>) = answers.iter().partition(|a| a.status == StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!busy.is_empty() && !compared.is_empty(), "{} busy", busy.len());
+    assert_eq!(site.store.counts().commits - before, compared.len() as u64);
+    for answer in busy {
+        assert!(answer.text().contains("Deze keer telt niet mee.") && answer.header("retry-after") == "60");
+        assert_headers("busy", answer);
+    }
 }
 
 #[tokio::test(start_paused = true)]
