@@ -132,8 +132,8 @@ mod tests {
     async fn a_panic_or_a_hang_is_a_page_and_the_rest_goes_on() {
         let panics = async || -> StatusCode { panic!("geheim") };
         let hangs = async || std::future::pending::<StatusCode>().await;
-        let routes = Router::new().route("/paniek", get(panics)).route("/hangt", get(hangs)).route("/", get(home));
-        let router = guarded(routes, app());
+        let pages = Router::new().route("/paniek", get(panics)).route("/hangt", get(hangs)).route("/", get(home));
+        let router = guarded(pages, app());
         let (status, page) = ask(router.clone(), "/paniek").await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(page.contains("Er ging iets mis bij ons") && !page.contains("geheim"), "{page}");

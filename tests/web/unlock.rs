@@ -204,7 +204,7 @@ async fn one_hasher_takes_them_in_turn() {
 #[tokio::test]
 async fn an_overloaded_gateway_says_so_and_counts_only_what_it_compares() {
     let limits = Limits { per_network: 1000, per_grant: 1000, per_contact: 1000, ..Limits::default() };
-    let cost = Cost { memory_kib: 19 * 1024, passes: 40, lanes: 1 };
+    let cost = Cost { memory_kib: 64 * 1024, passes: 12, lanes: 1 };
     let site = site_costing(zegel::web::Settings { hashers: 1, limits, ..settings() }, cost);
     let link = site.seal_text("jan@else.example", "Dag").await;
     let token = site.get(&link.path).await.page_token();
