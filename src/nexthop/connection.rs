@@ -162,6 +162,7 @@ impl Connection {
 
     /// Body bytes in wire form.
     pub(super) async fn write(&mut self, wire: &[u8]) -> Result<(), Fault> {
+        self.must_be_sound()?;
         for chunk in wire.chunks(GATHER) {
             self.out.extend_from_slice(chunk);
             for byte in chunk.iter().skip(chunk.len().saturating_sub(2)) {
@@ -177,6 +178,7 @@ impl Connection {
 
     /// The final dot and its reply. A refusal that comes before the dot is out stands for the reply.
     pub(super) async fn dot(&mut self) -> Result<Reply, Fault> {
+        self.must_be_sound()?;
         if self.tail != *b"\r\n" {
             self.sound = false;
             return Err(Fault::gone("the body does not end in a line end"));
@@ -199,11 +201,14 @@ impl Connection {
         }
     }
 
+    /// Nothing goes out behind a write that was broken off: it would make a mail with a hole whole.
+    fn must_be_sound(&self) -> Result<(), Fault> {
+        if self.sound { Ok(()) } else { Err(Fault::gone("the connection is no longer sound")) }
+    }
+
     /// What the server said without being asked. 421 is its right at any time (RFC 5321 §3.8); all else is a fault.
     async fn unasked(&mut self) -> Result<Option<Reply>, Fault> {
-        if !self.sound {
-            return Err(Fault::gone("the connection is no longer sound"));
-        }
+        self.must_be_sound()?;
         self.sound = false;
         match poll_fn(|cx| Poll::Ready(self.poll_receive(cx))).await {
             Poll::Pending if self.replies.is_empty() => Ok(None),

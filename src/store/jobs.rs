@@ -96,6 +96,7 @@ impl Store {
             Ok(Loaded::Job(job)) => Ok(Some((lease, *job))),
             Ok(Loaded::Moved) => Ok(None),
             Ok(Loaded::Pointless) => {
+                tracing::error!(job = %id, "what a job was about is gone; the job is dropped");
                 self.drop_job(id, due).await?;
                 Ok(None)
             }

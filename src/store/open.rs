@@ -70,6 +70,8 @@ pub struct OpenReport {
     pub cut: u64,
     /// Frames quarantined in the middle, as `segment:offset`.
     pub quarantined: Vec<String>,
+    /// Damaged frames of this or an earlier start lie in quarantine: they can still be mended by hand.
+    pub quarantine_held: bool,
     /// Prepared messages dropped.
     pub dropped: usize,
     /// Body files removed that no message names.
@@ -99,8 +101,8 @@ impl Store {
     pub(super) async fn begin(&self, report: &mut OpenReport) -> Result<(), OpenError> {
         self.check_schema().await?;
         report.dropped = self.drop_all_prepared().await?;
-        // A quarantined frame may be the one that named a body: it can still be mended by hand.
-        if report.quarantined.is_empty() {
+        // A quarantined frame may be the one that named a body.
+        if report.quarantined.is_empty() && !report.quarantine_held {
             report.orphans = self.remove_orphans().await?;
         }
         Ok(())
@@ -179,11 +181,20 @@ async fn open_engine(
     let open = move || {
         let claim = Engine::claim(&settings)?;
         let secret = store_secret(&settings.folder, claim.is_used()?, &keyring, &*entropy)?;
-        let (engine, report) = Engine::open_local(claim, entropy)?;
+        let (engine, mut report) = Engine::open_local(claim, entropy)?;
+        report.quarantine_held = holds_damage(&settings.folder.join("quarantine"));
         Ok((engine, secret, keyring, report))
     };
     let opened = tokio::task::spawn_blocking(open).await;
     opened.unwrap_or_else(|_| Err(OpenError::Store(StoreError::NotReady("recovery was interrupted".to_owned()))))
+}
+
+/// Whether the quarantine holds frames that were proven and are damaged; a folder that cannot be listed may.
+fn holds_damage(quarantine: &Path) -> bool {
+    let damaged = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.map_or(true, |entry| Path::new(&entry.file_name()).extension().is_some_and(|end| end == "damaged"))
+    };
+    std::fs::read_dir(quarantine).map_or(true, |mut entries| entries.any(damaged))
 }
 
 /// The folder's secret: read, or made before the first record is written under it.

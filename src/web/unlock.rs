@@ -187,7 +187,11 @@ impl First<'_> {
 
     /// Compares on a blocking thread; the turn is held until that is done, also when the client is gone.
     async fn is_right(&self, code: AccessCode, turn: OwnedSemaphorePermit) -> Result<bool, Problem> {
-        let Some((verifier, _)) = self.app.store.verifier(self.view.grant.contact).await? else { return Ok(false) };
+        let Some((verifier, _)) = self.app.store.verifier(self.view.grant.contact).await? else {
+            // Only damage does this; to call the right code wrong would close the link without a word.
+            tracing::error!(grant = %self.view.id, "a contact has no code to compare with");
+            return Err(Problem::Broken);
+        };
         let pepper = self.app.store.keys().pepper.clone();
         let compared = tokio::task::spawn_blocking(move || {
             let result = verifier.matches(&code, &pepper);

@@ -128,6 +128,9 @@ impl Committer {
         if let Some(error) = broken {
             self.rebuild(&error);
         }
+        if self.shared.has_ended() {
+            return closing;
+        }
         match self.journal.rotate() {
             Ok(false) => {}
             Ok(true) => self.flush_index(),
@@ -139,7 +142,8 @@ impl Committer {
     /// Judges one batch against the index and the group so far.
     fn admit(&self, group: &mut Group, waiting: Waiting) -> Result<(), IndexError> {
         let Waiting { batch, body, answer } = waiting;
-        let Some(index) = self.shared.index() else {
+        // Once the store has ended, no later sync of the journal is believed: what waits is refused.
+        let Some(index) = self.shared.index().filter(|_| !self.shared.has_ended()) else {
             let refusal = StoreError::NotReady("it is closed, or its index is being rebuilt".to_owned());
             group.refused.push((answer, BodyRefused { error: refusal.into(), body }));
             return Ok(());
