@@ -106,6 +106,7 @@ fn a_full_disk_takes_no_confidential_mail_and_serves_on() {
     disk.fill(0);
     let wrong = wrong_codes(&gateway, &link, 3);
     let found = site.ask(&["message", "find", PATIENT]);
+    assert!(found["messages"].is_array(), "{found}\n{}", gateway.log());
     let ids = found["messages"].as_array().unwrap().iter().map(|message| message["id"].as_str().unwrap());
     let counted: u64 =
         ids.map(|id| site.ask(&["message", "show", id])["recipients"][0]["wrong"].as_u64().unwrap()).sum();

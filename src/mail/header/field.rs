@@ -18,7 +18,7 @@ impl<'a> Field<'a> {
         self.split().map_or(&[], |(_, value)| value)
     }
 
-    /// The name as the most lenient reader would read it: lower case, without blanks and control characters, wherever they
+    /// The name as the most lenient reader would read it: lower case, without blanks, control and non-ASCII characters, wherever they
     /// stand. Empty for a line without a colon.
     #[must_use]
     pub fn key(&self) -> String {
@@ -27,7 +27,7 @@ impl<'a> Field<'a> {
         String::from_utf8_lossy(&kept).to_ascii_lowercase()
     }
 
-    /// Blanks or control characters stand before or inside the name, so that readers differ on what it is. Blanks between
+    /// Blanks, control or non-ASCII characters stand in the name, so that readers differ on what it is. Blanks between
     /// name and colon are obsolete (RFC 5322 §4.5) but read alike.
     #[must_use]
     pub fn is_odd(&self) -> bool {
@@ -57,7 +57,7 @@ impl<'a> Field<'a> {
 }
 
 const fn is_visible(byte: u8) -> bool {
-    byte > b' ' && byte != 0x7f
+    byte.is_ascii_graphic()
 }
 
 impl fmt::Debug for Field<'_> {

@@ -13,15 +13,15 @@ pub mod tls;
 
 use std::time::{Duration, Instant};
 
-/// Asks again until `probe` has an answer; fails the test after a minute.
+/// Asks again until `probe` has an answer; fails the test after two minutes.
 #[expect(clippy::disallowed_methods, reason = "real processes on a real clock")]
 pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_mins(1);
+    let end = Instant::now() + Duration::from_mins(2);
     loop {
         if let Some(found) = probe() {
             return found;
         }
-        assert!(Instant::now() < end, "not within a minute: {what}");
+        assert!(Instant::now() < end, "not within two minutes: {what}");
         // Other processes give no event to wait for.
         std::thread::sleep(Duration::from_millis(20));
     }

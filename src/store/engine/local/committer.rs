@@ -249,6 +249,9 @@ impl Committer {
     fn rebuild(&mut self, error: &IndexError) {
         tracing::error!(%error, "the index is rebuilt from the journal");
         let old = self.shared.take_index().or_else(|| self.retired.take());
+        if self.shared.is_full() {
+            self.shared.folder.release();
+        }
         self.taint("the index failed");
         let sources: io::Result<Vec<Source>> = self.journal.segments().all().into_iter().map(Source::of).collect();
         let released = old.is_none_or(release);
@@ -271,7 +274,11 @@ impl Committer {
         }
     }
 
+    /// On a full disk the index waits: what it lacks stands in the journal, and a write that fails would cost all of it.
     fn flush_index(&mut self) {
+        if self.shared.is_full() {
+            return;
+        }
         if let Some(index) = self.shared.index()
             && let Err(error) = index.flush()
         {
