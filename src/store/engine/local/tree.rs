@@ -19,6 +19,10 @@ use crc32c::{crc32c, crc32c_append};
 use super::frame::{Change, Place};
 use super::index::{Entries, IndexError};
 
+/// How often, and with what pause, a lock of sled that is still held is tried again: five seconds in all.
+const LOCK_TRIES: u32 = 250;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 const RECORD: u8 = b'r';
 const MARK: &[u8] = b"m";
 const CACHE: u64 = 64 << 20;
@@ -90,11 +94,23 @@ fn place(bytes: &[u8]) -> Result<Place, IndexError> {
     Place::parse(bytes).ok_or_else(|| IndexError("an entry has the wrong size".to_owned()))
 }
 
+/// sled's own threads give its file lock back some time after the last handle is gone. Our lock on the data folder keeps
+/// other processes out, so one that is still held is ours and goes soon.
+fn patiently<T>(open: impl Fn() -> Result<T, IndexError>) -> Result<T, IndexError> {
+    for _ in 0..LOCK_TRIES {
+        match open() {
+            Err(error) if error.0.contains("could not acquire lock") => std::thread::sleep(LOCK_PAUSE),
+            other => return other,
+        }
+    }
+    open()
+}
+
 impl Tree {
     pub(super) fn open(folder: &Path) -> Result<Self, IndexError> {
         // No background flush: the journal is replayed from the mark, and the committer flushes when it has time.
         let config = sled::Config::new().path(folder).cache_capacity(CACHE).flush_every_ms(None);
-        let db = guarded(|| config.open())?;
+        let db = patiently(|| guarded(|| config.open()))?;
         let tally = match guarded(|| db.get(MARK))? {
             Some(bytes) => Tally::parse(&bytes).ok_or_else(|| IndexError("its mark has the wrong size".to_owned()))?,
             None => Tally::default(),
@@ -250,18 +266,6 @@ mod tests {
         assert!(tree.verify(all).is_err(), "a record less");
     }
 
-    /// sled's own threads give its lock back some time after the last handle is gone.
-    fn reopened(folder: &Path) -> Tree {
-        let opened = (0..500).find_map(|_| {
-            let tree = Tree::open(folder).ok();
-            if tree.is_none() {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-            }
-            tree
-        });
-        opened.expect("sled keeps its lock for five seconds")
-    }
-
     #[test]
     fn what_gathered_is_lost_with_a_kill_together_with_its_mark() {
         let folder = tempfile::tempdir().unwrap();
@@ -270,7 +274,7 @@ mod tests {
         tree.apply(&many, 7).unwrap();
         tree.apply(&[put(b"late", 1, 8)], 8).unwrap();
         drop(tree);
-        let tree = reopened(folder.path());
+        let tree = Tree::open(folder.path()).unwrap();
         assert_eq!(tree.verify(|_| Ok(())), Ok(7));
         assert_eq!(tree.get(b"late"), Ok(None));
         assert_eq!(tree.range(&[0], &[9], 9999).unwrap().len(), GATHER);
