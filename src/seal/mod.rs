@@ -14,7 +14,10 @@ mod aead;
 pub mod body;
 pub mod code;
 mod derive;
+pub mod hybrid;
 pub mod keyring;
+#[cfg(test)]
+mod known_answers;
 pub mod lock;
 pub mod record;
 pub mod token;
