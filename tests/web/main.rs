@@ -6,3 +6,4 @@ mod routes;
 mod server;
 mod site;
 mod unlock;
+mod upgrade;

@@ -103,6 +103,16 @@ pub fn site_costing(settings: Settings, cost: Cost) -> Site {
     // 2026-11-21, 10:04 in Amsterdam
     let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_795_251_840)));
     let store = Store::in_memory(RootKeyring::generate(&*entropy), clock.clone(), entropy.clone());
+    site_over(store, settings, cost, (clock, entropy))
+}
+
+/// A site over a store that there is already.
+pub fn site_over(
+    store: Store,
+    settings: Settings,
+    cost: Cost,
+    (clock, entropy): (Arc<ManualClock>, Arc<SeededEntropy>),
+) -> Site {
     let taking = zegel::intake::Settings { max_size: 64 << 20, cost, hashers: 2, language: String::new() };
     let intake = Intake::new(taking, store.clone(), clock.clone(), entropy.clone());
     let router = router(Arc::new(settings), store.clone(), clock.clone(), entropy).unwrap();
