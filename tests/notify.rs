@@ -21,6 +21,7 @@ use zegel::notify::{Notifier, Outcome, Settings};
 use zegel::policy::{Identity, Terms};
 use zegel::queue;
 use zegel::seal::code::{AccessCode, Cost};
+use zegel::seal::hashers::Memory;
 use zegel::seal::keyring::RootKeyring;
 use zegel::seal::token::LinkToken;
 use zegel::store::Store;
@@ -197,7 +198,7 @@ async fn a_recipient_gets_the_link_and_the_sender_gets_the_code() {
         let line = words.lines().map(str::trim).find(|line| line.len() == 9 && line.as_bytes()[4] == b' ').unwrap();
         let (verifier, generation) = rig.store.verifier(view.grant.contact).await.unwrap().unwrap();
         let code = AccessCode::normalise(line).unwrap();
-        assert!(verifier.matches(&code, &rig.store.keys().pepper).unwrap() && generation == 1);
+        assert!(verifier.matches(&code, &rig.store.keys().pepper, &mut Memory::default()).unwrap() && generation == 1);
 
         let (in_notice, in_code) = (everything(&notice), everything(&mail));
         assert!(!in_notice.contains(code.expose()) && !in_notice.contains(code.grouped().expose_secret()));

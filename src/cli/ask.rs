@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::daemon::control::{self, AskError};
 use crate::daemon::keys;
 use crate::daemon::operate::{Answer, Office, Request};
+use crate::seal::hashers::Hashers;
 use crate::store::Store;
 
 /// `zegel message find`.
@@ -77,7 +78,7 @@ async fn carry_out_here(config: Config, request: Request) -> Result<Answer, Stri
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
     let opened = Store::open(config.store, keyring, clock.clone(), entropy.clone()).await;
     let (store, _report) = opened.map_err(|cause| cause.to_string())?;
-    let office = Office { store: store.clone(), clock, entropy, cost: config.intake.cost };
+    let office = Office { store: store.clone(), clock, entropy, cost: config.intake.cost, hashers: Hashers::new(1) };
     let answer = office.carry_out(request).await.map_err(|cause| cause.to_string());
     store.close().await;
     answer

@@ -116,6 +116,7 @@ pub async fn start(
     };
     let notifier = Notifier::new(running.notify_settings(&config)?, store.clone(), clock.clone())?;
     let intake = Intake::new(config.intake.clone(), store.clone(), clock.clone(), entropy.clone());
+    let hashers = intake.hashers();
     let relay = Relay::new(
         config.relay.clone(),
         config.policy.clone(),
@@ -136,7 +137,7 @@ pub async fn start(
         queue::run(config.queue, store.clone(), notifier, clock.clone(), entropy.clone(), stop.clone()),
     ));
     running.tasks.spawn(named("store", store_fails(store.clone(), stop.clone())));
-    let office = operate::Office { store, clock, entropy, cost: config.intake.cost };
+    let office = operate::Office { store, clock, entropy, cost: config.intake.cost, hashers };
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
     running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));
     running.tasks.spawn(named("probe", hops::probe(running.hops.clone(), config.store.folder, stop)));

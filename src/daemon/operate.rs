@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Clock, ContactId, Entropy, JobId, MessageId, Timestamp};
 use crate::mail::Address;
 use crate::seal::code::{AccessCode, Cost, Verifier};
+use crate::seal::hashers::Hashers;
 use crate::store::intake::NewJob;
 use crate::store::look::DeliveryView;
 use crate::store::records::{JobKind, JobSecret};
@@ -147,6 +148,8 @@ pub struct Office {
     pub entropy: Arc<dyn Entropy>,
     /// Cost of hashing a new code.
     pub cost: Cost,
+    /// Where it waits for its turn.
+    pub hashers: Hashers,
 }
 
 impl Office {
@@ -224,10 +227,11 @@ impl Office {
     }
 
     async fn make_code(&self) -> Option<(Verifier, AccessCode)> {
+        let mut turn = self.hashers.turn().await.ok()?;
         let (entropy, pepper, cost) = (self.entropy.clone(), self.store.keys().pepper.clone(), self.cost);
         let make = move || {
             let code = AccessCode::generate(&*entropy);
-            Verifier::new(&code, &pepper, cost, &*entropy).ok().map(|verifier| (verifier, code))
+            Verifier::new(&code, &pepper, cost, &*entropy, turn.memory()).ok().map(|verifier| (verifier, code))
         };
         tokio::task::spawn_blocking(make).await.ok().flatten()
     }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::base::{Entropy, SecretBytes};
-use crate::seal::code::{AccessCode, Cost, Verifier};
+use crate::seal::code::{AccessCode, Cost, HashError, Verifier};
+use crate::seal::hashers::Hashers;
 
 use super::IntakeError;
 
@@ -22,25 +22,22 @@ pub(super) struct NewCode {
 #[derive(Debug, Clone)]
 pub(super) struct CodeMaker {
     cost: Cost,
-    permits: Arc<Semaphore>,
+    hashers: Hashers,
     pepper: SecretBytes<32>,
     entropy: Arc<dyn Entropy>,
 }
 
 impl CodeMaker {
-    pub(super) fn new(cost: Cost, at_a_time: usize, pepper: SecretBytes<32>, entropy: Arc<dyn Entropy>) -> Self {
-        let permits = Arc::new(Semaphore::new(at_a_time.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { cost, permits, pepper, entropy }
+    pub(super) const fn new(cost: Cost, hashers: Hashers, pepper: SecretBytes<32>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { cost, hashers, pepper, entropy }
     }
 
     async fn make(self) -> Result<NewCode, IntakeError> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| IntakeError::Code)?;
+        let mut turn = self.hashers.turn().await.map_err(|_| IntakeError::Code)?;
         let hashed = tokio::task::spawn_blocking(move || {
-            // Held by the thread: it goes on hashing also when nobody waits any more.
-            let _permit = permit;
             let code = AccessCode::generate(&*self.entropy);
-            let verifier = Verifier::new(&code, &self.pepper, self.cost, &*self.entropy)?;
-            Ok::<_, crate::seal::code::HashError>(NewCode { code, verifier })
+            let verifier = Verifier::new(&code, &self.pepper, self.cost, &*self.entropy, turn.memory())?;
+            Ok::<_, HashError>(NewCode { code, verifier })
         });
         hashed.await.map_err(|_| IntakeError::Code)?.map_err(|_| IntakeError::Code)
     }

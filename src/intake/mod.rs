@@ -18,6 +18,7 @@ use crate::mail::header::HeaderFacts;
 use crate::mail::{Address, Reply};
 use crate::policy::{Identity, Terms};
 use crate::seal::code::Cost;
+use crate::seal::hashers::Hashers;
 use crate::store::intake::Prepared;
 use crate::store::{Health, Store, StoreError};
 
@@ -48,6 +49,7 @@ pub struct Intake {
 struct Inner {
     settings: Settings,
     store: Store,
+    hashers: Hashers,
     codes: CodeMaker,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -93,8 +95,15 @@ impl Intake {
     #[must_use]
     pub fn new(settings: Settings, store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let pepper = store.keys().pepper.clone();
-        let codes = CodeMaker::new(settings.cost, settings.hashers, pepper, Arc::clone(&entropy));
-        Self { inner: Arc::new(Inner { settings, store, codes, clock, entropy }) }
+        let hashers = Hashers::new(settings.hashers);
+        let codes = CodeMaker::new(settings.cost, hashers.clone(), pepper, Arc::clone(&entropy));
+        Self { inner: Arc::new(Inner { settings, store, hashers, codes, clock, entropy }) }
+    }
+
+    /// Where codes are hashed, for who makes one for another reason than a mail.
+    #[must_use]
+    pub fn hashers(&self) -> Hashers {
+        self.inner.hashers.clone()
     }
 
     /// What every MAIL is answered with while the store is closed (421, RFC 5321 §3.8). `None` otherwise: a store that only takes

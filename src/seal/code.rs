@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 use crate::base::entropy::random;
 use crate::base::{Entropy, SecretBytes};
 
+use super::hashers::Memory;
+
 /// Argon2's associated data: these hashes are of no use anywhere else.
 const LABEL: &[u8] = b"zegel/v1/code";
 /// Characters that a code may have.
@@ -140,7 +142,8 @@ impl fmt::Debug for Verifier {
 pub struct HashError;
 
 impl Verifier {
-    /// Hashes a code. Takes tens of milliseconds and [`Cost::memory_kib`]: run it on a blocking thread behind a semaphore.
+    /// Hashes a code. Takes tens of milliseconds and [`Cost::memory_kib`]: run it on a blocking thread, in the memory of a
+    /// [`Turn`](super::hashers::Turn).
     ///
     /// # Errors
     /// [`HashError`].
@@ -149,9 +152,10 @@ impl Verifier {
         pepper: &SecretBytes<32>,
         cost: Cost,
         entropy: &dyn Entropy,
+        memory: &mut Memory,
     ) -> Result<Self, HashError> {
         let salt = random(entropy);
-        let hash = hash(code, pepper, cost, &salt)?;
+        let hash = hash(code, pepper, cost, &salt, memory)?;
         Ok(Self { memory_kib: cost.memory_kib, passes: cost.passes, lanes: cost.lanes, salt, hash: *hash.expose() })
     }
 
@@ -159,9 +163,9 @@ impl Verifier {
     ///
     /// # Errors
     /// [`HashError`]: nothing is known of the code.
-    pub fn matches(&self, code: &AccessCode, pepper: &SecretBytes<32>) -> Result<bool, HashError> {
+    pub fn matches(&self, code: &AccessCode, pepper: &SecretBytes<32>, memory: &mut Memory) -> Result<bool, HashError> {
         let cost = Cost { memory_kib: self.memory_kib, passes: self.passes, lanes: self.lanes };
-        let hash = hash(code, pepper, cost, &self.salt)?;
+        let hash = hash(code, pepper, cost, &self.salt, memory)?;
         Ok(hash.expose().ct_eq(&self.hash).into())
     }
 }
@@ -171,6 +175,7 @@ fn hash(
     pepper: &SecretBytes<32>,
     cost: Cost,
     salt: &[u8; 16],
+    memory: &mut Memory,
 ) -> Result<SecretBytes<32>, HashError> {
     if cost.memory_kib > HIGHEST.memory_kib || cost.passes > HIGHEST.passes || cost.lanes > HIGHEST.lanes {
         return Err(HashError);
@@ -182,7 +187,7 @@ fn hash(
     let argon2 =
         Argon2::new_with_secret(pepper.expose(), Algorithm::Argon2id, Version::V0x13, params).map_err(|_| HashError)?;
     let mut hash = Zeroizing::new([0; 32]);
-    argon2.hash_password_into(code.expose().as_bytes(), salt, hash.as_mut()).map_err(|_| HashError)?;
+    memory.hash(&argon2, code.expose().as_bytes(), salt, hash.as_mut())?;
     Ok(SecretBytes::new(*hash))
 }
 
@@ -265,30 +270,33 @@ mod tests {
     fn a_verifier_knows_its_code_and_pepper() {
         let entropy = SeededEntropy::new(1);
         let pepper = SecretBytes::random(&entropy);
-        let verifier = Verifier::new(&code("12345678"), &pepper, CHEAP, &entropy).unwrap();
-        assert_eq!(verifier.matches(&code("1234 5678"), &pepper), Ok(true));
-        assert_eq!(verifier.matches(&code("12345679"), &pepper), Ok(false));
-        assert_eq!(verifier.matches(&code("12345678"), &SecretBytes::random(&entropy)), Ok(false));
-        assert!(Verifier::new(&code("12345678"), &pepper, CHEAP, &entropy).unwrap() != verifier, "same salt");
+        let memory = &mut Memory::default();
+        let verifier = Verifier::new(&code("12345678"), &pepper, CHEAP, &entropy, memory).unwrap();
+        assert_eq!(verifier.matches(&code("1234 5678"), &pepper, memory), Ok(true));
+        assert_eq!(verifier.matches(&code("12345679"), &pepper, memory), Ok(false));
+        assert_eq!(verifier.matches(&code("12345678"), &SecretBytes::random(&entropy), memory), Ok(false));
+        assert!(Verifier::new(&code("12345678"), &pepper, CHEAP, &entropy, memory).unwrap() != verifier, "same salt");
         let mut dearer = verifier.clone();
         dearer.passes = 2;
-        assert_eq!(dearer.matches(&code("12345678"), &pepper), Ok(false));
+        assert_eq!(dearer.matches(&code("12345678"), &pepper, memory), Ok(false));
     }
 
     #[test]
     fn a_cost_that_cannot_be_paid_is_an_error() {
         let (entropy, pepper) = (SeededEntropy::new(1), SecretBytes::new([1; 32]));
+        let memory = &mut Memory::default();
         let costs = [(u32::MAX, 1, 1), (8, u32::MAX, 1), (8, 1, 1 << 20), (0, 1, 1), (8, 0, 1), (8, 1, 0)];
         for (memory_kib, passes, lanes) in costs {
             let cost = Cost { memory_kib, passes, lanes };
-            assert_eq!(Verifier::new(&code("1"), &pepper, cost, &entropy), Err(HashError), "{cost:?}");
+            assert_eq!(Verifier::new(&code("1"), &pepper, cost, &entropy, memory), Err(HashError), "{cost:?}");
         }
     }
 
     #[test]
     fn debug_shows_no_code_and_no_hash() {
         let made = code("12345678");
-        let verifier = Verifier::new(&made, &SecretBytes::new([1; 32]), CHEAP, &SeededEntropy::new(1)).unwrap();
+        let (pepper, entropy) = (SecretBytes::new([1; 32]), SeededEntropy::new(1));
+        let verifier = Verifier::new(&made, &pepper, CHEAP, &entropy, &mut Memory::default()).unwrap();
         assert_eq!(format!("{verifier:?}"), "Verifier(…)");
         assert!(!format!("{made:?} {:?}", made.grouped()).contains("1234"));
     }

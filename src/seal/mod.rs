@@ -14,6 +14,7 @@ mod aead;
 pub mod body;
 pub mod code;
 mod derive;
+pub mod hashers;
 pub mod hybrid;
 pub mod keyring;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::body::{CHUNK, ContentKey, HEADER, Opener, Sealer};
 use super::code::{AccessCode, Cost, Verifier};
+use super::hashers::Memory;
 use super::keyring::{RootKeyring, StoreSecret};
 use super::lock::ConversationKey;
 use super::record;
@@ -65,7 +66,8 @@ fn written() -> Value {
     let link = LinkToken::from_secret(SecretBytes::new(counting(0x80)));
     let session = SessionToken::generate(&SeededEntropy::new(103));
     let code = AccessCode::normalise("1234 5678").unwrap();
-    let verifier = Verifier::new(&code, &keys.pepper, Cost::default(), &SeededEntropy::new(104)).unwrap();
+    let verifier =
+        Verifier::new(&code, &keys.pepper, Cost::default(), &SeededEntropy::new(104), &mut Memory::default()).unwrap();
     let bodies: Vec<Value> = [0, 1, 40, CHUNK, CHUNK + 1]
         .map(|len| {
             let sealed = seal_body(len);
@@ -144,5 +146,6 @@ fn what_version_1_wrote_opens() {
     let opener = Opener::new(&key, message(), &sealed, sealed.len() as u64).unwrap();
     assert_eq!(*opener.open(0, &sealed[HEADER..]).unwrap(), plain(40));
     let verifier: Verifier = minicbor::decode(&frozen("/verifier/cbor")).unwrap();
-    assert_eq!(verifier.matches(&AccessCode::normalise("12345678").unwrap(), &keys.pepper), Ok(true));
+    let code = AccessCode::normalise("12345678").unwrap();
+    assert_eq!(verifier.matches(&code, &keys.pepper, &mut Memory::default()), Ok(true));
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 
 use crate::base::{Clock, Entropy};
+use crate::seal::hashers::Hashers;
 use crate::store::Store;
 use crate::text::page::{Page, STYLE};
 use crate::text::{Lang, TextError, Texts};
@@ -23,8 +23,8 @@ pub(super) struct App {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub texts: Texts,
-    /// One permit per code that is verified at the same time.
-    pub hashers: Arc<Semaphore>,
+    /// One turn per code that is verified at the same time.
+    pub hashers: Hashers,
     /// Address of the style sheet, with its hash, so that a new release is seen at once.
     pub style: String,
 }
@@ -38,7 +38,7 @@ impl App {
     ) -> Result<Self, TextError> {
         let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(STYLE.as_bytes()));
         let style = format!("/stijl.css?v={}", hash.get(..16).unwrap_or_default());
-        let hashers = Arc::new(Semaphore::new(settings.hashers.max(1)));
+        let hashers = Hashers::new(settings.hashers);
         Ok(Self { settings, store, clock, entropy, texts: Texts::load()?, hashers, style })
     }
 

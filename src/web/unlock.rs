@@ -9,11 +9,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::access::Admission;
 use crate::base::Timestamp;
 use crate::seal::code::AccessCode;
+use crate::seal::hashers::Turn;
 use crate::seal::token::{LinkToken, SessionToken};
 use crate::store::proof::GrantView;
 use crate::text::format;
@@ -157,7 +157,7 @@ impl First<'_> {
     /// One try: a turn at the hasher first, since a try that cannot be compared must not count; then the count, durably; then
     /// the comparison.
     async fn attempt(&self, code: AccessCode) -> Result<Response, Problem> {
-        let turn = tokio::time::timeout(TURN, Arc::clone(&self.app.hashers).acquire_owned()).await;
+        let turn = tokio::time::timeout(TURN, self.app.hashers.turn()).await;
         let Ok(Ok(turn)) = turn else {
             return Ok(retry_after(self.answer(StatusCode::SERVICE_UNAVAILABLE, Some(Trouble::Busy))?, 60));
         };
@@ -186,18 +186,14 @@ impl First<'_> {
     }
 
     /// Compares on a blocking thread; the turn is held until that is done, also when the client is gone.
-    async fn is_right(&self, code: AccessCode, turn: OwnedSemaphorePermit) -> Result<bool, Problem> {
+    async fn is_right(&self, code: AccessCode, mut turn: Turn) -> Result<bool, Problem> {
         let Some((verifier, _)) = self.app.store.verifier(self.view.grant.contact).await? else {
             // Only damage does this; to call the right code wrong would close the link without a word.
             tracing::error!(grant = %self.view.id, "a contact has no code to compare with");
             return Err(Problem::Broken);
         };
         let pepper = self.app.store.keys().pepper.clone();
-        let compared = tokio::task::spawn_blocking(move || {
-            let result = verifier.matches(&code, &pepper);
-            drop(turn);
-            result
-        });
+        let compared = tokio::task::spawn_blocking(move || verifier.matches(&code, &pepper, turn.memory()));
         match compared.await {
             Ok(Ok(right)) => Ok(right),
             Ok(Err(error)) => {

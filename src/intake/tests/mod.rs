@@ -146,7 +146,8 @@ async fn one_recipient_gets_a_notice_and_the_sender_a_code() {
     let (verifier, generation) = gateway.store.verifier(contact).await.unwrap().unwrap();
     assert_eq!(generation, 1);
     let pepper = &gateway.store.keys().pepper;
-    assert_eq!(verifier.matches(&AccessCode::normalise(&code).unwrap(), pepper), Ok(true));
+    let code = AccessCode::normalise(&code).unwrap();
+    assert_eq!(verifier.matches(&code, pepper, &mut crate::seal::hashers::Memory::default()), Ok(true));
 }
 
 #[tokio::test]

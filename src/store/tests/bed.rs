@@ -11,6 +11,7 @@ use crate::base::{
 };
 use crate::seal::body::ContentKey;
 use crate::seal::code::{AccessCode, Cost, Verifier};
+use crate::seal::hashers::Memory;
 use crate::seal::keyring::RootKeyring;
 use crate::seal::token::{LinkToken, SessionToken};
 use crate::store::engine::{Batch, Key, Space, Write};
@@ -231,7 +232,7 @@ impl Bed {
     pub(super) fn verifier(&self, code: &str) -> Verifier {
         let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
         let code = AccessCode::normalise(code).unwrap();
-        Verifier::new(&code, &self.store.keys().pepper, cost, &*self.entropy).unwrap()
+        Verifier::new(&code, &self.store.keys().pepper, cost, &*self.entropy, &mut Memory::default()).unwrap()
     }
 
     /// Takes a mail to one recipient and returns its link.

@@ -109,7 +109,7 @@ on_each_engine! {
         let right = crate::seal::code::AccessCode::normalise("8765 4321").unwrap();
         for _ in 0..3 {
             bed.try_from(&view, 1).await;
-            assert!(verifier.matches(&right, &bed.store.keys().pepper).unwrap());
+            assert!(verifier.matches(&right, &bed.store.keys().pepper, &mut crate::seal::hashers::Memory::default()).unwrap());
             let cookie = bed.cookie();
             bed.store.open_session(&view, net(1), &cookie).await.unwrap();
             let open = bed.store.session(&cookie, &LIMITS).await.unwrap().unwrap();
