@@ -75,6 +75,20 @@ fn headers_and_tags() {
         (b"Subject: [veilig 30d] x\r\n", format!("{tag}, 30")),
         (b"Subject: [code, veilig, 12w] x\r\n", format!("{tag}, 84")),
         (b"Subject: [veilig 30d] x [veilig 20d]\r\n", format!("{tag}, 20")),
+        (b"Subject: \"[veilig] x\"\r\n", format!("{tag}, 90")),
+        (b"Subject: > [veilig] x\r\n", format!("{tag}, 90")),
+        (b"Subject: [[veilig] x\r\n", format!("{tag}, 90")),
+        (b"Subject: x [veilig].\r\n", format!("{tag}, 90")),
+        (b"Subject: \xef\xbc\xbbveilig\xef\xbc\xbd x\r\n", format!("{tag}, 90")),
+        (b"Subject: =?cp037?q?=BA=A5=85=89=93=89=87=BB=40=A7?=\r\n", format!("{tag}, 90")),
+        (b"Subject: =?utf-8?q?=5Bveilig=5D_x\r\n", format!("{tag}, 90")),
+        (b"Subject: =?iso-2022-kr?b?GyQpQw4/LCRpDw==?=\r\n", "pass".into()),
+        (
+            b"Subject: [veilig x\r\n",
+            "refuse: 550 5.7.1 Zegel: a bracket of the subject tag is missing; write [veilig]".into(),
+        ),
+        (b"Subject: [veilig x\r\nSubject: [veilig] x\r\n", format!("{tag}, 90")),
+        (b"Subject: [veilig x\r\nZegel-Secure: yes\r\n", "refuse: 550 5.7.1 Zegel: a bracket".into()),
         (b"Subject: [veilig 0d] x\r\n", "refuse: 550 5.7.1 Zegel: the life".into()),
         (b"Subject: [veilig 366d] x\r\n", "refuse: 550 5.7.1 Zegel: the life".into()),
         (b"Subject: [veilig 30 dagen] x\r\n", "refuse: 550 5.7.1 Zegel: unknown word in the subject tag".into()),
@@ -92,6 +106,10 @@ fn headers_and_tags() {
         (b"Zegel-Secure:\r\n", "refuse: 550 5.7.1 Zegel: Zegel-Secure takes".into()),
         (b"Zegel-Scure: yes\r\n", "refuse: 550 5.7.1 Zegel: unknown Zegel- header".into()),
         (b"Zegel-Scure: yes\r\nZegel-Secure: yes\r\n", "refuse: 550 5.7.1 Zegel: unknown Zegel- header".into()),
+        (b"Zegel_Secure: yes\r\n", "refuse: 550 5.7.1 Zegel: unknown Zegel- header".into()),
+        (b"X-Zegel-Secure: yes\r\n", "refuse: 550 5.7.1 Zegel: unknown Zegel- header".into()),
+        (b"ZegelProof: code\r\nSubject: [veilig] x\r\n", "refuse: 550 5.7.1 Zegel: unknown Zegel- header".into()),
+        (b"X-Zegelaar: yes\r\nX-Zivver-Sender: x\r\n", "pass".into()),
         (b"Zegel-Expires: P30D\r\n", "seal: header Zegel-Proof or Zegel-Expires, 30".into()),
         (b"Zegel-Secure: yes\r\nZegel-Expires: 12w\r\n", "seal: header Zegel-Secure, 84".into()),
         (b"Zegel-Secure: yes\r\nZegel-Expires: soon\r\n", "refuse: 550 5.7.1 Zegel: the life".into()),
@@ -102,6 +120,7 @@ fn headers_and_tags() {
         (b"Zegel-Proof: other@b.example sms +31612345678\r\n", "seal: header Zegel-Proof or Zegel-Expires, 90".into()),
         (b"Zegel-Proof: fax\r\n", "refuse: 550 5.7.1 Zegel: this kind of proof".into()),
         // Zivver's
+        (b"Zivver_Anything: x\r\n", "seal: header zivver-*, 90".into()),
         (b"zivver-anything: x\r\n", "seal: header zivver-*, 90".into()),
         (b"Zivver-Message-Expiration: delete P30D\r\n", "seal: header Zegel-Proof or Zegel-Expires, 30".into()),
         (b"zivver-access-right: piet@b.example sms +31612345678\r\n", "refuse: 550 5.7.1 Zegel: proof by sms".into()),
@@ -111,6 +130,12 @@ fn headers_and_tags() {
         (b"Sensitivity: Private\r\n", "seal: header Sensitivity, 90".into()),
         (b"SENSITIVITY:\r\n\tcompany-CONFIDENTIAL\r\n", "seal: header Sensitivity, 90".into()),
         (b"Sensitivity: Personal (x)\r\n", "seal: header Sensitivity, 90".into()),
+        (b"Sensitivity: Vertrouwelijk\r\n", "seal: header Sensitivity, 90".into()),
+        (b"Sensitivity: Bedrijfsvertrouwelijk\r\n", "seal: header Sensitivity, 90".into()),
+        (b"Sensitivity: Priv\xc3\xa9\r\n", "seal: header Sensitivity, 90".into()),
+        (b"Sensitivity: =?iso-8859-1?q?Priv=E9?=\r\n", "seal: header Sensitivity, 90".into()),
+        (b"Sensitivity: Veilig\r\n", "seal: header Sensitivity, 90".into()),
+        (b"Sensitivity: Medium\r\n", "pass".into()),
         (b"Sensitivity: Company Confidential\r\n", "seal: header Sensitivity, 90".into()),
         (b"Sensitivity: =?utf-8?q?Private?=\r\n", "seal: header Sensitivity, 90".into()),
         (b"Sensitivity: normal\r\nSensitivity: private\r\n", "seal: header Sensitivity, 90".into()),
@@ -244,7 +269,7 @@ fn an_explanation_names_every_trigger_and_the_verdict() {
     let sealing: Vec<&str> =
         considered.iter().filter(|c| c.finding == Finding::Seal).map(|c| c.trigger.as_str()).collect();
     assert_eq!(sealing, ["header Sensitivity", "rule lab"]);
-    assert_eq!(considered.len(), 8 + settings.rules.len());
+    assert_eq!(considered.len(), 9 + settings.rules.len());
     assert_eq!(verdict, settings.decide(&envelope, &facts));
 }
 

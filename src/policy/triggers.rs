@@ -42,8 +42,12 @@ pub(super) fn all(settings: &Settings, envelope: &EnvelopeFacts<'_>, header: &He
         ),
         Considered::new("header Zegel-*, misspelt", misspelt(header)),
         Considered::new("header zivver-*", any(header.zivver)),
-        Considered::new("header Sensitivity", any(header.sensitivity.iter().any(|value| is_sensitive(value)))),
+        Considered::new(
+            "header Sensitivity",
+            any(header.sensitivity.iter().any(|value| is_sensitive(settings, value))),
+        ),
         Considered::new("subject tag", any(!header.tag.is_empty())),
+        Considered::new("subject tag, half", half_tag(settings, header)),
     ];
     considered.extend(rules(settings, |rule| matches(rule, envelope, Some(header))));
     considered.push(Considered::new("proof asked for", proofs(settings, envelope, header)));
@@ -87,10 +91,40 @@ fn misspelt(header: &HeaderFacts) -> Finding {
     Finding::Refuse(Reply::new(550, text))
 }
 
-/// RFC 2156 §2.3 names `Personal`, `Private` and `Company-Confidential`; writers vary on blanks and hyphens.
-fn is_sensitive(value: &str) -> bool {
+/// A tag word with one bracket only is most likely a tag, but where it ends nobody can say.
+fn half_tag(settings: &Settings, header: &HeaderFacts) -> Finding {
+    if !header.tag_doubtful || !header.tag.is_empty() {
+        return Finding::No;
+    }
+    let tag = settings.tags.first().map_or("", String::as_str);
+    let text = format!(
+        "5.7.1 Zegel: a bracket of the subject tag is missing; write [{tag}] before the subject, or leave it out"
+    );
+    Finding::Refuse(Reply::new(550, &text))
+}
+
+/// RFC 2156 §2.3 names `Personal`, `Private` and `Company-Confidential`; writers vary on blanks and hyphens, and on the language. The
+/// words of the subject tag count too.
+fn is_sensitive(settings: &Settings, value: &str) -> bool {
+    const WORDS: [&str; 15] = [
+        "personal",
+        "private",
+        "confidential",
+        "companyconfidential",
+        "vertrouwelijk",
+        "bedrijfsvertrouwelijk",
+        "persoonlijk",
+        "privé",
+        "prive",
+        "vertraulich",
+        "persönlich",
+        "privat",
+        "confidentiel",
+        "personnel",
+        "privée",
+    ];
     let mut words = value.split(|c: char| !c.is_alphanumeric());
-    words.any(|word| matches!(word, "personal" | "private" | "confidential" | "companyconfidential"))
+    words.any(|word| WORDS.contains(&word)) || settings.tags.iter().any(|tag| value.trim() == tag.to_lowercase())
 }
 
 fn proofs(settings: &Settings, envelope: &EnvelopeFacts<'_>, header: &HeaderFacts) -> Finding {

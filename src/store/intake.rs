@@ -92,7 +92,7 @@ impl Store {
         Ok(Some((found.record, contact.record)))
     }
 
-    /// Which of these repeat keys belong to mail taken in the last 5 days.
+    /// Which of these repeat keys belong to mail taken in the last 5 days that can still be read and whose notice was not given up.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -101,7 +101,10 @@ impl Store {
         let mut taken = Vec::with_capacity(keys.len());
         for key in keys {
             let found = self.inner.read::<Taken>(&places::repeat(key)).await?;
-            taken.push(found.is_some_and(|found| found.record.counts(now)));
+            taken.push(match found {
+                Some(found) => found.record.counts(&self.inner, now).await?,
+                None => false,
+            });
         }
         Ok(taken)
     }

@@ -70,12 +70,25 @@ pub(super) struct Taken {
     at: Timestamp,
     #[n(1)]
     message: MessageId,
+    /// The recipient's; absent in records of version 0.1.
+    #[n(2)]
+    conversation: Option<ConversationId>,
 }
 
 impl Taken {
-    /// Whether a mail that comes now is that one again.
-    pub(super) fn counts(&self, now: Timestamp) -> bool {
-        now.since(self.at) < REPEAT
+    /// Whether a mail that comes now is that one again: taken lately, still there to be read, and its notice not given up. Else who
+    /// sends it once more means it, and nobody would read the first.
+    pub(super) async fn counts(&self, inner: &Inner, now: Timestamp) -> Result<bool, StoreError> {
+        if now.since(self.at) >= REPEAT {
+            return Ok(false);
+        }
+        let message = inner.read::<Message>(&places::message(self.message)).await?;
+        if message.is_none_or(|found| found.record.expires <= now) {
+            return Ok(false);
+        }
+        let Some(conversation) = self.conversation else { return Ok(true) };
+        let delivery = inner.read::<Delivery>(&places::delivery(self.message, conversation)).await?;
+        Ok(delivery.is_some_and(|found| found.record.failed.is_none()))
     }
 }
 
@@ -166,7 +179,7 @@ impl PlannedDelivery {
             let place = places::repeat(repeat);
             let stale: Option<Found<Taken>> = inner.read(&place).await?;
             draft.unchanged(place.clone(), stale.as_ref());
-            draft.put(place, &Taken { at: received, message: id })?;
+            draft.put(place, &Taken { at: received, message: id, conversation: Some(self.conversation_id) })?;
         }
         draft.put(places::grant(self.grant_id), &self.grant)?;
         draft.put(places::grant_index(&self.link), &self.grant_id)?;

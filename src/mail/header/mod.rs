@@ -94,6 +94,8 @@ pub struct HeaderFacts {
     /// What stands in the tag's brackets, lower case, in order (`veilig`, `30d`, `code`), of all tags in all Subject fields;
     /// empty without a tag.
     pub tag: Vec<String>,
+    /// Some Subject has a tag word with one bracket only (`[veilig x`), in one reading at least.
+    pub tag_doubtful: bool,
     /// `Sensitivity:` values, lower case.
     pub sensitivity: Vec<String>,
     /// `Zegel-Secure:` values, lower case.
@@ -145,8 +147,8 @@ impl HeaderFacts {
             "zegel-secure" => self.zegel_secure.push(text().to_lowercase()),
             "zegel-expires" => self.expires.push(text()),
             "zegel-proof" => self.proofs.push(text()),
-            _ if key.starts_with("zegel-") => self.zegel_unknown = true,
-            _ if key.starts_with("zivver-") => {
+            _ if key.starts_with("zegel-") || is_nearly_ours(key) => self.zegel_unknown = true,
+            _ if key.starts_with("zivver-") || key.starts_with("zivver_") => {
                 self.zivver = true;
                 match key {
                     "zivver-message-expiration" => self.expires.push(text()),
@@ -172,6 +174,7 @@ impl HeaderFacts {
     fn read_subject(&mut self, field: &Field<'_>, tags: &[String]) {
         let reading = Reading::of(field, tags);
         self.ambiguous |= reading.incomplete;
+        self.tag_doubtful |= reading.doubtful;
         let first = self.subject.is_empty();
         if first || (self.tag.is_empty() && !reading.found.flags.is_empty()) {
             self.subject = readable(&reading.glyphs.iter().map(|glyph| glyph.char).collect::<String>());
@@ -187,6 +190,8 @@ struct Reading {
     found: tag::Found,
     /// The second reader gave no answer.
     incomplete: bool,
+    /// Some reading has half a tag.
+    doubtful: bool,
 }
 
 impl Reading {
@@ -195,17 +200,20 @@ impl Reading {
         let second = parser::unstructured(field.value());
         let incomplete = second.is_none();
         let plain = |text: String| text.chars().map(|char| Glyph { char, start: 0, end: 0, encoded: true }).collect();
-        let mut others = [words::glyphs_undecoded(field.value()), second.map(plain).unwrap_or_default()].into_iter();
+        let others = [words::glyphs_undecoded(field.value()), second.map(plain).unwrap_or_default()];
+        let others = others.into_iter().chain(words::other_glyphs(field.value()));
         let found = tag::find(&usual, tags);
-        if found.flags.is_empty()
-            && let Some((glyphs, found)) = others.find_map(|glyphs| {
+        let mut doubtful = found.doubtful;
+        if found.flags.is_empty() {
+            for glyphs in others {
                 let found = tag::find(&glyphs, tags);
-                (!found.flags.is_empty()).then_some((glyphs, found))
-            })
-        {
-            return Self { glyphs, found, incomplete };
+                doubtful |= found.doubtful;
+                if !found.flags.is_empty() {
+                    return Self { glyphs, found, incomplete, doubtful };
+                }
+            }
         }
-        Self { glyphs: usual, found, incomplete }
+        Self { glyphs: usual, found, incomplete, doubtful }
     }
 }
 
@@ -216,7 +224,14 @@ fn decides(key: &str) -> bool {
 
 /// Whether a field is an instruction to us.
 fn is_ours(key: &str) -> bool {
-    key.starts_with("zegel-") || key.starts_with("zivver-")
+    ["zegel-", "zivver-", "zivver_"].iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// Whether a field was meant as an instruction to us: `Zegel_Secure`, `X-Zegel-Secure`, `ZegelSecure`.
+fn is_nearly_ours(key: &str) -> bool {
+    let letters: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
+    let name = letters.strip_prefix('x').unwrap_or(&letters);
+    !is_ours(key) && matches!(name, "zegelsecure" | "zegelproof" | "zegelexpires")
 }
 
 /// A CR or LF that is not half of a CRLF: some take it for a line end.

@@ -1,7 +1,8 @@
 //! The subject tag: a bracket at the begin or the end of the subject in which one of the configured words stands.
 //!
 //! At the begin, reply prefixes (`Re:`, `Antw:`, `Re[2]:`) and brackets of others (`[EXTERN]`) may stand before it; at the end,
-//! brackets of others behind it. Case, blanks and invisible characters do not matter.
+//! brackets of others behind it. Case, blanks, invisible characters, full-width forms and signs around it (quotes, `>`, a full stop, a
+//! bracket too many) do not matter. A tag word with one bracket only (`[veilig x`) is doubtful: neither a tag nor none.
 
 use std::ops::Range;
 
@@ -17,18 +18,21 @@ pub(super) struct Found {
     pub flags: Vec<String>,
     /// What to cut: each tag with the blanks that go with it, in order, as positions in the glyphs.
     pub cuts: Vec<Range<usize>>,
+    /// A tag word stands there with one bracket only.
+    pub doubtful: bool,
 }
 
 /// Finds the tags in a subject. `tags` are the words that make a bracket a tag.
 pub(super) fn find(subject: &[Glyph], tags: &[String]) -> Found {
     let seen: Vec<Seen> = subject.iter().enumerate().filter_map(|(at, glyph)| Seen::of(at, glyph.char)).collect();
+    let pairs = pairs(&seen);
     let mut groups = Vec::new();
-    let leading = leading(&seen, &mut groups);
+    let leading = leading(&seen, &pairs, &mut groups);
     let mut trailing = Vec::new();
-    trailing_groups(&seen, leading, &mut trailing);
+    let end = trailing_groups(&seen, &pairs, leading, &mut trailing);
     groups.extend(trailing.into_iter().rev());
 
-    let mut found = Found::default();
+    let mut found = Found { doubtful: half(&seen, leading, end, tags), ..Found::default() };
     let mut cuts = Vec::new();
     for group in groups {
         let content: String =
@@ -62,7 +66,18 @@ impl Seen {
         if char.is_whitespace() {
             return Some(Self { char: ' ', at });
         }
+        let char = match char {
+            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(char) - 0xff01 + u32::from('!')).unwrap_or(char),
+            '【' | '〔' | '〖' => '[',
+            '】' | '〕' | '〗' => ']',
+            _ => char,
+        };
         (!super::is_invisible(char)).then_some(Self { char, at })
+    }
+
+    /// Neither a letter nor a digit: it may stand around a tag.
+    fn is_sign(self) -> bool {
+        !self.char.is_alphanumeric()
     }
 }
 
@@ -77,43 +92,52 @@ fn skip_blanks(seen: &[Seen], mut at: usize) -> usize {
     at
 }
 
+/// For each bracket the place of its partner; `None` for other characters and for brackets that have none.
+fn pairs(seen: &[Seen]) -> Vec<Option<usize>> {
+    let mut pairs = vec![None; seen.len()];
+    let mut open = Vec::new();
+    for (at, found) in seen.iter().enumerate() {
+        match found.char {
+            '[' => open.push(at),
+            ']' => {
+                if let Some(start) = open.pop() {
+                    for (place, partner) in [(start, at), (at, start)] {
+                        if let Some(pair) = pairs.get_mut(place) {
+                            *pair = Some(partner);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    pairs
+}
+
+/// The partner of the bracket at `at`.
+fn partner(pairs: &[Option<usize>], at: usize) -> Option<usize> {
+    pairs.get(at).copied().flatten()
+}
+
 /// Collects the brackets at the begin; returns where the rest of the subject starts.
-fn leading(seen: &[Seen], groups: &mut Vec<Range<usize>>) -> usize {
-    let mut at = skip_blanks(seen, 0);
-    loop {
-        if let Some(end) = bracket(seen, at) {
-            groups.push(at..end);
-            at = skip_blanks(seen, end);
-        } else if let Some(end) = prefix(seen, at) {
-            at = skip_blanks(seen, end);
+fn leading(seen: &[Seen], pairs: &[Option<usize>], groups: &mut Vec<Range<usize>>) -> usize {
+    let mut at = 0;
+    // Behind a bracket without a partner no reply prefix stands, but perhaps half a tag.
+    let mut opened = false;
+    while let Some(found) = seen.get(at) {
+        if let Some(close) = partner(pairs, at).filter(|close| *close > at) {
+            groups.push(at..close + 1);
+            at = close + 1;
+        } else if let Some(end) = prefix(seen, at).filter(|_| !opened) {
+            at = end;
+        } else if found.is_sign() {
+            opened = found.char == '[' || (opened && found.char == ' ');
+            at += 1;
         } else {
             return at;
         }
     }
-}
-
-/// One past the bracket that opens at `at`.
-fn bracket(seen: &[Seen], at: usize) -> Option<usize> {
-    if !is(seen, at, '[') {
-        return None;
-    }
-    matching(seen.get(at..)?.iter(), '[', ']').map(|len| at + len)
-}
-
-/// How many characters a bracket takes, brackets inside it included.
-fn matching<'a>(chars: impl Iterator<Item = &'a Seen>, open: char, close: char) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (index, seen) in chars.enumerate() {
-        if seen.char == open {
-            depth += 1;
-        } else if seen.char == close {
-            depth = depth.checked_sub(1)?;
-            if depth == 0 {
-                return Some(index + 1);
-            }
-        }
-    }
-    None
+    at
 }
 
 /// One past a reply prefix: a word or some (`Automatisch antwoord`), perhaps a counter in brackets, and a colon.
@@ -135,21 +159,43 @@ fn prefix(seen: &[Seen], start: usize) -> Option<usize> {
     (is(seen, at, ':') || is(seen, at, '：')).then_some(at + 1)
 }
 
-/// Collects the brackets at the end, last first, not going before `from`.
-fn trailing_groups(seen: &[Seen], from: usize, groups: &mut Vec<Range<usize>>) {
+/// Collects the brackets at the end, last first, not going before `from`; returns where they and the signs around them start.
+fn trailing_groups(seen: &[Seen], pairs: &[Option<usize>], from: usize, groups: &mut Vec<Range<usize>>) -> usize {
     let mut end = seen.len();
-    loop {
-        while end > from && is(seen, end - 1, ' ') {
-            end -= 1;
+    while let Some(last) = end.checked_sub(1).filter(|last| *last >= from) {
+        if let Some(open) = partner(pairs, last).filter(|open| (from..last).contains(open)) {
+            groups.push(open..end);
+            end = open;
+        } else if seen.get(last).is_some_and(|found| found.is_sign()) {
+            end = last;
+        } else {
+            break;
         }
-        if end <= from || !is(seen, end - 1, ']') {
-            return;
-        }
-        let before = seen.get(from..end).unwrap_or_default();
-        let Some(len) = matching(before.iter().rev(), ']', '[') else { return };
-        groups.push(end - len..end);
-        end -= len;
     }
+    end
+}
+
+/// Whether what remains between the brackets at begin and end is or begins or ends with a tag word that has one bracket only: of the
+/// remaining text only its ends can, since signs are skipped on both sides.
+fn half(seen: &[Seen], start: usize, end: usize, tags: &[String]) -> bool {
+    let text = |range: Range<usize>| seen.get(range).unwrap_or_default().iter().map(|s| s.char).collect::<String>();
+    let before = |at: usize| text(0..at).trim_end().chars().next_back();
+    let after = |at: usize| text(at..seen.len()).trim_start().chars().next();
+    tags.iter().any(|tag| {
+        let len = tag.chars().count();
+        let is_tag = |range: Range<usize>| range.len() == len && text(range).to_lowercase() == tag.to_lowercase();
+        let first = start..(start + len).min(end);
+        let last = end.saturating_sub(len).max(start)..end;
+        let bounded = |at: Option<usize>| at.and_then(|at| seen.get(at)).is_none_or(|found| found.is_sign());
+        let opened = |range: &Range<usize>| before(range.start) == Some('[');
+        let closed = |range: &Range<usize>| after(range.end) == Some(']');
+        [first, last].into_iter().any(|range| {
+            (opened(&range) || closed(&range))
+                && bounded(range.start.checked_sub(1))
+                && bounded(Some(range.end))
+                && is_tag(range)
+        })
+    })
 }
 
 /// The flags of a bracket, when it is a tag.
@@ -241,6 +287,20 @@ mod tests {
             ("[[veilig]] x", "veilig", "x"),
             ("x [[EXTERN] veilig]", "extern veilig", "x"),
             ("Automatisch antwoord: [veilig] x", "veilig", "Automatisch antwoord: x"),
+            ("[[veilig] x", "veilig", "[x"),
+            ("x [veilig]]", "veilig", "x ]"),
+            ("\"[veilig] x\"", "veilig", "\"x\""),
+            ("\u{201c}[veilig]\u{201d} x", "veilig", "\u{201c}\u{201d} x"),
+            ("> [veilig] x", "veilig", "> x"),
+            (">> Re: - [veilig] x", "veilig", ">> Re: - x"),
+            ("x [veilig].", "veilig", "x ."),
+            ("x [veilig] !! [EXTERN].", "veilig", "x !! [EXTERN]."),
+            ("([veilig]) x", "veilig", "() x"),
+            ("\u{1f512} [veilig] x", "veilig", "\u{1f512} x"),
+            ("［veilig］ x", "veilig", "x"),
+            ("［ＶＥＩＬＩＧ］x", "veilig", "x"),
+            ("【veilig】x", "veilig", "x"),
+            ("\u{fffd}\u{fffd}[veilig] x", "veilig", "\u{fffd}\u{fffd}x"),
         ] {
             assert_eq!(read(subject), (flags.into(), rest.into()), "{subject:?}");
         }
@@ -255,17 +315,49 @@ mod tests {
             "[onveilig] x",
             "[veiliger] x",
             "[] x",
-            "[veilig x",
-            "veilig] x",
             "(veilig) x",
             "x [veilig] y [EXTERN]",
             "x, een lang verhaal: [veilig] y",
-            "［veilig］ x",
-            "[[veilig] x",
+            "[onveilig x",
+            "veiliger] x",
+            "x [voor veilig",
+            "\"Over [veilig] mailen\"",
             "]veilig[",
         ] {
             assert_eq!(read(subject), (String::new(), subject.into()), "{subject:?}");
         }
+    }
+
+    #[test]
+    fn a_tag_word_with_one_bracket_is_doubtful() {
+        for (subject, doubtful) in [
+            ("[veilig x", true),
+            ("Re: [ Veilig x", true),
+            ("[veilig", true),
+            ("[veilig...", true),
+            ("veilig] x", true),
+            ("\"veilig ] x", true),
+            ("x [veilig", true),
+            ("x [strikt geheim.", true),
+            ("x veilig]", true),
+            ("[EXTERN] [veilig x", true),
+            ("[veilig: x", true),
+            ("［veilig x", true),
+            ("[onveilig x", false),
+            ("[veiliger x", false),
+            ("veilig x]", false),
+            ("[x veilig y", false),
+            ("veilig", false),
+            ("Veilig: x", false),
+            ("Over [veilig] mailen", false),
+            ("]veilig[", false),
+        ] {
+            let glyphs = glyphs(subject.as_bytes());
+            let found = find(&glyphs, &tags());
+            assert_eq!((found.doubtful, found.flags.len()), (doubtful, 0), "{subject:?}");
+        }
+        let many = glyphs("[".repeat(100_000).as_bytes());
+        assert_eq!(find(&many, &tags()), Found::default());
     }
 
     proptest! {

@@ -112,8 +112,62 @@ fn every_reading_of_a_subject_counts() {
         b"Subject: [veilig]\xc2\xa0x\r\n",
         // an encoded word that is not one to every reader
         b"Subject: [veilig] =?utf-8?q?open\r\n",
+        // charsets that nobody reads by their name: utf-32 and ucs-4, cp037, cp500, cp1047, HZ, ISO-2022-KR, UTF-16 without a mark
+        b"Subject: =?utf-32?b?//4AAFsAAAB2AAAAZQAAAGkAAABsAAAAaQAAAGcAAABdAAAAIAAAAHgAAAA=?=\r\n",
+        b"Subject: =?utf-32?b?AAD+/wAAAFsAAAB2AAAAZQAAAGkAAABsAAAAaQAAAGcAAABdAAAAIAAAAHg=?=\r\n",
+        b"Subject: =?x-ucs-4?b?AAAAWwAAAHYAAABlAAAAaQAAAGwAAABpAAAAZwAAAF0AAAAgAAAAeA==?=\r\n",
+        b"Subject: =?utf-16?b?WwB2AGUAaQBsAGkAZwBdACAAeAA=?=\r\n",
+        b"Subject: =?ucs-2?b?AFsAdgBlAGkAbABpAGcAXQAgAHg=?=\r\n",
+        b"Subject: =?iso-10646-ucs-2?b?AFsAdgBlAGkAbABpAGcAXQAgAHg=?=\r\n",
+        b"Subject: =?cp037?q?=BA=A5=85=89=93=89=87=BB=40=A7?=\r\n",
+        b"Subject: =?ibm-500?q?=4A=A5=85=89=93=89=87=5A=40=A7?=\r\n",
+        b"Subject: Re: =?x-ibm1047?b?raWFiZOJh71Apw==?=\r\n",
+        b"Subject: =?hz-gb-2312?q?=5Bveilig=5D_~{VPND~}?=\r\n",
+        b"Subject: =?hz-gb-2312?q?~{VPND~}_=5Bveilig=5D?=\r\n",
+        b"Subject: =?iso-2022-kr?b?GyQpQ1t2ZWlsaWddIHg=?=\r\n",
+        b"Subject: =?iso-2022-cn?b?W3ZlaWxpZ10geA==?=\r\n",
+        b"Subject: =?replacement?q?=5Bveilig=5D_x?=\r\n",
+        b"Subject: =?unicode-1-1-utf-7?q?+AFs-veilig+AF0-?=\r\n",
+        // words that do not end, or break as bodies do
+        b"Subject: =?utf-8?q?=5Bveilig=5D_x\r\n",
+        b"Subject: =?utf-8?q?=5Bveilig=5D_x?\r\n",
+        b"Subject: =?utf-8?b?W3ZlaWxpZ10geA==\r\n",
+        b"Subject: =?utf-8?q?=5Bvei=\r\n lig=5D_x?=\r\n",
+        b"Subject: =?utf-8?q?=5Bvei =?utf-8?q?lig=5D_x?=\r\n",
+        b"Subject: =?cp037?q?=BA=A5=85=89=93=89=87=BB=40=A7\r\n",
     ] {
         assert!(facts(header).tag.contains(&"veilig".to_owned()), "{:?}", String::from_utf8_lossy(header));
+    }
+}
+
+#[test]
+fn ordinary_subjects_in_any_charset_have_no_tag() {
+    for header in [
+        &b"Subject: =?iso-2022-kr?b?GyQpQw4/LCRpDw==?=\r\n"[..],
+        b"Subject: =?hz-gb-2312?q?~{VPND~}?=\r\n",
+        b"Subject: =?x-unknown?b?7ru/AA==?=\r\n",
+        b"Subject: =?utf-32?b?//4AAFYAAAA=?=\r\n",
+        b"Subject: =?cp037?q?=E5=85=89=93=89=87?=\r\n",
+        b"Subject: =?no-such?q?Veilig_=5Bnieuws=5D?=\r\n",
+        b"Subject: =?utf-8?q?open\r\n",
+        b"Subject: =?gb2312?b?sLLIqw==?= [onveilig\r\n",
+        b"Subject: \xba\xa5\x85\x89\x93\x89\x87\xbb\r\n",
+    ] {
+        let facts = facts(header);
+        let clear = !facts.ambiguous && !facts.tag_doubtful && facts.tag.is_empty();
+        assert!(clear, "{:?}", String::from_utf8_lossy(header));
+    }
+}
+
+#[test]
+fn half_a_tag_is_doubtful_in_any_reading() {
+    for header in [
+        &b"Subject: [veilig x\r\n"[..],
+        b"Subject: x\r\nSubject: veilig] x\r\n",
+        b"Subject: =?utf-8?q?=5Bveilig_x?=\r\n",
+        b"Subject: =?cp037?q?=BA=A5=85=89=93=89=87=40=A7?=\r\n",
+    ] {
+        assert!(facts(header).tag_doubtful, "{:?}", String::from_utf8_lossy(header));
     }
 }
 
@@ -203,6 +257,10 @@ fn what_is_stored() {
         ("Subject: =?utf-8?q?Re:?= [veilig] =?utf-8?q?x?=\r\n", "Subject: Re: x\r\n"),
         ("Subject: [veilig] x\r\nsubject: y [veilig]\r\n", "Subject: x\r\nsubject: y\r\n"),
         ("Subject: Over [veilig] mailen\r\n", "Subject: Over [veilig] mailen\r\n"),
+        ("Subject: \"[veilig] x\"\r\n", "Subject: \"x\"\r\n"),
+        ("Subject: \u{ff3b}veilig\u{ff3d} x\r\n", "Subject: x\r\n"),
+        ("Subject: =?cp037?q?=BA=A5=85=89=93=89=87=BB=40=A7?=\r\n", "Subject: x\r\n"),
+        ("Subject: =?utf-8?q?=5Bveilig=5D_x\r\n", "Subject: x\r\n"),
         ("DKIM-Signature: a=b;\r\n\tc\r\nx\r\n: y\r\n", "DKIM-Signature: a=b;\r\n\tc\r\nx\r\n: y\r\n"),
     ] {
         assert_eq!(stored(header.as_bytes()), kept, "{header:?}");

@@ -31,12 +31,30 @@ pub(super) fn glyphs_undecoded(value: &[u8]) -> Vec<Glyph> {
 
 /// The characters of a value, unfolded, words decoded.
 pub(super) fn glyphs(value: &[u8]) -> Vec<Glyph> {
+    read(value, Word::parse, charset::to_text)
+}
+
+/// The same value as others may read it: words that never end read to the end, and the bytes in words taken for what they are not
+/// said to be, since neither we nor anyone knows every charset by its name. None for a value without words.
+pub(super) fn other_glyphs(value: &[u8]) -> impl Iterator<Item = Vec<Glyph>> {
+    type Reader = fn(&str, &[u8]) -> String;
+    const READERS: [Reader; 3] =
+        [charset::to_text, |_, bytes| charset::as_ascii(bytes), |_, bytes| charset::as_ebcdic(bytes)];
+    let words = value.windows(2).any(|pair| pair == b"=?");
+    READERS.into_iter().filter(move |_| words).map(|reader| read(value, Word::parse_open, reader))
+}
+
+fn read<'a>(
+    value: &'a [u8],
+    parse: impl Fn(&'a [u8]) -> Option<Word<'a>>,
+    to_text: impl Fn(&str, &[u8]) -> String,
+) -> Vec<Glyph> {
     let mut out = Vec::new();
     let mut run: Option<Run> = None;
     let mut at = 0;
     let mut literal_start = 0;
     while let Some(rest) = value.get(at..).filter(|rest| !rest.is_empty()) {
-        let Some(word) = Word::parse(rest) else {
+        let Some(word) = parse(rest) else {
             at += 1;
             continue;
         };
@@ -45,7 +63,7 @@ pub(super) fn glyphs(value: &[u8]) -> Vec<Glyph> {
         match run.as_mut() {
             Some(open) if between.iter().all(u8::is_ascii_whitespace) && open.takes(&word) => open.extend(&word, end),
             _ => {
-                let follows_word = run.take().map(|open| open.flush(&mut out)).is_some();
+                let follows_word = run.take().map(|open| open.flush(&to_text, &mut out)).is_some();
                 if !(follows_word && between.iter().all(u8::is_ascii_whitespace)) {
                     literal(between, literal_start, &mut out);
                 }
@@ -56,7 +74,7 @@ pub(super) fn glyphs(value: &[u8]) -> Vec<Glyph> {
         literal_start = end;
     }
     if let Some(open) = run {
-        open.flush(&mut out);
+        open.flush(&to_text, &mut out);
     }
     literal(value.get(literal_start..).unwrap_or_default(), literal_start, &mut out);
     out
@@ -84,8 +102,8 @@ impl Run {
         self.end = end;
     }
 
-    fn flush(self, out: &mut Vec<Glyph>) {
-        let text = charset::to_text(&self.charset, &self.bytes);
+    fn flush(self, to_text: impl Fn(&str, &[u8]) -> String, out: &mut Vec<Glyph>) {
+        let text = to_text(&self.charset, &self.bytes);
         out.extend(text.chars().map(|char| Glyph { char, start: self.start, end: self.end, encoded: true }));
     }
 }
@@ -100,10 +118,29 @@ struct Word<'a> {
 impl<'a> Word<'a> {
     /// The encoded word at the start of `bytes`, if there is one.
     fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let mut word = Self::begin(bytes)?;
+        let text = word.text.get(..word.text.len().min(MAX_WORD))?;
+        word.text = text.get(..text.windows(2).position(|pair| pair == b"?=")?)?;
+        word.len += word.text.len() + 2;
+        Some(word)
+    }
+
+    /// The same, of any length, and one without an end goes on until the next begins.
+    fn parse_open(bytes: &'a [u8]) -> Option<Self> {
+        let mut word = Self::begin(bytes)?;
+        let end = word.text.windows(2).position(|pair| matches!(pair, b"?=" | b"=?")).unwrap_or(word.text.len());
+        let ends = word.text.get(end) == Some(&b'?');
+        word.text = word.text.get(..end)?;
+        word.len += end + if ends { 2 } else { 0 };
+        Some(word)
+    }
+
+    /// The word that begins at the start of `bytes`, with all that follows as its text.
+    fn begin(bytes: &'a [u8]) -> Option<Self> {
         let inner = bytes.strip_prefix(b"=?")?;
         let window = inner.get(..inner.len().min(MAX_WORD))?;
         let charset_end = window.iter().position(|byte| *byte == b'?')?;
-        let (charset, rest) = window.split_at_checked(charset_end)?;
+        let (charset, rest) = inner.split_at_checked(charset_end)?;
         let charset = std::str::from_utf8(charset).ok()?.split('*').next()?;
         if charset.is_empty() || !charset.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
@@ -113,8 +150,7 @@ impl<'a> Word<'a> {
             [b'?', b'b' | b'B', b'?', text @ ..] => (false, text),
             _ => return None,
         };
-        let text_len = text.windows(2).position(|pair| pair == b"?=")?;
-        Some(Self { charset, quoted, text: text.get(..text_len)?, len: 2 + charset_end + 3 + text_len + 2 })
+        Some(Self { charset, quoted, text, len: 2 + charset_end + 3 })
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -133,6 +169,8 @@ impl<'a> Word<'a> {
                     out.push(hex(*high) << 4 | hex(*low));
                     tail
                 }
+                // a line that was broken as in a body
+                [b'=', b'\r', b'\n', b' ' | b'\t', tail @ ..] => tail,
                 [b'_', tail @ ..] => {
                     out.push(b' ');
                     tail
@@ -225,6 +263,7 @@ mod tests {
             ("=?utf-8*nl?q?taal?=", "taal"),
             ("=?utf-8?q?a b?=", "a b"),
             ("=?utf-8?b?Y2\r\n Fmw6k=?=", "café"),
+            ("=?utf-8?q?caf=\r\n =C3=A9?=", "café"),
             ("=?utf-8?b?Y2Fmw6k?=", "café"),
             ("=?no-such-charset?q?caf=C3=A9?=", "café"),
             ("=?utf-8?x?a?=", "=?utf-8?x?a?="),
@@ -239,6 +278,21 @@ mod tests {
             assert_eq!(decode(value.as_bytes()), text, "{value:?}");
         }
         assert_eq!(decode(b"caf\xe9 caf\xc3\xa9"), "café café");
+    }
+
+    #[test]
+    fn others_may_read_words_otherwise() {
+        let text = |glyphs: Vec<Glyph>| glyphs.into_iter().map(|glyph| glyph.char).collect::<String>();
+        for (value, others) in [
+            ("plain =5B", vec![]),
+            ("a =?utf-8?q?=5Bb=5D c", vec!["a [b] c", "a [b] c", "a \u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}"]),
+            ("=?utf-8?q?a =?utf-8?q?b?= c", vec!["a b c", "a b c", "\u{fffd}\u{fffd}\u{fffd} c"]),
+            ("=?no-such?q?=BA=81=BB?= c", vec!["\u{fffd}\u{fffd}\u{fffd} c", "\u{fffd}\u{fffd}\u{fffd} c", "[a] c"]),
+        ] {
+            assert_eq!(other_glyphs(value.as_bytes()).map(text).collect::<Vec<_>>(), others, "{value:?}");
+        }
+        let many = "=?a?q?".repeat(50_000);
+        assert!(other_glyphs(many.as_bytes()).all(|glyphs| glyphs.is_empty()));
     }
 
     #[test]
@@ -263,7 +317,7 @@ mod tests {
 
         #[test]
         fn any_value_is_read_and_spans_are_within_it(value in prop::collection::vec(any::<u8>(), 0..200)) {
-            for glyph in glyphs(&value) {
+            for glyph in other_glyphs(&value).flatten().chain(glyphs(&value)) {
                 prop_assert!(glyph.start < glyph.end && glyph.end <= value.len());
             }
         }

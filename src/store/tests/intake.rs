@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::bed::{Bed, SENDER, on_each_engine, polled, until};
+use crate::store::jobs::JobEnd;
 use crate::store::records::JobKind;
 
 on_each_engine! {
@@ -122,6 +123,26 @@ on_each_engine! {
         assert_eq!(bed.store.taken_before(&[key]).await.unwrap(), [false]);
         assert!(repeat(&bed).await, "and a key of long ago is taken over");
         assert!(!repeat(&bed).await);
+    }
+
+    async fn what_nobody_can_read_any_more_is_taken_again(bed) {
+        let (given_up, ended, kept) = ([5; 32], [6; 32], [7; 32]);
+        let take = async |key, life| {
+            let (mut mail, _) = bed.mail(&["jan@example.nl"], 100).await;
+            mail.deliveries[0].repeat_key = Some(key);
+            mail.message.expires = bed.now() + Duration::from_secs(life);
+            bed.store.take(mail).await.unwrap().is_ok()
+        };
+        assert!(take(given_up, 90 * 86400).await);
+        let jobs = bed.store.lease_due(bed.now(), 10).await.unwrap();
+        let notice = jobs.iter().find(|job| matches!(job.job.kind, JobKind::Notice { .. })).unwrap();
+        assert!(!take(given_up, 90 * 86400).await, "its notice is on its way");
+        bed.store.finish_job(notice.id, JobEnd::GiveUp("550 no".to_owned(), None)).await.unwrap();
+        assert!(take(ended, 86400).await && take(kept, 86401).await);
+        bed.pass(86400);
+        assert_eq!(bed.store.taken_before(&[given_up, ended, kept]).await.unwrap(), [false, false, true]);
+        assert!(take(given_up, 86400).await && take(ended, 86400).await && !take(kept, 86400).await);
+        assert_eq!(bed.store.taken_before(&[given_up, ended]).await.unwrap(), [true, true]);
     }
 
     async fn a_message_for_nobody_is_not_stored(mut bed) {
