@@ -144,6 +144,11 @@ pub(super) fn applied(result: Result<u64, super::engine::CommitError>) -> Result
     }
 }
 
+/// Whether the changes count, although an old value may still have to be erased.
+pub(super) fn stands(applied: &Result<bool, StoreError>) -> bool {
+    matches!(applied, Ok(true) | Err(StoreError::NotErased(_)))
+}
+
 /// For lists: leaves out a damaged record, with a line in the log, so that it hides no other.
 pub(super) fn readable<T>(read: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
     match read {

@@ -8,7 +8,7 @@ use crate::seal::body::ContentKey;
 use crate::seal::code::Verifier;
 use crate::seal::token::LinkToken;
 
-use super::codec::{ATTEMPTS, Draft, busy};
+use super::codec::{ATTEMPTS, Draft, busy, stands};
 use super::engine::{Batch, CommitError};
 use super::plan::{Plan, Taken, add_hidden, contact_place};
 use super::records::{Contact, Conversation, JobKind, JobSecret, Message};
@@ -202,8 +202,15 @@ impl Store {
             }
             draft.delete(place.clone());
             plan.add_visible(inner, &mut draft, id).await?;
-            if self.commit_then(draft.into_batch(), |inner| inner.leases.wake()).await? {
-                return Ok(());
+            match self.commit_then(draft.into_batch(), |inner| inner.leases.wake()).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                // The message is taken: to refuse it now would only bring it again.
+                Err(StoreError::NotErased(cause)) => {
+                    tracing::error!(%cause, message = %id, "taken, but what another mail made needless is still on disk");
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
             }
             tokio::task::yield_now().await;
         }
@@ -249,10 +256,11 @@ impl Store {
         for delivery in &found.record.deliveries {
             delivery.remove_hidden(&mut draft, id);
         }
-        if draft.commit().await? && found.record.message.in_file {
+        let dropped = draft.commit().await;
+        if stands(&dropped) && found.record.message.in_file {
             inner.engine.remove_body(id).await?;
         }
-        Ok(())
+        dropped.map(|_| ())
     }
 }
 

@@ -5,8 +5,9 @@
 //! `memory` (the model that the contract tests compare with). Every record is encrypted before an engine sees it, and looked
 //! up by keyed hashes or random ids: the data folder alone shows no address, subject, name or number.
 //!
-//! An operation that returns `Ok` is past fdatasync. One that returns an error has changed nothing, or, for
-//! [`StoreError::Uncertain`], may have: callers answer 4xx.
+//! An operation that returns `Ok` is past fdatasync, and what it replaced or removed in an erasable space is overwritten. One
+//! that returns an error has changed nothing, or, for [`StoreError::Uncertain`], may have: callers answer 4xx. After
+//! [`StoreError::NotErased`] it has, and only the erasing is still to come.
 
 mod codec;
 #[doc(hidden)] // public for benchmarks only
@@ -44,6 +45,10 @@ pub enum StoreError {
     /// The disk refused; it is not known whether the commit will survive.
     #[error("the disk failed: {0}")]
     Uncertain(String),
+    /// The commit stands, but a value that it replaced or removed could not be overwritten and is still on disk until
+    /// its segment is compacted away, or the next start succeeds. To write the same key again answers the same until then.
+    #[error("changed, but the old value is not yet erased: {0}")]
+    NotErased(String),
 }
 
 /// How the store is doing: what the gates at MAIL and at the page ask.
@@ -64,8 +69,12 @@ pub enum Health {
 pub struct Counts {
     /// Batches committed.
     pub commits: u64,
-    /// fdatasync calls on the journal.
+    /// fdatasync calls on the journal for commits.
     pub syncs: u64,
+    /// Superseded values that were overwritten.
+    pub erased: u64,
+    /// fdatasync calls for that.
+    pub erase_syncs: u64,
 }
 
 /// The store of one organisation. Cheap to clone.
@@ -139,11 +148,11 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let inner = Arc::clone(&self.inner);
         let task = tokio::spawn(async move {
-            let applied = codec::applied(inner.engine.commit(batch).await)?;
-            if applied {
+            let applied = codec::applied(inner.engine.commit(batch).await);
+            if codec::stands(&applied) {
                 follow(&inner);
             }
-            Ok(applied)
+            applied
         });
         task.await.unwrap_or_else(|_| Err(stopped()))
     }

@@ -78,6 +78,8 @@ pub struct OpenReport {
     pub orphans: usize,
     /// Frames replayed into the index.
     pub replayed: u64,
+    /// Superseded values that could not be overwritten and are still on disk.
+    pub unerased: usize,
 }
 
 impl Store {
@@ -142,6 +144,10 @@ impl Store {
             let Some(id) = last_id(&key.bytes).map(MessageId) else { continue };
             match self.drop_prepared(Prepared { id }).await {
                 Ok(()) => dropped += 1,
+                Err(StoreError::NotErased(cause)) => {
+                    dropped += 1;
+                    tracing::error!(%cause, "a prepared message is dropped, but its keys are still on disk");
+                }
                 Err(StoreError::Damaged(cause)) => tracing::error!(%cause, "a prepared message cannot be dropped"),
                 Err(error) => return Err(error),
             }

@@ -65,7 +65,9 @@ impl From<StoreError> for Problem {
                 tracing::warn!(cause = %error, "the page cannot be served now");
                 Self::Busy
             }
-            StoreError::Damaged(_) | StoreError::Uncertain(_) => Self::broken("the store failed", &error),
+            StoreError::Damaged(_) | StoreError::Uncertain(_) | StoreError::NotErased(_) => {
+                Self::broken("the store failed", &error)
+            }
         }
     }
 }

@@ -127,7 +127,7 @@ impl Memory {
 
     /// Commits so far; nothing is ever synced.
     pub fn counts(&self) -> Counts {
-        Counts { commits: self.lock().sequence, syncs: 0 }
+        Counts { commits: self.lock().sequence, ..Counts::default() }
     }
 
     /// Whether [`close`](Self::close) was called.

@@ -13,8 +13,8 @@ use super::super::body::{Held, SealedBody};
 use super::super::{Batch, BodyRefused, CommitError};
 use super::bodies::failed;
 use super::folder::Lock;
-use super::frame::Change;
-use super::group::Group;
+use super::frame::{Change, Place};
+use super::group::{Accepted, Group};
 use super::index::{Index, IndexError};
 use super::journal::Journal;
 use super::replay::Source;
@@ -140,7 +140,7 @@ impl Committer {
     }
 
     /// Judges one batch against the index and the group so far.
-    fn admit(&self, group: &mut Group, waiting: Waiting) -> Result<(), IndexError> {
+    fn admit(&mut self, group: &mut Group, waiting: Waiting) -> Result<(), IndexError> {
         let Waiting { batch, body, answer } = waiting;
         // Once the store has ended, no later sync of the journal is believed: what waits is refused.
         let Some(index) = self.shared.index().filter(|_| !self.shared.has_ended()) else {
@@ -155,10 +155,15 @@ impl Committer {
         });
         match judged {
             Ok(Ok(pending)) => {
+                let erases = pending.iter().filter_map(|pending| {
+                    let key = pending.erasable()?;
+                    (pending.superseded().is_some() || self.journal.eraser().owes_for(key)).then(|| key.to_vec())
+                });
+                let erases = erases.collect();
                 for pending in pending {
                     group.add(pending);
                 }
-                group.accepted.push((answer, body.map(SealedBody::hold), sequence));
+                group.accepted.push(Accepted { answer, body: body.map(SealedBody::hold), sequence, erases });
                 Ok(())
             }
             Ok(Err(position)) => {
@@ -193,11 +198,31 @@ impl Committer {
             // Before anyone is answered: a read after the answer must not find the state before it.
             self.retired = self.shared.take_index();
         }
-        for (answer, _body, sequence) in group.accepted {
+        let superseded = group.superseded();
+        let (erasing, done): (Vec<_>, Vec<_>) =
+            group.accepted.into_iter().partition(|accepted| !accepted.erases.is_empty());
+        for Accepted { answer, sequence, .. } in done {
             let _ = answer.send(Ok(sequence));
         }
         Group::refuse(group.refused);
+        self.erase(superseded, erasing);
         told
+    }
+
+    /// Overwrites what a group superseded, then answers those who waited for that.
+    fn erase(&mut self, superseded: Vec<(Vec<u8>, Place)>, erasing: Vec<Accepted>) {
+        if !superseded.is_empty()
+            && let Err(error) = self.journal.erase(superseded)
+        {
+            tracing::error!(%error, "the journal cannot go on; the store is closed");
+            self.shared.set_gate(Gate::Dead);
+        }
+        for Accepted { answer, sequence, erases, .. } in erasing {
+            let owed = erases.iter().any(|key| self.journal.eraser().owes_for(key));
+            let refusal = || StoreError::NotErased("its segment could not be overwritten".to_owned());
+            let result = if owed { Err(BodyRefused { error: refusal().into(), body: None }) } else { Ok(sequence) };
+            let _ = answer.send(result);
+        }
     }
 
     fn tell(&self, changes: &[Change]) -> Result<(), IndexError> {
@@ -227,7 +252,7 @@ impl Committer {
                 self.shared.set_gate(Gate::Dead);
             }
         }
-        for (answer, body, _) in group.accepted {
+        for Accepted { answer, body, .. } in group.accepted {
             let refusal = match &replaced {
                 // Cut for good: the new segment's opening says so.
                 Ok(()) => BodyRefused { error: failed(error).into(), body: body.map(Held::give_back) },

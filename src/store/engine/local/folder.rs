@@ -12,6 +12,8 @@ use super::io::Io;
 
 const CLEAN: &str = "clean";
 const REBUILD: &str = "rebuild";
+/// How the names of copies of damaged frames end.
+const DAMAGED: &str = ".damaged";
 /// Bytes set aside for a full disk.
 const RESERVE: u64 = 8 << 20;
 
@@ -105,6 +107,22 @@ impl Folder {
     pub(super) fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), OpenError> {
         let path = self.quarantine().join(name);
         self.io.replace(&path, bytes).map_err(at(&path))
+    }
+
+    /// The damaged frames in quarantine: of which segment, from which offset, and where the copy lies.
+    pub(super) fn copies(&self) -> io::Result<Vec<(u64, u64, PathBuf)>> {
+        let mut copies = Vec::new();
+        for entry in fs::read_dir(self.quarantine())? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(DAMAGED));
+            let hex = |digits| u64::from_str_radix(digits, 16).ok();
+            if let Some((segment, offset)) = name.and_then(|name| name.split_once('-'))
+                && let (Some(segment), Some(offset)) = (hex(segment), hex(offset))
+            {
+                copies.push((segment, offset, path));
+            }
+        }
+        Ok(copies)
     }
 
     /// Why the index cannot be believed, by what the last run noted: the machine or the mount went away under it, or the

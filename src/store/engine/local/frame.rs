@@ -97,6 +97,23 @@ impl Place {
     }
 }
 
+/// Where the value of an erasable space lies that a frame supersedes: to be overwritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stretch {
+    /// In which segment.
+    pub segment: u64,
+    /// First byte, from the segment's start.
+    pub offset: u64,
+    /// Bytes.
+    pub len: u32,
+}
+
+impl From<Place> for Stretch {
+    fn from(Place { segment, offset, len, .. }: Place) -> Self {
+        Self { segment, offset, len }
+    }
+}
+
 /// One change, as a frame or a footer tells it: a key (space number first) and its new place; `None`: deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
@@ -132,7 +149,7 @@ pub(super) fn group(head: &Head, offset: u64, records: &[Record<'_>]) -> (Vec<u8
         table.extend(crc32c(value).to_le_bytes());
         table.extend(record.key);
     }
-    for old in records.iter().filter_map(|record| record.superseded) {
+    for old in records.iter().filter_map(|record| record.superseded).map(Stretch::from) {
         table.extend(old.segment.to_le_bytes());
         table.extend(old.offset.to_le_bytes());
         table.extend(old.len.to_le_bytes());
@@ -143,7 +160,7 @@ pub(super) fn group(head: &Head, offset: u64, records: &[Record<'_>]) -> (Vec<u8
     }
     let counts = [records.len(), records.iter().filter(|record| record.superseded.is_some()).count()];
     let bytes = assemble(head, counts, &table, &plain, &erasable);
-    let changes = changes(head.segment, offset, &bytes).unwrap_or_default();
+    let changes = self::table(head.segment, offset, &bytes).unwrap_or_default().changes;
     (bytes, changes)
 }
 
@@ -282,8 +299,17 @@ impl Header {
     }
 }
 
-/// The changes in the table of `frame`, which stands at `offset` of `segment`. `None` when the table makes no sense.
-pub(super) fn changes(segment: u64, offset: u64, frame: &[u8]) -> Option<Vec<Change>> {
+/// What the table of a frame tells.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Table {
+    /// In the order of its records.
+    pub changes: Vec<Change>,
+    /// What they supersede in erasable spaces.
+    pub superseded: Vec<Stretch>,
+}
+
+/// The table of `frame`, which stands at `offset` of `segment`. `None` when it makes no sense.
+pub(super) fn table(segment: u64, offset: u64, frame: &[u8]) -> Option<Table> {
     let header = Header::parse(frame)?;
     let (table, _, _) = header.parts(frame)?;
     let mut input = Input(table);
@@ -306,7 +332,11 @@ pub(super) fn changes(segment: u64, offset: u64, frame: &[u8]) -> Option<Vec<Cha
         *at = at.saturating_add(len.into());
         found.push(Change { key, place: (flags & TOMBSTONE == 0).then_some(place) });
     }
-    Some(found)
+    let mut superseded = Vec::new();
+    for _ in 0..header.superseded {
+        superseded.push(Stretch { segment: input.u64()?, offset: input.u64()?, len: input.u32()? });
+    }
+    Some(Table { changes: found, superseded })
 }
 
 /// Reads little-endian numbers from the front of a slice.
@@ -364,6 +394,8 @@ mod tests {
         let expected: [(&[u8], Option<&[u8]>); 4] =
             [(b"\x02a", Some(b"first")), (b"\x06b", Some(b"lock")), (b"\x02c", None), (b"\x02d", Some(b"last"))];
         assert_eq!(found, expected.map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))));
+        let superseded = vec![Stretch { segment: 1, offset: 500, len: 4 }];
+        assert_eq!(table(3, 1000, &bytes), Some(Table { changes, superseded }));
     }
 
     #[test]
@@ -397,7 +429,7 @@ mod tests {
         }
         let head = Head { kind: Kind::Footer, count: 0, ..HEAD };
         let bytes = footer(&head, &entries, changes.len());
-        assert_eq!(super::changes(3, 9999, &bytes), Some(changes));
+        assert_eq!(super::table(3, 9999, &bytes), Some(Table { changes, superseded: vec![] }));
     }
 
     #[test]

@@ -18,9 +18,19 @@ const BATCHES: usize = 512;
 pub(super) struct Group {
     changes: Vec<Pending>,
     by_key: HashMap<Vec<u8>, usize>,
-    pub accepted: Vec<(Answer, Option<Held>, u64)>,
+    pub accepted: Vec<Accepted>,
     pub refused: Vec<(Answer, BodyRefused)>,
     bytes: usize,
+}
+
+/// A batch that is in the group.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub answer: Answer,
+    pub body: Option<Held>,
+    pub sequence: u64,
+    /// Its keys whose old values must be overwritten before it is answered.
+    pub erases: Vec<Vec<u8>>,
 }
 
 /// What a key will be.
@@ -32,6 +42,18 @@ pub(super) struct Pending {
     value: Option<Vec<u8>>,
     /// Where the value now is; known only where it matters: for deletes and in erasable spaces.
     before: Option<Place>,
+}
+
+impl Pending {
+    /// The key, in an erasable space.
+    pub(super) fn erasable(&self) -> Option<&[u8]> {
+        self.erasable.then_some(&self.key)
+    }
+
+    /// The erasable value that goes.
+    pub(super) fn superseded(&self) -> Option<Place> {
+        self.before.filter(|_| self.erasable)
+    }
 }
 
 impl Group {
@@ -75,6 +97,13 @@ impl Group {
         writes.into_iter().map(pending).collect()
     }
 
+    /// The values that the group supersedes in erasable spaces. Those that were put and superseded within it never reach the
+    /// disk.
+    pub(super) fn superseded(&self) -> Vec<(Vec<u8>, Place)> {
+        let before = |pending: &Pending| Some((pending.key.clone(), pending.superseded()?));
+        self.changes.iter().filter_map(before).collect()
+    }
+
     pub(super) fn add(&mut self, pending: Pending) {
         self.bytes += pending.key.len() + pending.value.as_ref().map_or(0, Vec::len);
         if let Some(earlier) = self.by_key.get(&pending.key).and_then(|at| self.changes.get_mut(*at)) {
@@ -94,7 +123,7 @@ impl Group {
             sequence: pending.sequence,
             value: pending.value.as_deref(),
             erasable: pending.erasable,
-            superseded: pending.before.filter(|_| pending.erasable),
+            superseded: pending.superseded(),
         })
         .collect()
     }

@@ -8,6 +8,8 @@ use std::path::Path;
 /// Files that only the service reads.
 const MODE: u32 = 0o600;
 
+const ZEROS: [u8; 4096] = [0; 4096];
+
 /// The system, or in tests one that fails when told to.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Io {
@@ -38,6 +40,26 @@ impl Io {
             return Err(error);
         }
         file.write_all_at(bytes, offset)
+    }
+
+    /// Writes zeros over what stands there.
+    pub(super) fn overwrite(&self, file: &File, offset: u64, len: u64) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.take(faults::Call::Overwrite)?;
+        let (mut at, end) = (offset, offset.saturating_add(len));
+        while at < end {
+            let step = usize::try_from(end - at).unwrap_or(usize::MAX).min(ZEROS.len());
+            file.write_all_at(ZEROS.get(..step).unwrap_or_default(), at)?;
+            at += step as u64;
+        }
+        Ok(())
+    }
+
+    /// fdatasync after [`overwrite`](Self::overwrite).
+    pub(super) fn sync_overwritten(&self, file: &File) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.take(faults::Call::SyncOverwritten)?;
+        file.sync_data()
     }
 
     /// fdatasync.
@@ -87,6 +109,8 @@ pub(super) mod faults {
         Sync,
         Cut,
         SyncFolder,
+        Overwrite,
+        SyncOverwritten,
         /// Telling the index of a group that is synced.
         Index,
     }

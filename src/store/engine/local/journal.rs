@@ -3,7 +3,7 @@
 //! After any error of append or sync nothing more is written to that segment, and no later sync of it is believed:
 //! [`Journal::replace`] cuts it to what was durable, reads that again, and goes on in a new one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,23 +11,48 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::base::Entropy;
 use crate::base::entropy::random;
 
+use super::erase::{Eraser, Old};
 use super::folder::Folder;
-use super::frame::{self, Change, Head, Kind, Record};
-use super::segment::{self, Opening, Segment};
+use super::frame::{self, Change, Head, Kind, Place, Record};
+use super::segment::{self, Found, Opening, Segment};
 
 /// All segments that may hold values, for readers.
 #[derive(Debug, Default)]
-pub(super) struct Segments(RwLock<BTreeMap<u64, Arc<Segment>>>);
+pub(super) struct Segments {
+    all: RwLock<BTreeMap<u64, Arc<Segment>>>,
+    condemned: RwLock<BTreeSet<u64>>,
+}
 
 impl Segments {
     pub(super) fn get(&self, id: u64) -> Option<Arc<Segment>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        self.all.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
     pub(super) fn all(&self) -> Vec<Arc<Segment>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.all.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
     pub(super) fn add(&self, segment: Arc<Segment>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(segment.id, segment);
+        self.all.write().unwrap_or_else(PoisonError::into_inner).insert(segment.id, segment);
+    }
+
+    /// Forgets a segment once its file is gone; superseded values that could not be overwritten there are gone with it.
+    pub(super) fn remove(&self, id: u64) {
+        self.all.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.condemned.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// Nothing is written there any more: overwriting failed.
+    pub(super) fn condemn(&self, id: u64) {
+        self.condemned.write().unwrap_or_else(PoisonError::into_inner).insert(id);
+    }
+
+    pub(super) fn is_condemned(&self, id: u64) -> bool {
+        self.condemned.read().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
+    /// Segments that still hold superseded values which could not be overwritten: to be compacted before any other.
+    #[cfg_attr(not(test), expect(dead_code, reason = "compaction asks"))]
+    pub(super) fn condemned(&self) -> Vec<u64> {
+        self.condemned.read().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
     }
 }
 
@@ -40,6 +65,8 @@ pub(super) struct Continuation {
     pub next: u64,
     /// The segment before, and where it ends; 0 for none.
     pub previous: (u64, u64),
+    /// What frames up to this sequence number list is overwritten.
+    pub erased: u64,
 }
 
 /// The writing end. Owned by the committer.
@@ -48,9 +75,12 @@ pub(super) struct Journal {
     folder: Folder,
     entropy: Arc<dyn Entropy>,
     segments: Arc<Segments>,
+    eraser: Eraser,
     syncs: Arc<AtomicU64>,
     segment_size: u64,
     active: Active,
+    /// The highest segment number that was ever tried.
+    newest: u64,
     next: u64,
     synced: u64,
     proven: u64,
@@ -71,15 +101,27 @@ impl Journal {
     pub(super) fn start(
         folder: Folder,
         entropy: Arc<dyn Entropy>,
-        segments: Arc<Segments>,
+        eraser: Eraser,
         segment_size: u64,
         from: Continuation,
     ) -> io::Result<Self> {
         let synced = from.next.saturating_sub(1);
         let active = Active::create(&folder, entropy.as_ref(), from)?;
+        let segments = Arc::clone(eraser.segments());
         segments.add(Arc::clone(&active.segment));
-        let syncs = Arc::default();
-        Ok(Self { folder, entropy, segments, syncs, segment_size, active, next: from.next, synced, proven: synced })
+        Ok(Self {
+            folder,
+            entropy,
+            segments,
+            eraser,
+            syncs: Arc::default(),
+            segment_size,
+            active,
+            newest: from.segment,
+            next: from.next,
+            synced,
+            proven: synced,
+        })
     }
 
     /// Sequence number that the next batch gets.
@@ -102,6 +144,22 @@ impl Journal {
         &self.segments
     }
 
+    /// What was overwritten so far, and what could not be.
+    pub(super) fn eraser(&mut self) -> &mut Eraser {
+        &mut self.eraser
+    }
+
+    /// Overwrites the values that the group just written superseded, each with its key. What could not be is owed by
+    /// [`eraser`](Self::eraser).
+    ///
+    /// An error means that the open segment failed, and no other could be made.
+    pub(super) fn erase(&mut self, superseded: Vec<(Vec<u8>, Place)>) -> io::Result<()> {
+        let old = |(key, place): (Vec<u8>, Place)| Old { key: Some(key), stretch: place.into(), listed: self.synced };
+        let superseded = superseded.into_iter().map(old).collect();
+        self.eraser.erase(superseded, self.synced);
+        if self.segments.is_condemned(self.active.segment.id) { self.go_on() } else { Ok(()) }
+    }
+
     /// Writes one group of `count` batches and syncs it. After an error: [`replace`](Self::replace).
     pub(super) fn append(&mut self, count: u32, records: &[Record<'_>]) -> io::Result<Vec<Change>> {
         let head = self.head(Kind::Group, count);
@@ -121,7 +179,8 @@ impl Journal {
         if self.proven == self.synced {
             return Ok(false);
         }
-        let bytes = frame::proof(&self.head(Kind::Proof, 0));
+        let head = self.head(Kind::Proof, 0);
+        let bytes = frame::proof(&head);
         self.write(&bytes)?;
         self.proven = self.synced;
         Ok(true)
@@ -133,7 +192,8 @@ impl Journal {
             return Ok(false);
         }
         let offset = self.active.end;
-        let mut bytes = frame::footer(&self.head(Kind::Footer, 0), &self.active.entries, self.active.count);
+        let head = self.head(Kind::Footer, 0);
+        let mut bytes = frame::footer(&head, &self.active.entries, self.active.count);
         bytes.extend(segment::trailer(offset));
         self.write(&bytes)?;
         self.go_on()?;
@@ -146,7 +206,11 @@ impl Journal {
         let Active { segment, end, .. } = &self.active;
         self.folder.io().cut(&segment.file, *end)?;
         let scan = segment.scan(None)?;
-        let good = scan.frames.iter().all(|found| found.verdict.table && found.verdict.plain && found.verdict.erasable);
+        let proven = scan.frames.iter().map(|found| found.header.head.proven).max().unwrap_or(0);
+        let good = scan.frames.iter().all(|Found { header, verdict, .. }| {
+            // Erasable values below may have been overwritten on purpose.
+            verdict.table && verdict.plain && (verdict.erasable || header.head.last() <= proven)
+        });
         let last = scan.frames.iter().map(|found| found.header.head.last()).max().unwrap_or(self.synced);
         if !good || !scan.gaps.is_empty() || scan.end != *end || last != self.synced {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "what was synced does not read back"));
@@ -155,10 +219,14 @@ impl Journal {
     }
 
     fn go_on(&mut self) -> io::Result<()> {
+        // A try that fails may leave a file behind: each has a number of its own. Nothing is appended to the old segment after
+        // the first, so whatever opening is found later, it says the same of where that one ends.
+        self.newest += 1;
         let from = Continuation {
-            segment: self.active.segment.id + 1,
+            segment: self.newest,
             next: self.synced + 1,
             previous: (self.active.segment.id, self.active.end),
+            erased: self.eraser.erased(),
         };
         self.active = Active::create(&self.folder, self.entropy.as_ref(), from)?;
         self.segments.add(Arc::clone(&self.active.segment));
@@ -166,7 +234,7 @@ impl Journal {
         Ok(())
     }
 
-    fn head(&self, kind: Kind, count: u32) -> Head {
+    fn head(&mut self, kind: Kind, count: u32) -> Head {
         Head {
             kind,
             epoch: self.active.epoch,
@@ -174,7 +242,7 @@ impl Journal {
             first: self.next,
             count,
             proven: self.synced,
-            erased: 0,
+            erased: self.eraser.erased(),
         }
     }
 
@@ -197,6 +265,7 @@ impl Active {
             proven: from.next.saturating_sub(1),
             previous: from.previous.0,
             previous_end: from.previous.1,
+            erased: from.erased,
         };
         let file = folder.io().create(&path)?;
         let bytes = opening.to_bytes();

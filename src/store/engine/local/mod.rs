@@ -8,6 +8,7 @@
 //! | frame | bytes of a frame; pure |
 //! | segment | one file of the journal: opening, values, scan, footer |
 //! | journal | the writing end: append, sync, rotate, replace after an error |
+//! | erase | overwrites superseded values in erasable spaces |
 //! | index, tree | key to place, in memory or in sled |
 //! | replay | journal to index |
 //! | recovery | what happens at start |
@@ -18,6 +19,7 @@
 pub(super) mod bodies;
 pub(super) mod claim;
 mod committer;
+mod erase;
 mod folder;
 mod frame;
 mod group;
@@ -47,6 +49,7 @@ use super::{Batch, BodyRefused, CommitError, Key, Space, Versioned, Write};
 use bodies::Files;
 use claim::Claim;
 use committer::{Committer, Request, Waiting};
+use erase::Erasures;
 use folder::Folder;
 use frame::Place;
 use index::{Index, IndexError};
@@ -79,6 +82,7 @@ struct Shared {
     gate: AtomicU8,
     commits: AtomicU64,
     syncs: Arc<AtomicU64>,
+    erasures: Arc<Erasures>,
     files: Arc<Files>,
 }
 
@@ -167,6 +171,29 @@ impl Shared {
         }
     }
 
+    /// The value of a key that `index` had at `place` a moment ago. One that is superseded meanwhile is overwritten at once: what
+    /// cannot be read there is damage only if the index still says the same.
+    fn current(
+        &self,
+        index: &Arc<Index>,
+        key: &[u8],
+        mut place: Place,
+    ) -> Result<Result<Option<Versioned>, StoreError>, IndexError> {
+        loop {
+            let error = match self.value(&place) {
+                Ok(value) => return Ok(Ok(Some(value))),
+                Err(error) => error,
+            };
+            match index.get(key)? {
+                Some(now) if now != place => place = now,
+                Some(_) if self.index().is_some_and(|current| Arc::ptr_eq(&current, index)) => return Ok(Err(error)),
+                // An index that is being replaced was not told.
+                Some(_) => return Ok(Err(StoreError::NotReady("its index is being rebuilt".to_owned()))),
+                None => return Ok(Ok(None)),
+            }
+        }
+    }
+
     fn is_full(&self) -> bool {
         self.folder.free() < self.min_free
     }
@@ -200,7 +227,7 @@ impl Local {
     pub(super) fn open(claim: Claim, entropy: Arc<dyn Entropy>) -> Result<(Self, OpenReport), OpenError> {
         let Claim { settings, options, folder, lock } = claim;
         let files = Arc::new(Files::open(folder.clone())?);
-        let Recovered { journal, index, report } = recover(&folder, entropy, options.segment_size)?;
+        let Recovered { mut journal, index, report } = recover(&folder, entropy, options.segment_size)?;
         folder.reserve(settings.min_free);
         let shared = Arc::new(Shared {
             folder,
@@ -210,6 +237,7 @@ impl Local {
             gate: AtomicU8::new(Gate::Ready as u8),
             commits: AtomicU64::new(0),
             syncs: journal.syncs(),
+            erasures: journal.eraser().counts(),
             files,
         });
         let (requests, waiting) = channel();
@@ -224,7 +252,7 @@ impl Local {
         let key = raw(key);
         self.read(move |shared, index| {
             let Some(place) = index.get(&key)? else { return Ok(Ok(None)) };
-            Ok(shared.value(&place).map(Some))
+            shared.current(index, &key, place)
         })
         .await
     }
@@ -241,11 +269,11 @@ impl Local {
         self.read(move |shared, index| {
             let mut found = Vec::new();
             walk(index, from, &to, limit, |key, place| {
-                match shared.value(&place) {
-                    Ok(value) => found.push((key, value)),
+                match shared.current(index, &[&[space as u8], key.as_slice()].concat(), place)? {
+                    Ok(value) => found.extend(value.map(|value| (key, value))),
                     Err(error) => tracing::error!(?space, %error, "a scan goes on without a damaged record"),
                 }
-                limit - found.len()
+                Ok(limit - found.len())
             })?;
             Ok(Ok(found))
         })
@@ -265,7 +293,7 @@ impl Local {
             let mut found = Vec::new();
             walk(index, from, &to, limit, |key, _| {
                 found.push(key);
-                limit - found.len()
+                Ok(limit - found.len())
             })?;
             Ok(Ok(found))
         })
@@ -275,7 +303,7 @@ impl Local {
     /// Reads where it may block. An index that fails is handed to the committer, to be made again.
     async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Shared, &Index) -> Result<Result<T, StoreError>, IndexError> + Send + 'static,
+        work: impl FnOnce(&Shared, &Arc<Index>) -> Result<Result<T, StoreError>, IndexError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.shared);
         let requests = self.requests.clone();
@@ -360,6 +388,8 @@ impl Local {
         Counts {
             commits: self.shared.commits.load(Ordering::Relaxed),
             syncs: self.shared.syncs.load(Ordering::Relaxed),
+            erased: self.shared.erasures.values.load(Ordering::Relaxed),
+            erase_syncs: self.shared.erasures.syncs.load(Ordering::Relaxed),
         }
     }
 
@@ -399,7 +429,7 @@ fn walk(
     mut from: Vec<u8>,
     to: &[u8],
     mut wanted: usize,
-    mut each: impl FnMut(Vec<u8>, Place) -> usize,
+    mut each: impl FnMut(Vec<u8>, Place) -> Result<usize, IndexError>,
 ) -> Result<(), IndexError> {
     while wanted > 0 {
         let entries = index.range(&from, to, wanted)?;
@@ -407,7 +437,7 @@ fn walk(
         // The first key behind the last one.
         from = [last.as_slice(), &[0]].concat();
         for (key, place) in entries {
-            wanted = each(key.get(1..).unwrap_or_default().to_vec(), place);
+            wanted = each(key.get(1..).unwrap_or_default().to_vec(), place)?;
         }
     }
     Ok(())

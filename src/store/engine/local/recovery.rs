@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::base::Entropy;
 
 use super::super::super::{OpenError, OpenReport};
+use super::erase::{Eraser, Old};
 use super::folder::{Folder, at};
 use super::frame::{self, Head, Kind, Place};
 use super::index::Index;
@@ -30,25 +31,33 @@ pub(super) struct Recovered {
 /// Brings a data folder up.
 pub(super) fn recover(folder: &Folder, entropy: Arc<dyn Entropy>, segment_size: u64) -> Result<Recovered, OpenError> {
     let mut report = OpenReport::default();
-    let Survivors { sources, newest, last } = survivors(folder, &mut report)?;
+    let Survivors { sources, newest, last, erased } = survivors(folder, &mut report)?;
     let index = bring_up(folder, &sources, last, &mut report)?;
+    let segments = Arc::new(Segments::default());
     for source in &sources {
-        close(folder, source)?;
+        segments.add(Arc::clone(&source.segment));
+    }
+    let mut eraser = Eraser::new(folder.clone(), Arc::clone(&segments), last);
+    erase(&mut eraser, &sources, erased, last)?;
+    report.unerased = eraser.owes();
+    for source in sources.iter().filter(|source| !segments.is_condemned(source.segment.id)) {
+        close(folder, source, eraser.erased())?;
     }
     let end = match sources.last() {
         Some(source) => source.segment.len().map_err(at(&source.segment.path))?,
         None => 0,
     };
-    let segments = Arc::new(Segments::default());
-    let from =
-        Continuation { segment: newest.saturating_add(1), next: last.saturating_add(1), previous: (newest, end) };
-    let journal = Journal::start(folder.clone(), entropy, Arc::clone(&segments), segment_size, from)
-        .map_err(at(&folder.journal()))?;
+    let from = Continuation {
+        segment: newest.saturating_add(1),
+        next: last.saturating_add(1),
+        previous: (newest, end),
+        erased: eraser.erased(),
+    };
+    let journal = Journal::start(folder.clone(), entropy, eraser, segment_size, from).map_err(at(&folder.journal()))?;
     for source in sources {
         if is_bare(&source).map_err(at(&source.segment.path))? {
             retire(folder, &source.segment)?;
-        } else {
-            segments.add(source.segment);
+            segments.remove(source.segment.id);
         }
     }
     Ok(Recovered { journal, index, report })
@@ -62,13 +71,15 @@ pub(super) struct Survivors {
     pub newest: u64,
     /// Highest sequence number.
     pub last: u64,
+    /// What frames up to this sequence number list was overwritten.
+    pub erased: u64,
 }
 
 /// Reads the journal; cuts what was never acknowledged, quarantines what was and is damaged.
 pub(super) fn survivors(folder: &Folder, report: &mut OpenReport) -> Result<Survivors, OpenError> {
     let found = Segmented::read(folder)?;
     let newest = found.segments.last().map_or(0, |segment| segment.id);
-    let proven = found.proven();
+    let (proven, erased) = (found.proven(), found.erased());
     let mut sources = Vec::new();
     for (segment, limit, shape) in found.shapes {
         let shape = match shape {
@@ -78,7 +89,7 @@ pub(super) fn survivors(folder: &Folder, report: &mut OpenReport) -> Result<Surv
         sources.push(Source { segment, shape });
     }
     let last = sources.iter().map(Source::last).max().unwrap_or(0).max(proven);
-    Ok(Survivors { sources, newest, last })
+    Ok(Survivors { sources, newest, last, erased })
 }
 
 /// How a segment looked before anything was decided.
@@ -123,10 +134,19 @@ impl Segmented {
 
     /// The highest sequence number that some later header says was synced.
     fn proven(&self) -> u64 {
-        let by_openings = self.openings.iter().map(|opening| opening.proven);
+        self.highest(|opening| opening.proven, |head| head.proven)
+    }
+
+    /// The highest that some header says is erased.
+    fn erased(&self) -> u64 {
+        self.highest(|opening| opening.erased, |head| head.erased)
+    }
+
+    fn highest(&self, of_opening: fn(&Opening) -> u64, of_head: fn(&Head) -> u64) -> u64 {
+        let by_openings = self.openings.iter().map(of_opening);
         let by_frames = self.shapes.iter().flat_map(|(_, _, shape)| match shape {
-            Seen::Closed(footer) => vec![footer.header.head.proven],
-            Seen::Open(scan) => scan.frames.iter().map(|found| found.header.head.proven).collect(),
+            Seen::Closed(footer) => vec![of_head(&footer.header.head)],
+            Seen::Open(scan) => scan.frames.iter().map(|found| of_head(&found.header.head)).collect(),
         });
         by_openings.chain(by_frames).max().unwrap_or(0)
     }
@@ -214,8 +234,19 @@ fn is_bare(source: &Source) -> std::io::Result<bool> {
     Ok(proofs && source.segment.len()? <= segment::START + known)
 }
 
+/// Overwrites again what a crash may have left standing: all that frames behind `mark` list.
+fn erase(eraser: &mut Eraser, sources: &[Source], mark: u64, last: u64) -> Result<(), OpenError> {
+    let mut superseded = Vec::new();
+    for source in sources {
+        let listed = source.superseded(mark).map_err(at(&source.segment.path))?;
+        superseded.extend(listed.into_iter().map(|(listed, stretch)| Old { key: None, stretch, listed }));
+    }
+    eraser.erase(superseded, last);
+    Ok(())
+}
+
 /// Gives a segment that the last run left open its footer.
-fn close(folder: &Folder, source: &Source) -> Result<(), OpenError> {
+fn close(folder: &Folder, source: &Source, erased: u64) -> Result<(), OpenError> {
     let Shape::Open(frames) = &source.shape else { return Ok(()) };
     let Some(found) = frames.iter().rfind(|found| found.header.head.kind == Kind::Group) else { return Ok(()) };
     let changes = source.all().map_err(|error| match error {
@@ -227,7 +258,8 @@ fn close(folder: &Folder, source: &Source) -> Result<(), OpenError> {
         frame::footer_entry(change, &mut entries);
     }
     let last = source.last();
-    let head = Head { kind: Kind::Footer, first: last.saturating_add(1), count: 0, proven: last, ..found.header.head };
+    let head =
+        Head { kind: Kind::Footer, first: last.saturating_add(1), count: 0, proven: last, erased, ..found.header.head };
     let offset = source.segment.len().map_err(at(&source.segment.path))?;
     let mut bytes = frame::footer(&head, &entries, changes.len());
     bytes.extend(segment::trailer(offset));

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::frame::{Change, Kind};
+use super::frame::{Change, Kind, Stretch};
 use super::index::{Index, IndexError};
 use super::segment::{Footer, Found, Segment};
 
@@ -63,8 +63,8 @@ impl Source {
         let mut frames = 0;
         match &self.shape {
             Shape::Closed(footer) if footer.header.head.last() > mark => {
-                let changes = self.segment.changes(footer.offset, &footer.header)?.unwrap_or_default();
-                each(&changes, footer.header.head.last())?;
+                let table = self.segment.table(footer.offset, &footer.header)?.unwrap_or_default();
+                each(&table.changes, footer.header.head.last())?;
                 frames = 1;
             }
             Shape::Closed(_) => {}
@@ -72,14 +72,36 @@ impl Source {
                 let behind = |found: &&Found| found.header.head.kind == Kind::Group && found.header.head.last() > mark;
                 for found in found.iter().filter(behind) {
                     // A damaged table is in quarantine already.
-                    if let Some(changes) = self.segment.changes(found.offset, &found.header)? {
-                        each(&changes, found.header.head.last())?;
+                    if let Some(table) = self.segment.table(found.offset, &found.header)? {
+                        each(&table.changes, found.header.head.last())?;
                         frames += 1;
                     }
                 }
             }
         }
         Ok(frames)
+    }
+
+    /// What its frames behind `mark` supersede in erasable spaces, each stretch with the last sequence number of its frame. A
+    /// footer does not tell: then the frames before it are read.
+    pub(super) fn superseded(&self, mark: u64) -> io::Result<Vec<(u64, Stretch)>> {
+        if self.last() <= mark {
+            return Ok(Vec::new());
+        }
+        let scanned;
+        let frames = match &self.shape {
+            Shape::Open(frames) => frames,
+            Shape::Closed(footer) => {
+                scanned = self.segment.scan(Some(footer.offset))?.frames;
+                &scanned
+            }
+        };
+        let mut superseded = Vec::new();
+        for found in frames.iter().filter(|found| found.header.superseded > 0 && found.header.head.last() > mark) {
+            let Some(table) = self.segment.table(found.offset, &found.header)? else { continue };
+            superseded.extend(table.superseded.into_iter().map(|stretch| (found.header.head.last(), stretch)));
+        }
+        Ok(superseded)
     }
 
     /// The changes of all its frames.

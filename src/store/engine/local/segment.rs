@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crc32c::crc32c;
 
-use super::frame::{self, Change, Header, Kind, MAGIC, Place};
+use super::frame::{self, Header, Kind, MAGIC, Place, Table};
 
 /// Bytes before the first frame.
 pub(super) const START: u64 = 64;
@@ -34,16 +34,18 @@ pub(super) struct Opening {
     pub previous: u64,
     /// Where that one ends: what stands behind was cut, even if a disk brings it back.
     pub previous_end: u64,
+    /// Superseded places that frames up to this sequence list were overwritten when it was made.
+    pub erased: u64,
 }
 
 impl Opening {
     /// Written form.
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let mut out = SEGMENT_MAGIC.to_vec();
-        for number in [self.segment, self.epoch, self.proven, self.previous, self.previous_end] {
+        for number in [self.segment, self.epoch, self.proven, self.previous, self.previous_end, self.erased] {
             out.extend(number.to_le_bytes());
         }
-        out.extend([0; 12]);
+        out.extend([0; 4]);
         out.extend(crc32c(&out).to_le_bytes());
         out
     }
@@ -53,8 +55,14 @@ impl Opening {
         let mut numbers =
             checked.strip_prefix(&SEGMENT_MAGIC)?.chunks_exact(8).filter_map(|chunk| chunk.try_into().ok());
         let mut next = || numbers.next().map(u64::from_le_bytes);
-        let opening =
-            Self { segment: next()?, epoch: next()?, proven: next()?, previous: next()?, previous_end: next()? };
+        let opening = Self {
+            segment: next()?,
+            epoch: next()?,
+            proven: next()?,
+            previous: next()?,
+            previous_end: next()?,
+            erased: next()?,
+        };
         (crc32c(checked) == u32::from_le_bytes(*crc)).then_some(opening)
     }
 }
@@ -218,10 +226,10 @@ impl Segment {
         Ok(scan)
     }
 
-    /// The changes that a frame or footer tells; `None` when its table is damaged.
-    pub(super) fn changes(&self, offset: u64, header: &Header) -> io::Result<Option<Vec<Change>>> {
+    /// What a frame or footer tells; `None` when its table is damaged.
+    pub(super) fn table(&self, offset: u64, header: &Header) -> io::Result<Option<Table>> {
         let frame = self.salvage(offset, header.len())?;
-        Ok(header.verify(&frame).table.then(|| frame::changes(self.id, offset, &frame)).flatten())
+        Ok(header.verify(&frame).table.then(|| frame::table(self.id, offset, &frame)).flatten())
     }
 }
 
@@ -282,7 +290,7 @@ mod tests {
 
     #[test]
     fn openings_and_names_round_trip() {
-        let opening = Opening { segment: 9, epoch: u64::MAX, proven: 4, previous: 8, previous_end: 777 };
+        let opening = Opening { segment: 9, epoch: u64::MAX, proven: 4, previous: 8, previous_end: 777, erased: 3 };
         let bytes = opening.to_bytes();
         assert_eq!(bytes.len() as u64, START);
         assert_eq!(Opening::parse(&bytes), Some(opening));

@@ -1,6 +1,7 @@
 //! The local engine under damage, disk errors and stops.
 
 mod damage;
+mod erase;
 mod faults;
 
 use std::fs;
