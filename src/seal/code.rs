@@ -16,6 +16,8 @@ use super::hashers::Memory;
 const LABEL: &[u8] = b"zegel/v1/code";
 /// Characters that a code may have.
 const LONGEST: usize = 64;
+/// Characters of a code made for strict mode.
+const STRICT: usize = 16;
 /// A verifier that asks for more is refused: one record must not be able to take the machine's memory or time.
 const HIGHEST: Cost = Cost { memory_kib: 1024 * 1024, passes: 16, lanes: 16 };
 
@@ -36,6 +38,11 @@ impl Default for Cost {
     }
 }
 
+impl Cost {
+    /// What a code of strict mode costs: m=64 MiB, t=3, p=1 (RFC 9106 §4, second recommended option, with one lane).
+    pub const STRICT: Self = Self { memory_kib: 64 * 1024, passes: 3, lanes: 1 };
+}
+
 /// A code in clear: lives in the mail that brings it and in the request that tries it.
 #[derive(Debug, Clone)]
 pub struct AccessCode(SecretString);
@@ -54,6 +61,28 @@ impl AccessCode {
             }
         };
         Self(format!("{number:08}").into())
+    }
+
+    /// A code for strict mode: 16 letters and digits of Crockford's alphabet, 80 random bits. What it protects can be guessed at with
+    /// any number of machines by who has disk, root key and link, so that no count of tries helps.
+    #[must_use]
+    pub fn generate_strict(entropy: &dyn Entropy) -> Self {
+        const CROCKFORD: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let bytes: Zeroizing<[u8; STRICT]> = Zeroizing::new(random(entropy));
+        let letters = bytes.iter().filter_map(|b| CROCKFORD.get(usize::from(b % 32)));
+        Self(letters.map(|c| char::from(*c)).collect::<String>().into())
+    }
+
+    /// The code as strict mode reads it: letters that look like digits are those digits, as Crockford's alphabet has them.
+    #[must_use]
+    pub(super) fn as_strict(&self) -> Self {
+        let mut code = Zeroizing::new(String::with_capacity(self.expose().len()));
+        code.extend(self.expose().chars().map(|c| match c {
+            'o' => '0',
+            'i' | 'l' => '1',
+            c => c,
+        }));
+        Self(code.as_str().into())
     }
 
     /// What a person typed, with spaces, dashes and full-width digits folded away. `None` when nothing is left (an empty
@@ -81,7 +110,7 @@ impl AccessCode {
         self.0.expose_secret()
     }
 
-    /// As people read it aloud, in groups of four: `1234 5678`.
+    /// As people read it aloud, in groups of four and capitals: `1234 5678`.
     #[must_use]
     pub fn grouped(&self) -> SecretString {
         let mut text = String::with_capacity(self.expose().len() * 5 / 4 + 1);
@@ -89,7 +118,7 @@ impl AccessCode {
             if index > 0 && index % 4 == 0 {
                 text.push(' ');
             }
-            text.push(c);
+            text.push(c.to_ascii_uppercase());
         }
         text.into()
     }
@@ -155,7 +184,7 @@ impl Verifier {
         memory: &mut Memory,
     ) -> Result<Self, HashError> {
         let salt = random(entropy);
-        let hash = hash(code, pepper, cost, &salt, memory)?;
+        let hash = hash(LABEL, code, pepper, cost, &salt, memory)?;
         Ok(Self { memory_kib: cost.memory_kib, passes: cost.passes, lanes: cost.lanes, salt, hash: *hash.expose() })
     }
 
@@ -165,12 +194,14 @@ impl Verifier {
     /// [`HashError`]: nothing is known of the code.
     pub fn matches(&self, code: &AccessCode, pepper: &SecretBytes<32>, memory: &mut Memory) -> Result<bool, HashError> {
         let cost = Cost { memory_kib: self.memory_kib, passes: self.passes, lanes: self.lanes };
-        let hash = hash(code, pepper, cost, &self.salt, memory)?;
+        let hash = hash(LABEL, code, pepper, cost, &self.salt, memory)?;
         Ok(hash.expose().ct_eq(&self.hash).into())
     }
 }
 
-fn hash(
+/// Argon2id of a code. `label` is its associated data.
+pub(super) fn hash(
+    label: &[u8],
     code: &AccessCode,
     pepper: &SecretBytes<32>,
     cost: Cost,
@@ -182,7 +213,7 @@ fn hash(
     }
     let mut params = ParamsBuilder::new();
     params.m_cost(cost.memory_kib).t_cost(cost.passes).p_cost(cost.lanes).output_len(32);
-    params.data(AssociatedData::new(LABEL).map_err(|_| HashError)?);
+    params.data(AssociatedData::new(label).map_err(|_| HashError)?);
     let params = params.build().map_err(|_| HashError)?;
     let argon2 =
         Argon2::new_with_secret(pepper.expose(), Algorithm::Argon2id, Version::V0x13, params).map_err(|_| HashError)?;
@@ -261,8 +292,32 @@ mod tests {
     }
 
     #[test]
+    fn a_strict_code_has_sixteen_letters_and_each_stands_everywhere() {
+        let entropy = SeededEntropy::new(1);
+        let mut seen = std::collections::BTreeMap::new();
+        for _ in 0..2000 {
+            let made = AccessCode::generate_strict(&entropy);
+            assert_eq!(made.expose().len(), 16);
+            assert_eq!(code(made.grouped().expose_secret()).expose(), made.expose());
+            assert_eq!(made.as_strict().expose(), made.expose());
+            for place in made.expose().char_indices() {
+                *seen.entry(place).or_insert(0u32) += 1;
+            }
+        }
+        // 62.5 expected in each of 512 places; 6 standard deviations are 47.
+        assert_eq!(seen.len(), 16 * 32);
+        assert!(seen.values().all(|n| (15..=110).contains(n)), "{seen:?}");
+    }
+
+    #[test]
+    fn strict_mode_reads_letters_that_look_like_digits_as_those() {
+        assert_eq!(code("OIL0-1abc").as_strict().expose(), "01101abc");
+    }
+
+    #[test]
     fn codes_are_read_aloud_in_fours() {
         assert_eq!(code("12345678").grouped().expose_secret(), "1234 5678");
+        assert_eq!(code("k7qf2m9d").grouped().expose_secret(), "K7QF 2M9D");
         assert_eq!(code("123").grouped().expose_secret(), "123");
     }
 

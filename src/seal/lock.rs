@@ -9,7 +9,7 @@ use super::wrap::{self, Place, Purpose};
 
 /// First byte of a lock and of a wrapped content key.
 const VERSION: u8 = 1;
-/// Second byte of a lock: wrapped under the root keyring. 2 is kept for strict locks.
+/// Second byte of a lock: wrapped under the root keyring. Those of strict locks (2) stand in [`super::strict`].
 const ASSISTED: u8 = 1;
 const LOCK_LABEL: &[u8] = b"zegel/v1/lock/assisted";
 const CONTENT: Purpose = Purpose { key: "zegel/v1/content-key/key", commitment: "zegel/v1/content-key/commitment" };
@@ -23,6 +23,16 @@ impl ConversationKey {
     #[must_use]
     pub fn generate(entropy: &dyn Entropy) -> Self {
         Self(SecretBytes::random(entropy))
+    }
+
+    /// From its bytes, as a lock gives them.
+    pub(super) const fn from_secret(secret: SecretBytes<32>) -> Self {
+        Self(secret)
+    }
+
+    /// The bytes themselves: to be locked.
+    pub(super) const fn secret(&self) -> &SecretBytes<32> {
+        &self.0
     }
 
     /// The assisted lock: wrapped under the root keyring, bound to the conversation.

@@ -13,14 +13,18 @@
 mod aead;
 pub mod body;
 pub mod code;
+pub mod contact;
 mod derive;
+pub mod epoch;
 pub mod hashers;
 pub mod hybrid;
 pub mod keyring;
 #[cfg(test)]
 mod known_answers;
 pub mod lock;
+mod manifest;
 pub mod record;
+pub mod strict;
 pub mod token;
 #[cfg(test)]
 mod vectors;
