@@ -41,6 +41,8 @@ pub enum KeyringError {
     },
 }
 
+/// Bytes of a line of the file: id, colon, key, line feed.
+const LINE: usize = 8 + 1 + 64 + 1;
 /// First byte of what the keyring wraps.
 const VERSION: u8 = 1;
 const ROOT: Purpose = Purpose { key: "zegel/v1/root/key", commitment: "zegel/v1/root/commitment" };
@@ -116,12 +118,65 @@ impl RootKeyring {
         Self { older: Vec::new(), active: RootKey { id, secret: SecretBytes::random(entropy) } }
     }
 
+    /// This keyring with one more key, new and active.
+    #[must_use]
+    pub fn with_new(&self, entropy: &dyn Entropy) -> Self {
+        let older: Vec<RootKey> = self.keys().cloned().collect();
+        let id = loop {
+            let id = u32::from_be_bytes(random(entropy));
+            if older.iter().all(|key| key.id != id) {
+                break id;
+            }
+        };
+        Self { older, active: RootKey { id, secret: SecretBytes::random(entropy) } }
+    }
+
+    /// This keyring without the key `id`; `None` when that is the active one, or not there.
+    #[must_use]
+    pub fn without(&self, id: u32) -> Option<Self> {
+        let mut ring = self.clone();
+        ring.older.retain(|key| key.id != id);
+        (ring.older.len() < self.older.len()).then_some(ring)
+    }
+
+    /// The ids of all keys, in the order of the file; the last one is the active one's.
+    #[must_use]
+    pub fn ids(&self) -> Vec<u32> {
+        self.keys().map(|key| key.id).collect()
+    }
+
+    /// The id of the active key.
+    #[must_use]
+    pub const fn active(&self) -> u32 {
+        self.active.id
+    }
+
+    /// The first key of `other` that is missing here, or is another one under the same id.
+    #[must_use]
+    pub fn lacks(&self, other: &Self) -> Option<u32> {
+        let held = |key: &&RootKey| self.keys().any(|own| own.id == key.id && own.secret == key.secret);
+        other.keys().find(|key| !held(key)).map(|key| key.id)
+    }
+
+    /// In the order of the file.
+    fn keys(&self) -> impl Iterator<Item = &RootKey> {
+        self.older.iter().chain([&self.active])
+    }
+
+    /// The active key as a line of a keyring file.
+    #[must_use]
+    pub fn active_line(&self) -> SecretString {
+        let mut text = String::with_capacity(LINE);
+        self.active.write(&mut text);
+        text.into()
+    }
+
     /// The text for a keyring file (holds the keys: the caller writes it with mode 0600).
     #[must_use]
     pub fn to_text(&self) -> SecretString {
         // Room for all: growing later would leave copies of keys behind.
-        let mut text = String::with_capacity((self.older.len() + 1) * (8 + 1 + 64 + 1));
-        for key in self.older.iter().chain([&self.active]) {
+        let mut text = String::with_capacity((self.older.len() + 1) * LINE);
+        for key in self.keys() {
             key.write(&mut text);
         }
         text.into()
@@ -143,15 +198,20 @@ impl RootKeyring {
     /// [`OpenError::Format`], [`OpenError::Truncated`], [`OpenError::UnknownKey`] when the named key is not in the ring,
     /// [`OpenError::WrongKey`] when another key stands there under that id, [`OpenError::Damaged`] for other bytes or another context.
     pub fn unwrap(&self, context: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let id = wrapped_under(wrapped)?;
         let (prefix, rest) = wrapped.split_first_chunk::<5>().ok_or(OpenError::Truncated)?;
-        let [version, id @ ..] = *prefix;
-        if version != VERSION {
-            return Err(OpenError::Format);
-        }
-        let id = u32::from_be_bytes(id);
-        let key = self.older.iter().chain([&self.active]).find(|key| key.id == id).ok_or(OpenError::UnknownKey(id))?;
+        let key = self.keys().find(|key| key.id == id).ok_or(OpenError::UnknownKey(id))?;
         wrap::open(&key.secret, ROOT, Place { prefix, context }, rest)
     }
+}
+
+/// The id of the root key that opens what [`RootKeyring::wrap`] made.
+///
+/// # Errors
+/// [`OpenError::Format`], [`OpenError::Truncated`].
+pub fn wrapped_under(wrapped: &[u8]) -> Result<u32, OpenError> {
+    let [version, id @ ..] = *wrapped.first_chunk::<5>().ok_or(OpenError::Truncated)?;
+    if version == VERSION { Ok(u32::from_be_bytes(id)) } else { Err(OpenError::Format) }
 }
 
 /// The random secret of one data folder, kept there wrapped under the root keyring. Everything that is hashed or peppered
@@ -269,6 +329,26 @@ mod tests {
         let wrapped = RootKeyring::parse(A).unwrap().wrap(b"c", b"plain", &SeededEntropy::new(1));
         let both = RootKeyring::parse(&format!("{A}\n{B}")).unwrap();
         assert_eq!(both.unwrap(b"c", &wrapped).unwrap().as_slice(), b"plain");
+    }
+
+    #[test]
+    fn keys_come_and_go_and_the_newest_wraps() {
+        let (entropy, one) = (SeededEntropy::new(1), RootKeyring::parse(A).unwrap());
+        let two = one.with_new(&entropy);
+        assert_eq!(two.ids(), [10, two.active()]);
+        let wrapped = two.wrap(b"c", b"plain", &entropy);
+        assert_eq!(wrapped_under(&wrapped), Ok(two.active()));
+        let line = two.active_line();
+        let read = RootKeyring::parse(&format!("{A}\n{}", line.expose_secret())).unwrap();
+        assert_eq!(read.unwrap(b"c", &wrapped).unwrap().as_slice(), b"plain");
+        assert_eq!((two.lacks(&one), one.lacks(&two)), (None, Some(two.active())));
+        assert!(two.without(two.active()).is_none() && two.without(7).is_none());
+        let newest = two.without(10).unwrap();
+        assert_eq!((newest.ids(), newest.lacks(&one)), (vec![two.active()], Some(10)));
+        let stranger = RootKeyring::parse(&B.replace("0000000B", "0000000a")).unwrap();
+        assert_eq!(stranger.lacks(&one), Some(10));
+        assert_eq!(wrapped_under(&wrapped[..4]), Err(OpenError::Truncated));
+        assert_eq!(wrapped_under(&[2; 9]), Err(OpenError::Format));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::base::{ConversationId, Entropy, MessageId, SecretBytes};
 
 use super::OpenError;
 use super::body::ContentKey;
-use super::keyring::RootKeyring;
+use super::keyring::{RootKeyring, wrapped_under};
 use super::wrap::{self, Place, Purpose};
 
 /// First byte of a lock and of a wrapped content key.
@@ -89,6 +89,15 @@ impl ConversationKey {
     }
 }
 
+/// Which root key opens a lock; `None` for a lock of another kind, which no root key opens.
+///
+/// # Errors
+/// [`OpenError::Truncated`]; [`OpenError::Format`] for an assisted lock of a form that this release does not know.
+pub fn locked_under(lock: &[u8]) -> Result<Option<u32>, OpenError> {
+    let (head, wrapped) = lock.split_first_chunk::<2>().ok_or(OpenError::Truncated)?;
+    if *head == [VERSION, ASSISTED] { wrapped_under(wrapped).map(Some) } else { Ok(None) }
+}
+
 /// The first two bytes of the lock are authenticated here, since the keyring does not see them.
 fn lock_context(conversation: ConversationId) -> Vec<u8> {
     [LOCK_LABEL, &[VERSION, ASSISTED], conversation.as_bytes()].concat()
@@ -127,6 +136,9 @@ mod tests {
         let Case { keyring, key, conversation, entropy, .. } = case();
         let lock = key.lock_assisted(&keyring, conversation, &entropy);
         assert!(ConversationKey::open_assisted(&keyring, conversation, &lock).unwrap() == key);
+        assert_eq!(locked_under(&lock), Ok(Some(keyring.active())));
+        assert_eq!(locked_under(&[VERSION, 2, 0]), Ok(None));
+        assert_eq!(locked_under(&lock[..6]), Err(OpenError::Truncated));
         let elsewhere = ConversationId::random(&entropy);
         assert_eq!(ConversationKey::open_assisted(&keyring, elsewhere, &lock), Err(OpenError::Damaged));
         let stranger = RootKeyring::generate(&entropy);

@@ -24,6 +24,7 @@ mod known_answers;
 pub mod lock;
 mod manifest;
 pub mod record;
+pub mod recovery;
 pub mod strict;
 pub mod token;
 #[cfg(test)]
