@@ -43,8 +43,17 @@ fn seal_record<T: Encode<()>>(
 }
 
 fn open_record<T: for<'b> Decode<'b, ()>>(keys: &StoreKeys, place: &Key, sealed: &[u8]) -> Result<T, StoreError> {
-    let plain = seal::record::open(secret(keys, place.space), place.space as u8, &place.bytes, sealed)
-        .map_err(|cause| damaged(place, cause))?;
+    open_under(secret(keys, place.space), place, sealed)
+}
+
+/// A record that was encrypted under this key.
+pub(super) fn open_under<T: for<'b> Decode<'b, ()>>(
+    secret: &SecretBytes<32>,
+    place: &Key,
+    sealed: &[u8],
+) -> Result<T, StoreError> {
+    let plain = seal::record::open(secret, place.space as u8, &place.bytes, sealed);
+    let plain = plain.map_err(|cause| damaged(place, cause))?;
     minicbor::decode(&plain).map_err(|_| damaged(place, "it is no record of this space"))
 }
 

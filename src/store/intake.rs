@@ -12,6 +12,7 @@ use super::codec::{ATTEMPTS, Draft, busy, stands};
 use super::engine::{Batch, CommitError};
 use super::plan::{Plan, Taken, add_hidden, contact_place};
 use super::records::{Contact, Conversation, JobKind, JobSecret, Message};
+use super::root::Wrapping;
 use super::{BodyWriter, SealedBody, Store, StoreError, places, stopped};
 
 /// A sealed mail with everything that must be durable before we answer 250.
@@ -142,8 +143,9 @@ impl Store {
             return Ok(Err(Box::new(new)));
         }
         let plan = Plan::of(inner, &new);
+        let wrapping = inner.keyring.wrapping().await;
         let mut draft = inner.draft();
-        add_hidden(inner, &mut draft, &new)?;
+        add_hidden(inner, &wrapping, &mut draft, &new)?;
         match visible {
             Visible::Now => plan.add_visible(inner, &mut draft, new.id).await?,
             Visible::WhenCommitted => {
@@ -153,15 +155,22 @@ impl Store {
                 draft.put(places::prepared(new.id), &plan)?;
             }
         }
-        self.commit_new(draft.into_batch(), new).await
+        self.commit_new(draft.into_batch(), new, wrapping).await
     }
 
     /// The commit owns the body: if the caller goes away, body and records still stay or go together.
-    async fn commit_new(&self, batch: Batch, new: NewMessage) -> Result<Result<(), Box<NewMessage>>, StoreError> {
+    async fn commit_new(
+        &self,
+        batch: Batch,
+        new: NewMessage,
+        wrapping: Wrapping,
+    ) -> Result<Result<(), Box<NewMessage>>, StoreError> {
         let inner = Arc::clone(&self.inner);
         let task = tokio::spawn(async move {
             let NewMessage { id, message, manifest, body, content_key, deliveries } = new;
-            let Err(refused) = inner.engine.commit_body(batch, body).await else {
+            let committed = inner.engine.commit_body(batch, body).await;
+            drop(wrapping);
+            let Err(refused) = committed else {
                 inner.leases.wake();
                 return Ok(Ok(()));
             };

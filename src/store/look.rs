@@ -64,7 +64,7 @@ impl Store {
         let (lock_place, key_place) = (places::assisted_lock(conversation), places::content_key(conversation, id));
         let Some(lock) = self.inner.read::<ByteVec>(&lock_place).await? else { return Ok(None) };
         let Some(wrapped) = self.inner.read::<ByteVec>(&key_place).await? else { return Ok(None) };
-        let key = ConversationKey::open_assisted(&self.inner.keyring, conversation, &lock.record)
+        let key = ConversationKey::open_assisted(&self.inner.keyring.ring(), conversation, &lock.record)
             .map_err(|cause| damaged(&lock_place, cause))?;
         key.unwrap(conversation, id, &wrapped.record).map(Some).map_err(|cause| damaged(&key_place, cause))
     }

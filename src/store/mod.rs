@@ -9,6 +9,7 @@
 //! that returns an error has changed nothing, or, for [`StoreError::Uncertain`], may have: callers answer 4xx. After
 //! [`StoreError::NotErased`] it has, and only the erasing is still to come.
 
+pub mod archive;
 mod codec;
 #[doc(hidden)] // public for benchmarks only
 pub mod engine;
@@ -20,6 +21,8 @@ mod places;
 mod plan;
 pub mod proof;
 pub mod records;
+pub mod rewrap;
+pub mod root;
 mod sessions;
 
 use std::sync::Arc;
@@ -87,7 +90,7 @@ pub struct Store {
 struct Inner {
     engine: engine::Engine,
     keys: StoreKeys,
-    keyring: RootKeyring,
+    keyring: root::RootKeys,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     leases: jobs::Leases,
@@ -100,14 +103,20 @@ impl Store {
     #[must_use]
     pub fn in_memory(keyring: RootKeyring, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let keys = StoreSecret::generate(&*entropy).keys();
-        Self::over(engine::Engine::Memory(engine::memory::Memory::default()), keys, keyring, clock, entropy)
+        Self::over(
+            engine::Engine::Memory(engine::memory::Memory::default()),
+            keys,
+            root::RootKeys::new(keyring, None),
+            clock,
+            entropy,
+        )
     }
 
     /// The operations over an engine.
     fn over(
         engine: engine::Engine,
         keys: StoreKeys,
-        keyring: RootKeyring,
+        keyring: root::RootKeys,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {

@@ -14,10 +14,11 @@ use crate::seal::keyring::{RootKeyring, StoreSecret};
 use super::engine::{Engine, Space};
 use super::intake::Prepared;
 use super::places::last_id;
+use super::root::RootKeys;
 use super::{Store, StoreError, places};
 
 /// What this release writes, and the newest that it reads.
-const SCHEMA: u32 = 1;
+pub(super) const SCHEMA: u32 = 1;
 
 /// The store secret's file, wrapped under the root keyring.
 const KEY_FILE: &str = "store.key";
@@ -94,6 +95,7 @@ impl Store {
         entropy: Arc<dyn Entropy>,
     ) -> Result<(Self, OpenReport), OpenError> {
         let (engine, secret, keyring, mut report) = open_engine(&settings, keyring, &entropy).await?;
+        let keyring = RootKeys::new(keyring, Some(settings.folder));
         let store = Self::over(engine, secret.keys(), keyring, clock, entropy);
         store.begin(&mut report).await?;
         Ok((store, report))
@@ -203,6 +205,25 @@ fn holds_damage(quarantine: &Path) -> bool {
     std::fs::read_dir(quarantine).map_or(true, |mut entries| entries.any(damaged))
 }
 
+/// The wrapped secret as it stands in the folder; `None` when there is none.
+pub(super) fn wrapped_secret(folder: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut wrapped = Vec::new();
+    match File::open(folder.join(KEY_FILE)) {
+        Ok(file) => file.take(KEY_FILE_MOST).read_to_end(&mut wrapped).map(|_| Some(wrapped)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// Puts another wrap of the secret in the place of the old one, whose bytes are overwritten once the new one is durable.
+pub(super) fn replace_wrapped_secret(folder: &Path, wrapped: &[u8]) -> io::Result<()> {
+    let mut old = OpenOptions::new().write(true).open(folder.join(KEY_FILE))?;
+    let len = usize::try_from(old.metadata()?.len().min(KEY_FILE_MOST)).unwrap_or_default();
+    write_durably(folder, KEY_FILE, wrapped)?;
+    old.write_all(&vec![0; len])?;
+    old.sync_data()
+}
+
 /// The folder's secret: read, or made before the first record is written under it.
 fn store_secret(
     folder: &Path,
@@ -211,16 +232,12 @@ fn store_secret(
     entropy: &dyn Entropy,
 ) -> Result<StoreSecret, OpenError> {
     let path = folder.join(KEY_FILE);
-    match File::open(&path) {
-        Ok(file) => {
-            let mut wrapped = Vec::new();
-            file.take(KEY_FILE_MOST).read_to_end(&mut wrapped).map_err(|cause| OpenError::Io { path, cause })?;
-            StoreSecret::unwrap(keyring, &wrapped).map_err(OpenError::Key)
-        }
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(OpenError::Io { path, cause }),
+    match wrapped_secret(folder) {
+        Ok(Some(wrapped)) => StoreSecret::unwrap(keyring, &wrapped).map_err(OpenError::Key),
+        Err(cause) => Err(OpenError::Io { path, cause }),
         // A new one would only hide that nothing here opens again.
-        Err(_) if used => Err(OpenError::NoSecret(path)),
-        Err(_) => {
+        Ok(None) if used => Err(OpenError::NoSecret(path)),
+        Ok(None) => {
             let secret = StoreSecret::generate(entropy);
             let wrapped = secret.wrap(keyring, entropy);
             write_durably(folder, KEY_FILE, &wrapped).map_err(|cause| OpenError::Io { path, cause })?;

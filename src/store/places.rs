@@ -3,6 +3,7 @@
 use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
 use crate::mail::Address;
 use crate::seal::keyring::StoreKeys;
+use crate::seal::recovery::RecoveryId;
 
 use super::engine::{Key, Space};
 
@@ -31,6 +32,22 @@ pub(super) fn conversation(id: ConversationId) -> Key {
 /// Lock 0 is the assisted one.
 pub(super) fn assisted_lock(id: ConversationId) -> Key {
     key(Space::Lock, &[id.as_bytes(), &0_u32.to_be_bytes()])
+}
+/// The last number there is: locks of other kinds count up from 0.
+pub(super) fn recovery_lock(id: ConversationId) -> Key {
+    key(Space::Lock, &[id.as_bytes(), &u32::MAX.to_be_bytes()])
+}
+/// The records key for the holder of a recovery key.
+pub(super) fn recovery(id: RecoveryId) -> Key {
+    key(Space::Recovery, &[&id.0])
+}
+/// How far keys were wrapped anew.
+pub(super) fn rewrap() -> Key {
+    key(Space::KeyWork, &[b"rewrap"])
+}
+/// Whether a copy of a root key is kept elsewhere.
+pub(super) fn key_copy(id: u32) -> Key {
+    key(Space::KeyWork, &[b"copy", &id.to_be_bytes()])
 }
 pub(super) fn content_key(conversation: ConversationId, message: MessageId) -> Key {
     key(Space::ContentKey, &[conversation.as_bytes(), message.as_bytes()])

@@ -16,6 +16,7 @@ use crate::seal::lock::ConversationKey;
 use super::codec::{Draft, Found};
 use super::intake::{NewDelivery, NewJob, NewMessage};
 use super::records::{Contact, Conversation, Delivery, Grant, Job, JobKind, Message};
+use super::root::Wrapping;
 use super::{Inner, StoreError, places};
 
 /// A mail that comes again within this time is taken once.
@@ -193,6 +194,7 @@ impl PlannedDelivery {
     pub(super) fn remove_hidden(&self, draft: &mut Draft<'_>, id: MessageId) {
         draft.delete(places::conversation(self.conversation_id));
         draft.delete(places::assisted_lock(self.conversation_id));
+        draft.delete(places::recovery_lock(self.conversation_id));
         draft.delete(places::content_key(self.conversation_id, id));
         draft.delete(places::delivery(id, self.conversation_id));
         if self.new_contact.is_some() {
@@ -227,7 +229,12 @@ fn remove_hidden_job(draft: &mut Draft<'_>, id: JobId) {
 }
 
 /// The half that nobody can find: content, keys, and jobs that are not due.
-pub(super) fn add_hidden(inner: &Inner, draft: &mut Draft<'_>, new: &NewMessage) -> Result<(), StoreError> {
+pub(super) fn add_hidden(
+    inner: &Inner,
+    wrapping: &Wrapping,
+    draft: &mut Draft<'_>,
+    new: &NewMessage,
+) -> Result<(), StoreError> {
     draft.put(places::manifest(new.id), &minicbor::bytes::ByteVec::from(new.manifest.clone()))?;
     if let Some(sealed) = new.body.inline() {
         draft.put_sealed(places::body(new.id), sealed.to_vec());
@@ -235,10 +242,14 @@ pub(super) fn add_hidden(inner: &Inner, draft: &mut Draft<'_>, new: &NewMessage)
     for delivery in &new.deliveries {
         let conversation = delivery.conversation_id;
         let key = ConversationKey::generate(&*inner.entropy);
-        let lock = key.lock_assisted(&inner.keyring, conversation, &*inner.entropy);
+        let lock = key.lock_assisted(&wrapping.ring, conversation, &*inner.entropy);
         let wrapped = key.wrap(conversation, new.id, &new.content_key, &*inner.entropy);
         draft.put(places::conversation(conversation), &delivery.conversation)?;
         draft.put(places::assisted_lock(conversation), &minicbor::bytes::ByteVec::from(lock))?;
+        if let Some(recovery) = &wrapping.recovery {
+            let lock = recovery.lock(&key, conversation, &*inner.entropy);
+            draft.put(places::recovery_lock(conversation), &minicbor::bytes::ByteVec::from(lock))?;
+        }
         draft.put(places::content_key(conversation, new.id), &minicbor::bytes::ByteVec::from(wrapped))?;
         let state = Delivery { grant: delivery.grant_id, noticed: None, opened: None, failed: None };
         draft.put(places::delivery(new.id, conversation), &state)?;

@@ -67,13 +67,17 @@ pub enum Space {
     Expiry = 22,
     /// Deliveries: one message in one conversation, by message id and conversation id.
     Delivery = 23,
+    /// How far keys were wrapped anew, and of which root keys a copy is kept elsewhere.
+    KeyWork = 32,
+    /// The records key sealed to a recovery key, by that key's id; no record. Erasable.
+    Recovery = 33,
 }
 
 impl Space {
     /// Whether a superseded value must be overwritten on disk, not just dropped from the index.
     #[must_use]
     pub const fn erasable(self) -> bool {
-        matches!(self, Self::Lock | Self::ContentKey | Self::Verifier | Self::JobSecret)
+        matches!(self, Self::Lock | Self::ContentKey | Self::Verifier | Self::JobSecret | Self::Recovery)
     }
 }
 

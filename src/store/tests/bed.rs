@@ -25,7 +25,9 @@ pub(super) const LIMITS: SessionLimits =
     SessionLimits { idle: Duration::from_mins(15), longest: Duration::from_hours(4) };
 
 /// All of them.
-const SPACES: [Space; 23] = [
+const SPACES: [Space; 25] = [
+    Space::KeyWork,
+    Space::Recovery,
     Space::Meta,
     Space::Message,
     Space::Manifest,

@@ -4,6 +4,7 @@ mod bed;
 mod folder;
 mod intake;
 mod jobs;
+mod keys;
 mod prepared;
 mod proof;
 mod records;
