@@ -1,6 +1,6 @@
 //! The index: which key's value lies where. Disposable; the journal can always make it again.
 //!
-//! In sled, or where the disk has no room for that, in a map in memory.
+//! On disk, or where that has no room, in a map in memory.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 use super::frame::{Change, Place};
+use super::live::Live;
 use super::tree::Tree;
 
 /// Most entries that one range returns.
@@ -93,12 +94,20 @@ impl Index {
         }
     }
 
-    /// Reads every record: are all of them here, as they were applied, and does `known` hold for each place? Returns the
-    /// mark.
-    pub(super) fn verify(&self, known: impl Fn(&Place) -> Result<(), String>) -> Result<u64, IndexError> {
+    /// The journal is applied up to this sequence number, by what would be there after a kill.
+    pub(super) fn mark(&self) -> u64 {
         match self {
-            Self::Tree(tree) => tree.verify(known),
-            Self::Map(_) => Ok(0),
+            Self::Tree(tree) => tree.mark(),
+            Self::Map(_) => 0,
+        }
+    }
+
+    /// What counts of each segment, but for the newest changes; after [`flush`](Self::flush) of all. `None`: it is in memory,
+    /// and nobody counts.
+    pub(super) fn live(&self) -> Option<Live> {
+        match self {
+            Self::Tree(tree) => Some(tree.live()),
+            Self::Map(_) => None,
         }
     }
 

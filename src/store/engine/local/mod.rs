@@ -1,4 +1,4 @@
-//! The engine on this machine: the journal is the truth, sled is its index, large bodies are files.
+//! The engine on this machine: the journal is the truth, the index is made from it, large bodies are files.
 //!
 //! | file | owns |
 //! |---|---|
@@ -9,29 +9,38 @@
 //! | segment | one file of the journal: opening, values, scan, footer |
 //! | journal | the writing end: append, sync, rotate, replace after an error |
 //! | erase | overwrites superseded values in erasable spaces |
-//! | index, tree | key to place, in memory or in sled |
-//! | replay | journal to index |
+//! | index, tree | key to place, in memory or on disk |
+//! | young, run, layers | the parts of the index on disk: in sled, and sorted files |
+//! | merge, filter, live | streams as one; sets of keys; what counts of each segment |
+//! | replay, build | journal to index |
 //! | recovery | what happens at start |
 //! | group | batches on their way into one frame |
 //! | committer | the one thread that commits groups |
 //! | bodies | body files |
 
 pub(super) mod bodies;
+mod build;
 pub(super) mod claim;
 mod committer;
 mod erase;
+mod filter;
 mod folder;
 mod frame;
 mod group;
 mod index;
 mod io;
 mod journal;
+mod layers;
+mod live;
+mod merge;
 mod recovery;
 mod replay;
+mod run;
 mod segment;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod young;
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};

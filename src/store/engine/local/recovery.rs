@@ -14,10 +14,10 @@ use crate::base::Entropy;
 use super::super::super::{OpenError, OpenReport};
 use super::erase::{Eraser, Old};
 use super::folder::{Folder, at};
-use super::frame::{self, Head, Kind, Place};
+use super::frame::{self, Head, Kind};
 use super::index::Index;
 use super::journal::{Continuation, Journal, Segments};
-use super::replay::{ReplayError, Shape, Source, replay};
+use super::replay::{ReplayError, Shape, Source, build, replay};
 use super::segment::{self, Found, Opening, Segment};
 
 /// The journal and its index, ready.
@@ -323,27 +323,24 @@ fn reuse(folder: &Folder, sources: &[Source], last: u64) -> Result<(Index, u64),
         return Err(Unusable::Index("the index was missing".to_owned()));
     }
     let index = Index::open(&folder.index()).map_err(ReplayError::from)?;
-    let segments: BTreeSet<u64> = sources.iter().map(|source| source.segment.id).collect();
-    let known = |place: &Place| {
-        let missing = || format!("it names segment {:x}, which is missing", place.segment);
-        segments.contains(&place.segment).then_some(()).ok_or_else(missing)
-    };
-    let mark = index.verify(known).map_err(ReplayError::from)?;
+    let mark = index.mark();
     if mark > last {
         return Err(Unusable::Index(format!("its mark {mark} lies beyond the journal's end {last}")));
     }
     let frames = replay(&index, sources, mark)?;
+    // Only now: a segment that compaction removed may be named until the moves out of it are applied.
+    index.flush().map_err(ReplayError::from)?;
+    let segments: BTreeSet<u64> = sources.iter().map(|source| source.segment.id).collect();
+    let missing = index.live().and_then(|live| live.segments().find(|segment| !segments.contains(segment)));
+    if let Some(segment) = missing {
+        return Err(Unusable::Index(format!("it names segment {segment:x}, which is missing")));
+    }
     Ok((index, frames))
 }
 
 /// Makes the index again from the journal; in memory when the disk does not let it.
 pub(super) fn rebuild(folder: &Folder, sources: &[Source]) -> std::io::Result<(Index, u64)> {
-    let on_disk = || -> Result<(Index, u64), ReplayError> {
-        let index = Index::open(&folder.index())?;
-        let frames = replay(&index, sources, 0)?;
-        Ok((index, frames))
-    };
-    match on_disk() {
+    match build(&folder.index(), sources) {
         Ok(made) => return Ok(made),
         Err(ReplayError::Journal(cause)) => return Err(cause),
         Err(ReplayError::Index(error)) => tracing::error!(%error, "the index is kept in memory until the next start"),

@@ -1,14 +1,19 @@
 //! From journal to index: by the footers of closed segments and the frames of open ones.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
+use super::build::Builder;
 use super::frame::{Change, Kind, Stretch};
 use super::index::{Index, IndexError};
 use super::segment::{Footer, Found, Segment};
+use super::tree::Tree;
 
 /// Changes per batch of the index.
 const STEP: usize = 4096;
+/// After so many segments (1 GiB) the log tells how far a rebuild is.
+const PROGRESS: usize = 16;
 
 /// How a segment tells its records.
 #[derive(Debug)]
@@ -113,6 +118,22 @@ impl Source {
         })?;
         Ok(all)
     }
+}
+
+/// Makes the index in `folder`, where nothing is, from the whole journal. Returns it, and how many frames it was made from.
+pub(super) fn build(folder: &Path, sources: &[Source]) -> Result<(Index, u64), ReplayError> {
+    let (mut builder, mut frames, mut reached) = (Builder::new(folder)?, 0, 0);
+    for (done, source) in sources.iter().enumerate() {
+        if done > 0 && done % PROGRESS == 0 {
+            tracing::info!(done, of = sources.len(), "segments of the journal read into the new index");
+        }
+        frames += source.changes(0, |changes, last| {
+            reached = last.max(reached);
+            Ok(builder.push(changes).map_err(IndexError::from)?)
+        })?;
+    }
+    let (layers, mark) = builder.finish(reached).map_err(IndexError::from)?;
+    Ok((Index::Tree(Box::new(Tree::over(folder, layers, mark))), frames))
 }
 
 /// Applies everything behind `mark` to `index`, in the journal's order. Returns how many frames that were.

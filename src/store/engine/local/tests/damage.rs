@@ -69,11 +69,12 @@ async fn a_damaged_value_is_damaged_and_no_older_one_comes_back() {
 #[tokio::test]
 async fn an_index_that_is_gone_or_rubbish_is_made_again() {
     type Harm = fn(&Path);
+    const YOUNG: &str = "young-00000001/db";
     fn shorten(index: &Path, tenths: u64) {
-        let len = fs::metadata(index.join("db")).unwrap().len();
-        fs::File::options().write(true).open(index.join("db")).unwrap().set_len(len * tenths / 10).unwrap();
+        let len = fs::metadata(index.join(YOUNG)).unwrap().len();
+        fs::File::options().write(true).open(index.join(YOUNG)).unwrap().set_len(len * tenths / 10).unwrap();
     }
-    let harms: [(&str, &str, Harm); 9] = [
+    let harms: [(&str, &str, Harm); 12] = [
         ("deleted", "missing", |index| fs::remove_dir_all(index).unwrap()),
         ("a file", "index", |index| {
             fs::remove_dir_all(index).unwrap();
@@ -83,20 +84,24 @@ async fn an_index_that_is_gone_or_rubbish_is_made_again() {
         ("cut to 5/10", "", |index| shorten(index, 5)),
         ("cut to 1/10", "", |index| shorten(index, 1)),
         ("zeroed in the middle", "", |index| {
-            let mut bytes = fs::read(index.join("db")).unwrap();
+            let mut bytes = fs::read(index.join(YOUNG)).unwrap();
             let (from, to) = (bytes.len() / 4, bytes.len() / 2);
             bytes[from..to].fill(0);
-            fs::write(index.join("db"), bytes).unwrap();
+            fs::write(index.join(YOUNG), bytes).unwrap();
         }),
         ("rubbish in its pages", "", |index| {
-            let rubbish: Vec<u8> = (0..fs::metadata(index.join("db")).unwrap().len())
+            let rubbish: Vec<u8> = (0..fs::metadata(index.join(YOUNG)).unwrap().len())
                 .map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56).to_le_bytes()[0])
                 .collect();
-            fs::write(index.join("db"), rubbish).unwrap();
+            fs::write(index.join(YOUNG), rubbish).unwrap();
         }),
-        ("emptied", "", |index| fs::write(index.join("db"), "").unwrap()),
+        ("without its list", "never finished", |index| fs::remove_file(index.join("runs")).unwrap()),
+        ("with a list that is rubbish", "list", |index| fs::write(index.join("runs"), "rubbish").unwrap()),
+        ("without its young part", "0 young parts", |index| fs::remove_dir_all(index.join("young-00000001")).unwrap()),
+        ("emptied", "", |index| fs::write(index.join(YOUNG), "").unwrap()),
         ("rubbish", "", |index| {
-            for entry in fs::read_dir(index).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+            let young = fs::read_dir(index.join("young-00000001")).unwrap();
+            for entry in young.map(Result::unwrap).filter(|entry| entry.path().is_file()) {
                 let len = usize::try_from(entry.metadata().unwrap().len()).unwrap();
                 let rubbish: Vec<u8> = (0..len).map(|at| (at * 31 % 251).to_le_bytes()[0]).collect();
                 fs::write(entry.path(), rubbish).unwrap();
