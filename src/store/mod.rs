@@ -1,7 +1,7 @@
 //! Everything that is kept: sealed messages, conversations, contacts, grants, sessions and jobs.
 //!
 //! The store offers the gateway's operations, written once over a small private engine: ordered key-value spaces with `get`,
-//! `scan` and one atomic, durable `commit` with preconditions. Engines: `local` (journal on disk, sled as its index) and
+//! `scan` and one atomic, durable `commit` with preconditions. Engines: `local` (journal on disk, and an index made from it) and
 //! `memory` (the model that the contract tests compare with). Every record is encrypted before an engine sees it, and looked
 //! up by keyed hashes or random ids: the data folder alone shows no address, subject, name or number.
 //!

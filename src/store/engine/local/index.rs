@@ -132,7 +132,7 @@ mod tests {
         };
         let gone = |key: &[u8]| Change { key: key.to_vec(), place: None };
         let folder = tempfile::tempdir().unwrap();
-        // Whatever of it is in sled already.
+        // Whether it is in the young part already, or still gathers.
         for (index, flushes) in [(Index::open(folder.path()).unwrap(), true), (Index::in_memory(), false)] {
             let first = [put(b"\x02b", 1), put(b"\x02a", 1), put(b"\x03", 2), put(b"\x02c", 2), put(b"\x02c", 4)];
             index.apply(&first, 1).unwrap();

@@ -77,7 +77,7 @@ async fn killed(count: usize) -> (TempDir, Vec<u64>) {
     (dead, frames.iter().map(|found| found.offset).collect())
 }
 
-/// Recovers a journal alone, without sled, and tells which of `k0…` are there.
+/// Recovers a journal alone, with an index in memory, and tells which of `k0…` are there.
 fn recovered(folder: &Path, count: usize) -> (Vec<usize>, OpenReport) {
     let (folder, _lock) = Folder::open(folder, Io::default()).unwrap();
     let mut report = OpenReport::default();
