@@ -19,6 +19,7 @@ use zegel::intake::Recipient;
 use zegel::mail::header::HeaderBlock;
 use zegel::policy::{Identity, Terms};
 use zegel::seal::code::{AccessCode, Cost, Verifier};
+use zegel::seal::hashers::Memory;
 use zegel::seal::keyring::RootKeyring;
 use zegel::seal::token::LinkToken;
 use zegel::store::intake::NewJob;
@@ -194,7 +195,8 @@ async fn new_code(site: &Site, link: &mut Link, entropy: &SeededEntropy) {
     let token = LinkToken::parse(link.path.strip_prefix("/b/").unwrap()).unwrap();
     let contact = site.store.grant(&token).await.unwrap().unwrap().grant.contact;
     let code = AccessCode::generate(entropy);
-    let verifier = Verifier::new(&code, &site.store.keys().pepper, Cost::default(), entropy).unwrap();
+    let pepper = &site.store.keys().pepper;
+    let verifier = Verifier::new(&code, pepper, Cost::default(), entropy, &mut Memory::default()).unwrap();
     let secret = JobSecret { token: None, code: Some(code.expose().to_owned()) };
     let mail = NewJob {
         id: JobId::random(entropy),
