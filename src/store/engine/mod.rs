@@ -168,6 +168,12 @@ impl Claim {
     pub fn is_used(&self) -> Result<bool, OpenError> {
         self.0.is_used()
     }
+
+    /// Closes a segment of the journal once it is this long: for tests and benchmarks, which want many.
+    #[must_use]
+    pub fn with_segments_of(self, bytes: u64) -> Self {
+        Self(self.0.with_segments_of(bytes))
+    }
 }
 
 impl Engine {

@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod client;
 pub mod corpus;
+#[path = "../../support/dice.rs"]
 pub mod dice;
 pub mod gateway;
 pub mod postfix;

@@ -24,6 +24,11 @@ impl Claim {
         Ok(Self { settings: settings.clone(), options, folder, lock })
     }
 
+    /// See [`super::super::Claim::with_segments_of`].
+    pub(in super::super) fn with_segments_of(self, bytes: u64) -> Self {
+        Self { options: Options { segment_size: bytes, ..self.options }, ..self }
+    }
+
     /// See [`super::super::Claim::is_used`].
     pub(in super::super) fn is_used(&self) -> Result<bool, OpenError> {
         let journal = self.folder.journal();

@@ -15,6 +15,11 @@ impl Dice {
         Self(SeededEntropy::new(seed))
     }
 
+    /// Always the same, whatever the environment says.
+    pub fn of(seed: u64) -> Self {
+        Self(SeededEntropy::new(seed))
+    }
+
     /// Dice of their own for a part of the test.
     pub fn split(&self) -> Self {
         Self(SeededEntropy::new(u64::from_be_bytes(random(&self.0))))
