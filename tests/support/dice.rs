@@ -12,7 +12,7 @@ impl Dice {
     pub fn seeded(seed: u64) -> Self {
         let seed = std::env::var("ZEGEL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(seed);
         eprintln!("to repeat: ZEGEL_SEED={seed}");
-        Self(SeededEntropy::new(seed))
+        Self::of(seed)
     }
 
     /// Always the same, whatever the environment says.
