@@ -18,10 +18,10 @@ async fn two_hundred_hashes_leave_the_memory_of_four() {
     const MIB: usize = 19;
     let before = resident();
     let (hashers, pepper) = (Hashers::new(TURNS), SecretBytes::<32>::new([7; 32]));
-    let mut hashes = tokio::task::JoinSet::new();
+    let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..200 {
         let (hashers, pepper) = (hashers.clone(), pepper.clone());
-        hashes.spawn(async move {
+        tasks.spawn(async move {
             let mut turn = hashers.turn().await.unwrap();
             let hash = move || {
                 let code = AccessCode::generate(&OsEntropy);
@@ -30,8 +30,8 @@ async fn two_hundred_hashes_leave_the_memory_of_four() {
             tokio::task::spawn_blocking(hash).await.unwrap();
         });
     }
-    while let Some(hash) = hashes.join_next().await {
-        hash.unwrap();
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap();
     }
     let left = resident() - before;
     eprintln!("{left} MiB after 200 hashes of {MIB} MiB");

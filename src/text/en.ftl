@@ -54,6 +54,7 @@ message-cc = Copy to
 message-sent = Sent
 message-frame = Contents of the message
 message-wide = Open the message full size
+message-plain = The layout of this message is too heavy to show here. Below is its text only. The message that you can download has the layout.
 message-empty = This message has no text.
 message-cut = This message is too long to show here in full. You can download all of it.
 message-files = Attachments
@@ -134,6 +135,9 @@ mail-closed-stranger = Was it someone else? Leave the message closed and tell yo
 
 ## Mail: a notice that could not be delivered, to the sender
 
+mail-code-failed-subject = Not delivered: the access code for { $recipient }
+mail-code-failed-what = A secure message was sent from { $mailbox } to { $recipient }. The e-mail with the access code did not reach the sender. Without that code the recipient cannot open the message.
+mail-code-failed-do = Check that the sender’s mailbox works. Your administrator then makes a new code with { $command }.
 mail-undeliverable-subject = Not delivered: your message to { $recipient }
 mail-undeliverable-what = On { $date } you sent a secure message to { $recipient }. The e-mail with which the recipient opens the message did not arrive. So the recipient does not know of it yet.
 mail-undeliverable-unknown = The address probably does not exist, or is misspelt.

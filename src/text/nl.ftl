@@ -55,6 +55,7 @@ message-cc = Kopie aan
 message-sent = Verstuurd
 message-frame = Inhoud van het bericht
 message-wide = Bericht groot openen
+message-plain = De opmaak van dit bericht is te zwaar om hier te laten zien. Hieronder staat alleen de tekst. Met opmaak staat het in het bericht dat u kunt downloaden.
 message-empty = Dit bericht heeft geen tekst.
 message-cut = Dit bericht is te lang om hier helemaal te laten zien. U kunt het hele bericht downloaden.
 message-files = Bijlagen
@@ -135,6 +136,9 @@ mail-closed-stranger = Was het de ontvanger niet? Laat het bericht dan gesloten 
 
 ## Mail: a notice that could not be delivered, to the sender
 
+mail-code-failed-subject = Niet aangekomen: de toegangscode voor { $recipient }
+mail-code-failed-what = Vanaf { $mailbox } is een beveiligd bericht gestuurd aan { $recipient }. De e-mail met de toegangscode is niet bij de afzender aangekomen. Zonder die code kan de ontvanger het bericht niet openen.
+mail-code-failed-do = Kijk na of de mailbox van de afzender werkt. Uw beheerder maakt daarna een nieuwe code met { $command }.
 mail-undeliverable-subject = Niet aangekomen: uw bericht aan { $recipient }
 mail-undeliverable-what = U stuurde op { $date } een beveiligd bericht aan { $recipient }. De e-mail waarmee de ontvanger het bericht opent, is niet aangekomen. De ontvanger weet dus nog van niets.
 mail-undeliverable-unknown = Waarschijnlijk bestaat het adres niet, of is het verkeerd geschreven.

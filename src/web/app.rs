@@ -11,6 +11,7 @@ use crate::text::page::{Page, STYLE};
 use crate::text::{Lang, TextError, Texts};
 
 use super::Settings;
+use super::message::Cleaners;
 
 /// Handed to every handler.
 pub(super) type Shared = Arc<App>;
@@ -25,6 +26,8 @@ pub(super) struct App {
     pub texts: Texts,
     /// One turn per code that is verified at the same time.
     pub hashers: Hashers,
+    /// A turn for each mail whose HTML is made harmless at the same time.
+    pub cleaners: Cleaners,
     /// Address of the style sheet, with its hash, so that a new release is seen at once.
     pub style: String,
 }
@@ -39,7 +42,16 @@ impl App {
         let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(STYLE.as_bytes()));
         let style = format!("/stijl.css?v={}", hash.get(..16).unwrap_or_default());
         let hashers = Hashers::new(settings.hashers);
-        Ok(Self { settings, store, clock, entropy, texts: Texts::load()?, hashers, style })
+        Ok(Self {
+            settings,
+            store,
+            clock,
+            entropy,
+            texts: Texts::load()?,
+            hashers,
+            cleaners: Cleaners::default(),
+            style,
+        })
     }
 
     /// The frame of a page in this language.

@@ -184,6 +184,22 @@ async fn large_parts_come_whole_and_long_texts_are_cut() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn html_that_is_too_costly_is_shown_as_its_text() {
+    let site = site();
+    let html =
+        format!("<p>Dag &lt;Jan&gt;<script>alert(1)</script>{}<b onclick=x()>einde</b>", "<p><b>".repeat(26_000));
+    let body = format!("{}--grens--\r\n", part("Content-Type: text/html; charset=utf-8", &in_lines(&html, 900)));
+    let (_, cookie) = opened(&site, &body).await;
+    let frame = site.read("/bericht/html", &cookie).await;
+    assert_eq!(frame.status, StatusCode::OK);
+    let text = frame.text();
+    assert!(text.contains("De opmaak van dit bericht is te zwaar") && text.len() < 100_000, "{}", text.len());
+    assert!(text.contains("Dag &lt;Jan&gt;") && text.contains("einde"));
+    assert!(!text.contains("alert") && !text.contains("onclick") && text.matches("<b>").count() == 1);
+    assert!(frame.header("content-security-policy").contains("sandbox"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn sessions_are_apart() {
     let site = site();
     let jan = site.seal_text("jan@else.example", "Voor Jan").await;

@@ -169,13 +169,12 @@ impl<'a> Word<'a> {
                     out.push(hex(*high) << 4 | hex(*low));
                     tail
                 }
-                // a line that was broken as in a body
-                [b'=', b'\r', b'\n', b' ' | b'\t', tail @ ..] => tail,
                 [b'_', tail @ ..] => {
                     out.push(b' ');
                     tail
                 }
-                [b'\r' | b'\n', tail @ ..] => tail,
+                // a fold, or a line that was broken as in a body
+                [b'=', b'\r', b'\n', b' ' | b'\t', tail @ ..] | [b'\r' | b'\n', tail @ ..] => tail,
                 [byte, tail @ ..] => {
                     out.push(*byte);
                     tail

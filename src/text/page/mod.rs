@@ -21,6 +21,14 @@ pub const STYLE: &str = include_str!("../templates/page/stijl.css");
 /// The style sheet inside the frame that shows a mail's HTML.
 pub const FRAME_STYLE: &str = include_str!("../templates/page/frame.css");
 
+/// What stands above a mail's text when its HTML is too costly to show.
+///
+/// # Errors
+/// When the text is missing.
+pub fn plain_note(words: Words<'_>) -> Result<String, TextError> {
+    words.get("message-plain")
+}
+
 /// What every page shows around its sheet.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {

@@ -4,6 +4,7 @@
 //! document has no origin of its own, so a browser would not send our cookie with a request for them.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -16,14 +17,14 @@ use sha2::{Digest, Sha256};
 
 use crate::base::entropy::random;
 use crate::mail::mime::{Part, to_text};
-use crate::text::page::FRAME_STYLE;
+use crate::text::page::{FRAME_STYLE, plain_note};
 
 use crate::web::answer::{Problem, Rendered};
 use crate::web::app::Shared;
 use crate::web::client::Visitor;
 
 use super::content::{Content, Span};
-use super::sanitise::{Fragment, sanitise};
+use super::sanitise::{Fragment, is_costly, plain, sanitise};
 use super::{MOST_HTML, Opened};
 
 /// Most bytes of pictures put into one document, each time one is shown; the rest is left out.
@@ -45,12 +46,14 @@ pub(in crate::web) async fn show(
     let html = to_text(&part.charset, &bytes);
     let pictures = pictures(&opened);
     let mark = HEXLOWER.encode(&random::<16>(app.entropy.as_ref()));
-    let cleaned = tokio::task::spawn_blocking(move || sanitise(&html, pictures, &mark)).await;
-    let fragments = cleaned.map_err(|_| {
-        tracing::error!("a mail's HTML could not be made harmless");
-        Problem::Broken
-    })?;
+    let html: Arc<str> = html.into();
+    let work = Arc::clone(&html);
+    let cleaned = app.cleaners.run(move || (!is_costly(&work)).then(|| sanitise(&work, pictures, &mark))).await?;
     let words = app.texts.in_language(visitor.lang(&opened.session.view.contact.language));
+    let fragments = match cleaned.flatten() {
+        Some(fragments) => fragments,
+        None => vec![Fragment::Html(format!("<p><b>{}</b></p>{}", plain_note(words)?, plain(&html)))],
+    };
     let head = format!(
         "<!doctype html><html lang=\"{}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\"><meta name=\"referrer\" content=\"no-referrer\"><title>{}</title>\

@@ -3,6 +3,7 @@
 mod content;
 mod download;
 mod frame;
+mod harmless;
 mod sanitise;
 mod view;
 
@@ -20,6 +21,7 @@ use content::Content;
 
 pub(super) use download::{attachment, original};
 pub(super) use frame::show as show_frame;
+pub(super) use harmless::Cleaners;
 pub(super) use view::{log_out, show};
 
 /// Most encoded bytes of a text that the page shows; past it the page says so and points to the download.

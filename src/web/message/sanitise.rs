@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use ammonia::{Builder, UrlRelative};
 
 use simplify::simplify;
+pub(super) use simplify::{is_costly, plain};
 
 /// Text and its marks; tables; lists; images of the mail itself. No forms, media, styles, foreign content, ids or classes.
 const TAGS: &[&str] = &[

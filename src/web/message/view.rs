@@ -1,9 +1,12 @@
 //! The message page, and logging out of it.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
+use crate::base::Timestamp;
 use crate::mail::mime::{Part, to_text};
 use crate::text::page::{Body, File, MessagePage, Plain, PlainPage, autolink};
 use crate::text::{Lang, Words, format};
@@ -15,6 +18,9 @@ use crate::web::headers::MESSAGE_POLICY;
 use crate::web::{guard, session};
 
 use super::{MOST_HTML, MOST_TEXT, Opened, frame};
+
+/// How long a mail may have been under way.
+const WEEK: Duration = Duration::from_hours(7 * 24);
 
 /// `GET /bericht`.
 pub(in crate::web) async fn show(
@@ -34,9 +40,9 @@ pub(in crate::web) async fn show(
         subject: &message.subject,
         from: &format!("{name}, {}", app.settings.organisation),
         from_address: &message.sender.address,
-        to: &opened.manifest.to,
-        cc: &opened.manifest.cc,
-        sent: &format::moment(page.lang(), message.received, zone),
+        to: &names(&opened.manifest.to),
+        cc: &names(&opened.manifest.cc),
+        sent: &format::moment(page.lang(), sent(&opened.manifest.date, message.received), zone),
         files: files(&opened, &shown.source, page.words)?,
         body: shown.body,
         cut: shown.cut,
@@ -47,6 +53,31 @@ pub(in crate::web) async fn show(
     let mut response = html(StatusCode::OK, &message_page)?;
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(MESSAGE_POLICY));
     Ok(response)
+}
+
+/// Names without the quotation marks that mail puts around them, but where what is in them could be taken for an address or for two names.
+fn names(list: &str) -> String {
+    let mut out = String::with_capacity(list.len());
+    let mut pieces = list.split('"');
+    out.push_str(pieces.next().unwrap_or_default());
+    while let Some(quoted) = pieces.next() {
+        let Some(after) = pieces.next() else {
+            out.push('"');
+            out.push_str(quoted);
+            break;
+        };
+        let clear = !quoted.is_empty() && !quoted.contains(['\\', ',', '<', '>', '@', ';', ':', '(', ')']);
+        let quote = if clear { "" } else { "\"" };
+        out.extend([quote, quoted, quote, after]);
+    }
+    out
+}
+
+/// When it was sent: as its Date says, unless that is later than its arrival or a week earlier, as wrong clocks make it.
+fn sent(date: &str, received: Timestamp) -> Timestamp {
+    let parser = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true);
+    let parsed = parser.parse_timestamp(date).ok().and_then(|at| u64::try_from(at.as_millisecond()).ok());
+    parsed.map(Timestamp).filter(|at| (received - WEEK..=received).contains(at)).unwrap_or(received)
 }
 
 /// What the page shows as the message's text.
@@ -119,4 +150,44 @@ fn goodbye(app: &App, lang: Lang) -> Result<Response, Problem> {
     headers.insert(forget, HeaderValue::from_static("\"cache\", \"cookies\", \"storage\""));
     headers.extend(session::no_cookie(app.settings.demo).map(|cookie| (header::SET_COOKIE, cookie)));
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_without_quotation_marks_where_nothing_hides_in_them() {
+        for (list, shown) in [
+            ("\"Jan de Vries\" <jan@a.example>", "Jan de Vries <jan@a.example>"),
+            ("Jan <jan@a.example>, \"Piet\" <piet@a.example>", "Jan <jan@a.example>, Piet <piet@a.example>"),
+            ("\"Vries, J. de\" <jan@a.example>", "\"Vries, J. de\" <jan@a.example>"),
+            ("\"piet@b.example\" <jan@a.example>", "\"piet@b.example\" <jan@a.example>"),
+            ("\"Jan \\\"x\\\"\" <jan@a.example>", "\"Jan \\\"x\\\"\" <jan@a.example>"),
+            ("\"Jan", "\"Jan"),
+            ("\"\" <jan@a.example>", "\"\" <jan@a.example>"),
+            ("", ""),
+        ] {
+            assert_eq!(names(list), shown, "{list}");
+        }
+    }
+
+    #[test]
+    fn a_date_counts_when_it_can_be_true() {
+        // 2026-11-21 10:04 in Amsterdam
+        let received = Timestamp::from_secs(1_795_251_840);
+        for (date, minutes) in [
+            ("Sat, 21 Nov 2026 10:00:00 +0100", 4),
+            ("Sun, 21 Nov 2026 10:00:00 +0100 (CET)", 4),
+            ("21 Nov 2026 09:00:00 GMT", 4),
+            ("Sat, 14 Nov 2026 10:05:00 +0100", 7 * 24 * 60 - 1),
+            ("Sat, 14 Nov 2026 10:03:00 +0100", 0),
+            ("Sat, 21 Nov 2026 10:05:00 +0100", 0),
+            ("Thu, 01 Jan 1960 00:00:00 +0000", 0),
+            ("morgen", 0),
+            ("", 0),
+        ] {
+            assert_eq!(sent(date, received), received - Duration::from_mins(minutes), "{date}");
+        }
+    }
 }

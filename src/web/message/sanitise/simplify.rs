@@ -14,21 +14,24 @@ const DEEPEST: usize = 120;
 /// number. A `<wbr>` there, where a line may break, starts a new stretch.
 const MOST_ESCAPES: usize = 512;
 
+/// Elements in a mail that are worth the work; letters of many years have a few ten thousand.
+const MOST_ELEMENTS: usize = 50_000;
+
 /// Longest value of an attribute, but for a picture.
 const LONGEST_VALUE: usize = 4096;
 
 /// Elements without content.
-const VOID: &[&str] = &["br", "col", "hr", "img", "wbr"];
+pub(super) const VOID: &[&str] = &["br", "col", "hr", "img", "wbr"];
 
 /// Elements of [`GONE`] without content.
-const GONE_VOID: &[&str] = &["base", "embed", "frame", "link", "meta", "param", "source", "track"];
+pub(super) const GONE_VOID: &[&str] = &["base", "embed", "frame", "link", "meta", "param", "source", "track"];
 
 /// Elements whose content is no markup: without an end they swallow the rest.
-const RAW: &[&str] =
+pub(super) const RAW: &[&str] =
     &["iframe", "noembed", "noframes", "noscript", "plaintext", "script", "style", "textarea", "title", "xmp"];
 
 /// Elements that end an open paragraph.
-const BLOCKS: &[&str] = &[
+pub(super) const BLOCKS: &[&str] = &[
     "address",
     "article",
     "aside",
@@ -72,6 +75,50 @@ pub(super) fn simplify(html: &str) -> String {
     }
     writer.close_to(0);
     writer.out
+}
+
+/// Whether there are so many elements that their nesting would take seconds to sort out.
+pub(in super::super) fn is_costly(html: &str) -> bool {
+    let mut lexer = Lexer::new(html);
+    let tokens = std::iter::from_fn(|| lexer.next());
+    tokens.filter(|token| matches!(token, Token::Start(_))).take(MOST_ELEMENTS + 1).count() > MOST_ELEMENTS
+}
+
+/// The text alone, as a `pre` element; harmless, and cheap whatever the mail is.
+pub(in super::super) fn plain(html: &str) -> String {
+    let mut out = String::from("<pre>");
+    let mut lexer = Lexer::new(html);
+    while let Some(token) = lexer.next() {
+        match token {
+            Token::Text(text) => {
+                for c in text.chars() {
+                    match c {
+                        '<' => out.push_str("&lt;"),
+                        '>' => out.push_str("&gt;"),
+                        '\0' => {}
+                        c => out.push(c),
+                    }
+                }
+            }
+            Token::End(_) => {}
+            Token::Start(tag) => {
+                let name = tag.name.as_str();
+                if GONE.contains(&name) {
+                    if !GONE_VOID.contains(&name) && !tag.closed {
+                        lexer.skip_to_end_of(name, RAW.contains(&name));
+                    }
+                } else if BLOCKS.contains(&name) || matches!(name, "br" | "tr" | "li" | "dt" | "dd") {
+                    if !out.ends_with('\n') {
+                        out.push('\n');
+                    }
+                } else if matches!(name, "td" | "th") && !out.ends_with(char::is_whitespace) {
+                    out.push(' ');
+                }
+            }
+        }
+    }
+    out.push_str("</pre>");
+    out
 }
 
 struct Writer {

@@ -138,3 +138,11 @@ proptest! {
         assert_harmless(&html, &cleaned(&html));
     }
 }
+
+#[test]
+fn the_lists_of_elements_fit_together() {
+    use super::simplify::{BLOCKS, GONE_VOID, RAW, VOID};
+    let within = |part: &[&str], whole: &[&str]| part.iter().all(|name| whole.contains(name));
+    assert!(within(VOID, TAGS) && within(BLOCKS, TAGS) && within(GONE_VOID, GONE) && within(RAW, GONE));
+    assert!(!TAGS.iter().any(|name| GONE.contains(name)));
+}
