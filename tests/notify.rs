@@ -15,7 +15,7 @@ use zegel::demo::mailbox::{self, Mail, Mailbox};
 use zegel::intake::{self, Intake};
 use zegel::mail::header::HeaderBlock;
 use zegel::mail::{Address, DomainSet};
-use zegel::nexthop::{self, NextHop};
+use zegel::nexthop::{self, NextHop, Routes};
 use zegel::notify::verp::Subject;
 use zegel::notify::{Notifier, Outcome, Settings};
 use zegel::policy::{Identity, Terms};
@@ -65,6 +65,10 @@ struct Rig {
 
 impl Rig {
     fn new(home: SocketAddr, outside: SocketAddr) -> Self {
+        Self::with_routes(home, Routes { by_recipient: Vec::new(), default: hop("outside", outside) })
+    }
+
+    fn with_routes(home: SocketAddr, routes: Routes) -> Self {
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(OsEntropy));
         let store = Store::in_memory(RootKeyring::generate(&OsEntropy), clock.clone(), entropy.clone());
         let settings = Settings {
@@ -74,8 +78,9 @@ impl Rig {
             time_zone: jiff::tz::TimeZone::UTC,
             bounce_domain: "bounce.example.nl".parse().unwrap(),
             home: hop("home", home),
-            outside: hop("outside", outside),
+            routes,
             home_domains: DomainSet::Listed(vec!["example.nl".parse().unwrap()]),
+            fallback: Some("post@example.nl".parse().unwrap()),
             from: "veilig@example.nl".parse().unwrap(),
             language: Lang::Nl,
         };
@@ -240,8 +245,12 @@ async fn a_code_goes_to_a_home_mailbox_or_nowhere() {
     rig.take("anna@sub.example.nl", &["jan@example.org"]).await;
     rig.work();
     mail_for(&outside, "jan@example.org", "Beveiligd bericht").await;
+    let told = mail_for(&home, "post@example.nl", "Niet aangekomen: de toegangscode").await;
     rig.jobs(<[_]>::is_empty).await;
-    assert_eq!((home.mails().len(), outside.mails().len()), (0, 1), "a name below a home domain is not home");
+    assert_eq!((home.mails().len(), outside.mails().len()), (1, 1), "a name below a home domain is not home");
+    let words = text(&told);
+    assert!(words.contains("anna@sub.example.nl") && words.contains("jan@example.org"), "{words}");
+    assert!(words.contains("zegel contact new-code") && !everything(&told).contains(CANARY));
     rig.finish().await;
 }
 
@@ -368,6 +377,23 @@ async fn a_hop_that_says_later_is_left_alone_until_the_schedule_says_so() {
     mail_for(&home, "anna@example.nl", "Toegangscode").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(script.heard("RCPT").len(), 1, "asked again before its time");
+    rig.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notice_goes_the_way_of_its_recipients_domain() {
+    let mailbox = async || mailbox::start(any_port(), any_port()).await.unwrap();
+    let (home, partner, outside) = (mailbox().await, mailbox().await, mailbox().await);
+    let by_recipient = vec![(vec!["partner.example".parse().unwrap()], hop("partner", partner.addresses().smtp))];
+    let default = hop("outside", outside.addresses().smtp);
+    let mut rig = Rig::with_routes(home.addresses().smtp, Routes { by_recipient, default });
+    let recipients = ["jan@partner.example", "piet@example.org", "kees@example.nl"];
+    rig.take("anna@example.nl", &recipients).await;
+    rig.work();
+    for (mailbox, address) in [&partner, &outside, &home].into_iter().zip(recipients) {
+        mail_for(mailbox, address, "").await;
+    }
+    assert_eq!((partner.mails().len(), outside.mails().len()), (1, 1));
     rig.finish().await;
 }
 

@@ -172,11 +172,6 @@ impl GrantTries {
         self.networks.retain(|n| !n.at.is_empty());
     }
 
-    /// The sender unlocks: all counts of the grant go to zero.
-    pub fn unlock(&mut self) {
-        *self = Self::default();
-    }
-
     /// Whether the grant or its contact takes no code until the sender unlocks.
     #[must_use]
     pub const fn is_closed(&self, contact: ContactTries, limits: &Limits) -> bool {
@@ -215,11 +210,6 @@ impl NetworkTries {
 }
 
 impl ContactTries {
-    /// The sender unlocks, or gives a new code.
-    pub fn unlock(&mut self) {
-        *self = Self::default();
-    }
-
     /// Wrong tries over all links of the contact, since the sender last unlocked or gave a new code.
     #[must_use]
     pub const fn wrong(&self) -> u32 {
@@ -277,8 +267,8 @@ mod tests {
                     }
                 }
                 Unlock => {
-                    grant.unlock();
-                    contact.unlock();
+                    // What the store does: the counts go.
+                    (grant, contact) = Default::default();
                 }
             }
         }

@@ -11,6 +11,7 @@ mod safety;
 mod source;
 
 use std::collections::HashMap;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ use crate::mail::{Address, Domain};
 use crate::{intake, nexthop, policy, queue, receive, relay, store, web};
 use reader::Reading;
 use source::Sources;
+
+/// Largest config file, bytes.
+const MOST_TEXT: u64 = 1 << 20;
 
 /// Everything that the gateway needs to know.
 #[derive(Debug)]
@@ -105,7 +109,7 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, or with every mistake in it.
     pub fn load(file: &Path) -> Result<Self, LoadError> {
-        let text = std::fs::read_to_string(file).map_err(|error| LoadError::Unreadable(file.to_owned(), error))?;
+        let text = read_text(file).map_err(|error| LoadError::Unreadable(file.to_owned(), error))?;
         let environment = std::env::vars().filter(|(name, _)| name.starts_with("ZEGEL_")).collect();
         Self::parse(file, &text, environment)
     }
@@ -130,6 +134,16 @@ impl Config {
     pub fn findings(&self) -> Vec<Finding> {
         safety::findings(self)
     }
+}
+
+/// The whole file, unless it is larger than any config: a device or a log given by mistake has no end.
+fn read_text(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = std::fs::File::open(file)?.take(MOST_TEXT + 1).read_to_string(&mut text)?;
+    if read as u64 > MOST_TEXT {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "this is no config: it is larger than 1 MiB"));
+    }
+    Ok(text)
 }
 
 /// Reads all sections. `None` only when mistakes were noted.

@@ -159,3 +159,9 @@ fn a_phone_number_in_the_environment_keeps_its_zeros() {
     let config = parse(&shipped(), &[("ZEGEL_ORGANISATION__PHONE", "0101234567")]).unwrap();
     assert_eq!(config.web.phone, "0101234567");
 }
+
+#[test]
+fn a_file_without_end_is_refused() {
+    let error = Config::load(Path::new("/dev/zero")).unwrap_err();
+    assert_eq!(error.to_string(), "/dev/zero: this is no config: it is larger than 1 MiB");
+}

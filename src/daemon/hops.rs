@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::nexthop::{Capabilities, NextHop};
+use crate::store::write_durably;
 
 /// How often every hop is asked.
 const EVERY: Duration = Duration::from_mins(5);
@@ -24,35 +25,32 @@ struct Offer {
     smtputf8: bool,
     dsn: bool,
     requiretls: bool,
-    pipelining: bool,
     size: Option<u64>,
 }
 
 impl From<Capabilities> for Offer {
     fn from(c: Capabilities) -> Self {
-        let Capabilities { eightbit, smtputf8, dsn, requiretls, pipelining, size } = c;
-        Self { eightbit, smtputf8, dsn, requiretls, pipelining, size }
+        let Capabilities { eightbit, smtputf8, dsn, requiretls, size } = c;
+        Self { eightbit, smtputf8, dsn, requiretls, size }
     }
 }
 
 impl From<Offer> for Capabilities {
     fn from(o: Offer) -> Self {
-        let Offer { eightbit, smtputf8, dsn, requiretls, pipelining, size } = o;
-        Self { eightbit, smtputf8, dsn, requiretls, pipelining, size }
+        let Offer { eightbit, smtputf8, dsn, requiretls, size } = o;
+        Self { eightbit, smtputf8, dsn, requiretls, size }
     }
 }
 
 type Offers = BTreeMap<String, Offer>;
 
 /// The file, inside the data folder. It holds names of the config only.
-fn file(folder: &Path) -> PathBuf {
-    folder.join("next-hops.json")
-}
+const FILE: &str = "next-hops.json";
 
 /// Gives each hop what was last known of it. A file that cannot be read counts as nothing known.
 pub fn recall(hops: &[NextHop], folder: &Path) {
     let known: Offers =
-        fs::read(file(folder)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        fs::read(folder.join(FILE)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     for hop in hops {
         if let Some(offer) = known.get(hop.name()) {
             hop.assume((*offer).into());
@@ -85,11 +83,7 @@ pub async fn probe(hops: Vec<NextHop>, folder: PathBuf, stop: CancellationToken)
 
 /// Replaces the file as a whole.
 fn write(offers: &Offers, folder: &Path) -> io::Result<()> {
-    let (to, new) = (file(folder), folder.join("next-hops.json.new"));
-    let mut out = fs::File::create(&new)?;
-    out.write_all(&serde_json::to_vec(offers)?)?;
-    out.sync_all()?;
-    fs::rename(new, to)
+    write_durably(folder, FILE, &serde_json::to_vec(offers)?)
 }
 
 #[cfg(test)]
@@ -123,7 +117,7 @@ mod tests {
         assert_eq!(again.capabilities(), None);
         recall(std::slice::from_ref(&again), folder.path());
         assert_eq!(again.capabilities(), Some(offer));
-        fs::write(file(folder.path()), "rubbish").unwrap();
+        fs::write(folder.path().join(FILE), "rubbish").unwrap();
         let other = hop(1);
         recall(std::slice::from_ref(&other), folder.path());
         assert_eq!(other.capabilities(), None);

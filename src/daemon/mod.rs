@@ -22,9 +22,9 @@ use tracing::{error, info, warn};
 use crate::base::{Clock, Entropy};
 use crate::config::Config;
 use crate::intake::Intake;
-use crate::nexthop::NextHop;
+use crate::nexthop::{NextHop, Routes};
 use crate::notify::{self, Notifier};
-use crate::relay::{Relay, Routes};
+use crate::relay::Relay;
 use crate::seal::keyring::RootKeyring;
 use crate::store::{Health, OpenReport, Store};
 use crate::text::Lang;
@@ -78,6 +78,8 @@ pub struct Running {
     pub store: Store,
     certificates: Arc<Certificates>,
     hops: Vec<NextHop>,
+    /// What it was given the dot of may still be on its way when its client has gone.
+    relay: Option<Relay>,
     stop: CancellationToken,
     tasks: JoinSet<&'static str>,
 }
@@ -111,6 +113,7 @@ pub async fn start(
         store: store.clone(),
         certificates,
         hops,
+        relay: None,
         stop: CancellationToken::new(),
         tasks: JoinSet::new(),
     };
@@ -125,6 +128,7 @@ pub async fn start(
         clock.clone(),
         entropy.clone(),
     );
+    running.relay = Some(relay.clone());
     let web_settings = Arc::new(config.web.clone());
     let router = web::router(web_settings.clone(), store.clone(), clock.clone(), entropy.clone())?;
 
@@ -197,8 +201,9 @@ impl Running {
             time_zone: config.web.time_zone.clone(),
             bounce_domain: config.outgoing.bounce_domain.clone(),
             home: self.hop(&config.home_hop)?,
-            outside: self.hop(&config.default_hop)?,
+            routes: self.routes(config)?,
             home_domains: config.policy.home.domains.clone(),
+            fallback: config.policy.home.fallback.clone(),
             from: config.outgoing.from.clone(),
             language: Lang::from_tag(&config.intake.language).unwrap_or_default(),
         })
@@ -221,7 +226,12 @@ impl Running {
     /// Stops in order; `false` when something had to be cut off.
     pub async fn stop(mut self) -> bool {
         self.stop.cancel();
-        let drain = async { while self.tasks.join_next().await.is_some() {} };
+        let drain = async {
+            while self.tasks.join_next().await.is_some() {}
+            if let Some(relay) = &self.relay {
+                relay.settled().await;
+            }
+        };
         let drained = tokio::time::timeout(STOP_WITHIN, drain).await.is_ok();
         if !drained {
             error!("not everything ended in time; what still ran is cut off");

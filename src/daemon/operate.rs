@@ -127,7 +127,7 @@ pub struct RecipientRow {
 pub struct JobRow {
     /// Its id.
     pub id: String,
-    /// `notice`, `code`, `closed` or `undeliverable`.
+    /// `notice`, `code`, `closed`, `undeliverable` or `code-undeliverable`.
     pub kind: String,
     /// When it is due.
     pub due: String,
@@ -267,6 +267,7 @@ const fn kind(kind: &JobKind) -> &'static str {
         JobKind::Code { .. } => "code",
         JobKind::Closed { .. } => "closed",
         JobKind::Undeliverable { .. } => "undeliverable",
+        JobKind::CodeUndeliverable { .. } => "code-undeliverable",
     }
 }
 

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     const ALL: Capabilities =
-        Capabilities { eightbit: true, smtputf8: true, dsn: true, requiretls: true, pipelining: true, size: Some(0) };
+        Capabilities { eightbit: true, smtputf8: true, dsn: true, requiretls: true, size: Some(0) };
 
     fn params(text: &str) -> Vec<Param> {
         let param = |word: &str| match word.split_once('=') {

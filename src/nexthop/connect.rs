@@ -14,8 +14,8 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::ExposeSecret;
 use smtp_proto::{
-    AUTH_LOGIN, AUTH_PLAIN, EXT_8BIT_MIME, EXT_DSN, EXT_PIPELINING, EXT_REQUIRE_TLS, EXT_SIZE, EXT_SMTP_UTF8,
-    EXT_START_TLS, EhloResponse,
+    AUTH_LOGIN, AUTH_PLAIN, EXT_8BIT_MIME, EXT_DSN, EXT_REQUIRE_TLS, EXT_SIZE, EXT_SMTP_UTF8, EXT_START_TLS,
+    EhloResponse,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
@@ -150,7 +150,6 @@ fn capabilities(ehlo: &EhloResponse<String>) -> Capabilities {
         smtputf8: ehlo.has_capability(EXT_SMTP_UTF8),
         dsn: ehlo.has_capability(EXT_DSN),
         requiretls: ehlo.has_capability(EXT_REQUIRE_TLS),
-        pipelining: ehlo.has_capability(EXT_PIPELINING),
         size: ehlo.has_capability(EXT_SIZE).then(|| u64::try_from(ehlo.size).unwrap_or(u64::MAX)),
     }
 }

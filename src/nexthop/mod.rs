@@ -11,6 +11,7 @@ mod connect;
 mod connection;
 mod pool;
 mod reply;
+mod routes;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,7 +22,9 @@ use std::time::Duration;
 use crate::mail::{MailFrom, RcptTo, Reply, dot};
 
 use connection::Fault;
-use pool::{Held, Pool};
+use pool::{Leased, Pool};
+
+pub use routes::Routes;
 
 /// How the connection to a next hop is protected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,8 +98,6 @@ pub struct Capabilities {
     pub dsn: bool,
     /// REQUIRETLS (RFC 8689).
     pub requiretls: bool,
-    /// PIPELINING (RFC 2920).
-    pub pipelining: bool,
     /// SIZE (RFC 1870): its limit, 0 for none told; `None` when not offered.
     pub size: Option<u64>,
 }
@@ -111,7 +112,6 @@ impl Capabilities {
             smtputf8: self.smtputf8 && other.smtputf8,
             dsn: self.dsn && other.dsn,
             requiretls: self.requiretls && other.requiretls,
-            pipelining: self.pipelining && other.pipelining,
             size: self.size.zip(other.size).map(|(a, b)| size(a, b)),
         }
     }
@@ -187,14 +187,14 @@ impl NextHop {
     /// # Errors
     /// `Unreachable` when no connection could be had.
     pub async fn lease(&self) -> Result<Lease, HopError> {
-        Ok(Lease { held: self.pool.lease(false).await?, pool: Arc::clone(&self.pool), utf8: false, early: None })
+        Ok(Lease { leased: self.pool.lease(false).await?, pool: Arc::clone(&self.pool), utf8: false, early: None })
     }
     /// A connection that carried nothing yet, ready for MAIL.
     ///
     /// # Errors
     /// `Unreachable` when no connection could be had.
     pub async fn lease_fresh(&self) -> Result<Lease, HopError> {
-        Ok(Lease { held: self.pool.lease(true).await?, pool: Arc::clone(&self.pool), utf8: false, early: None })
+        Ok(Lease { leased: self.pool.lease(true).await?, pool: Arc::clone(&self.pool), utf8: false, early: None })
     }
     /// Sends one mail that we wrote (dot-stuffing done here). The reply is the first refusal, or the one to the dot.
     ///
@@ -238,7 +238,7 @@ impl NextHop {
 
 /// A connection that is ours until it is given back. Dropped without that, it is closed.
 pub struct Lease {
-    held: Held,
+    leased: Leased,
     pool: Arc<Pool>,
     /// MAIL said SMTPUTF8.
     utf8: bool,
@@ -258,17 +258,17 @@ impl Lease {
     /// What this connection's EHLO offered.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
-        self.held.connection.capabilities
+        self.leased.connection.capabilities
     }
     /// Whether it lay idle before (a 421 or end of file on it may be retried once on a fresh one).
     #[must_use]
     pub fn reused(&self) -> bool {
-        self.held.reused
+        self.leased.reused
     }
     /// The address of the other side, for the log.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
-        self.held.connection.peer
+        self.leased.connection.peer
     }
     /// MAIL, with parameters as given; what this connection does not offer is answered by us with a refusal.
     ///
@@ -296,7 +296,7 @@ impl Lease {
     /// # Errors
     /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn rset(&mut self) -> Result<Reply, HopError> {
-        self.held.connection.wear.resets += 1;
+        self.leased.connection.wear.resets += 1;
         self.command("RSET\r\n").await
     }
     /// DATA; 354 or a refusal.
@@ -304,7 +304,7 @@ impl Lease {
     /// # Errors
     /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn data(&mut self) -> Result<Reply, HopError> {
-        let result = self.held.connection.data().await;
+        let result = self.leased.connection.data().await;
         self.told(result)
     }
     /// Bytes of the body in wire form (dot-stuffed, no terminator). Sees a reply that comes before the dot: then `Broken`, and
@@ -313,7 +313,7 @@ impl Lease {
     /// # Errors
     /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn write(&mut self, wire: &[u8]) -> Result<(), HopError> {
-        let result = self.held.connection.write(wire).await;
+        let result = self.leased.connection.write(wire).await;
         self.told(result)
     }
     /// The reply that came while the body was written.
@@ -325,12 +325,12 @@ impl Lease {
     /// # Errors
     /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn dot(&mut self) -> Result<Reply, HopError> {
-        let result = self.held.connection.dot().await;
+        let result = self.leased.connection.dot().await;
         self.told(result)
     }
     /// Back to the pool: no transaction is open. Retired after several RSETs without mail.
     pub fn give_back(self) {
-        self.pool.give_back(self.held);
+        self.pool.give_back(self.leased);
     }
     /// Ends an open transaction without DATA and gives the connection back; closes it when RSET does not work.
     pub async fn reset_and_give_back(mut self) {
@@ -353,7 +353,7 @@ impl Lease {
     }
 
     async fn command(&mut self, line: &str) -> Result<Reply, HopError> {
-        let result = self.held.connection.command(line).await;
+        let result = self.leased.connection.command(line).await;
         self.told(result)
     }
 

@@ -46,7 +46,7 @@ pub(super) struct Pool {
 }
 
 /// A connection and the right to hold one.
-pub(super) struct Held {
+pub(super) struct Leased {
     pub(super) connection: Connection,
     pub(super) reused: bool,
     permit: OwnedSemaphorePermit,
@@ -73,7 +73,7 @@ impl Pool {
     }
 
     /// A connection ready for MAIL: an idle one that is well, unless `fresh`, else a new one.
-    pub(super) async fn lease(&self, fresh: bool) -> Result<Held, HopError> {
+    pub(super) async fn lease(&self, fresh: bool) -> Result<Leased, HopError> {
         let waiting = timeout(self.settings.lease_wait, Arc::clone(&self.permits).acquire_owned());
         let Ok(Ok(permit)) = waiting.await else {
             return Err(self.unreachable("no connection became free".to_owned()));
@@ -82,18 +82,18 @@ impl Pool {
         while let Some(mut idle) = next_idle() {
             let well = !worn(&idle.connection.wear, Instant::now()) && idle.since.elapsed() < IDLE;
             if well && idle.connection.is_quiet().await {
-                return Ok(Held { connection: idle.connection, reused: true, permit });
+                return Ok(Leased { connection: idle.connection, reused: true, permit });
             }
             retire(idle.connection);
         }
         self.make_room();
         let connection = self.connect().await?;
-        Ok(Held { connection, reused: false, permit })
+        Ok(Leased { connection, reused: false, permit })
     }
 
     /// Takes a connection back, or closes it when it is worn.
-    pub(super) fn give_back(self: &Arc<Self>, held: Held) {
-        let Held { connection, permit, .. } = held;
+    pub(super) fn give_back(self: &Arc<Self>, leased: Leased) {
+        let Leased { connection, permit, .. } = leased;
         let mut state = self.state();
         if state.closed || !connection.is_sound() || worn(&connection.wear, Instant::now()) {
             drop(state);

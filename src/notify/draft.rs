@@ -12,7 +12,9 @@ use crate::seal::token::LinkToken;
 use crate::store::StoreError;
 use crate::store::proof::GrantView;
 use crate::store::records::{JobKind, JobSecret, LeasedJob};
-use crate::text::mail::{Closed, CodeMail, Letter, LetterError, Notice, Recipient, Undeliverable};
+use crate::text::mail::{
+    About, Closed, CodeMail, CodeUndeliverable, Letter, LetterError, Notice, Recipient, Undeliverable,
+};
 use crate::text::{Lang, Texts, format};
 
 use super::compose::{Head, Mailbox, compose};
@@ -75,6 +77,7 @@ impl Desk<'_> {
             JobKind::Code { contact } => self.code(job.id, *contact, job.secret.as_ref()).await,
             JobKind::Closed { grant } => self.closed(job.id, *grant).await,
             JobKind::Undeliverable { grant, answer } => self.undeliverable(job.id, *grant, answer).await,
+            JobKind::CodeUndeliverable { contact, answer } => self.code_undeliverable(job.id, *contact, answer).await,
         }
     }
 
@@ -150,48 +153,65 @@ impl Desk<'_> {
     }
 
     async fn closed(&self, job: JobId, grant: GrantId) -> Result<Draft, NoMail> {
+        self.about(job, grant, |desk, view, about| {
+            let message = view.grant.message.to_string();
+            Closed { about, message: &message }.write(desk.texts, desk.settings.language)
+        })
+        .await
+    }
+
+    async fn undeliverable(&self, job: JobId, grant: GrantId, said: &str) -> Result<Draft, NoMail> {
+        self.about(job, grant, |desk, _, about| {
+            let answer = last_answer(said);
+            Undeliverable { about, reason: answer::reason(said), answer: &answer }
+                .write(desk.texts, desk.settings.language)
+        })
+        .await
+    }
+
+    /// A mail to the sender about one message.
+    async fn about(
+        &self,
+        job: JobId,
+        grant: GrantId,
+        write: impl FnOnce(&Self, &GrantView, About<'_>) -> Result<Letter, LetterError>,
+    ) -> Result<Draft, NoMail> {
         let view = self.view(grant).await?;
         let sender = clean::name(&view.conversation.sender.name);
-        let letter = Closed {
+        let about = About {
             sender: &sender,
             recipient: Recipient {
                 name: &clean::name(&view.contact.name),
                 address: &visible(&view.conversation.recipient),
             },
-            date: &self.sent_on(&view),
+            date: &format::date(self.settings.language, view.grant.created, &self.settings.time_zone),
             reference: &view.grant.reference,
-            message: &view.grant.message.to_string(),
-        }
-        .write(self.texts, self.settings.language)?;
+        };
+        let letter = write(self, &view, about)?;
         let head = self.to_sender(job, &sender, &view.conversation.sender.mailbox)?;
         self.finish(Way::Home, Subject::Sender(grant), &head, &letter, Vec::new())
     }
 
-    async fn undeliverable(&self, job: JobId, grant: GrantId, said: &str) -> Result<Draft, NoMail> {
-        let view = self.view(grant).await?;
-        let sender = clean::name(&view.conversation.sender.name);
-        let letter = Undeliverable {
-            sender: &sender,
-            recipient: Recipient {
-                name: &clean::name(&view.contact.name),
-                address: &visible(&view.conversation.recipient),
-            },
-            date: &self.sent_on(&view),
-            reference: &view.grant.reference,
-            reason: answer::reason(said),
-            answer: &answer::of_server(said).map(|said| clean::line(said, 300)).unwrap_or_default(),
+    /// To the fallback mailbox, unless that is the one that did not take the code.
+    async fn code_undeliverable(&self, job: JobId, id: ContactId, said: &str) -> Result<Draft, NoMail> {
+        let contact = self.store.contact(id).await?.ok_or_else(|| never("the contact is gone"))?;
+        let fallback =
+            self.settings.fallback.as_ref().filter(|fallback| {
+                contact.mailbox.parse::<Address>().is_ok_and(|mailbox| mailbox.key() != fallback.key())
+            });
+        let fallback = fallback.ok_or_else(|| never("there is no other mailbox that could be told"))?;
+        let letter = CodeUndeliverable {
+            mailbox: &visible(&contact.mailbox),
+            recipient: Recipient { name: &clean::name(&contact.name), address: &visible(&contact.address) },
+            answer: &last_answer(said),
         }
         .write(self.texts, self.settings.language)?;
-        let head = self.to_sender(job, &sender, &view.conversation.sender.mailbox)?;
-        self.finish(Way::Home, Subject::Sender(grant), &head, &letter, Vec::new())
+        let head = self.to_sender(job, "", fallback.as_str())?;
+        self.finish(Way::Home, Subject::Code(id), &head, &letter, Vec::new())
     }
 
     async fn view(&self, grant: GrantId) -> Result<GrantView, NoMail> {
         self.store.grant_by_id(grant).await?.ok_or_else(|| never("the message is gone"))
-    }
-
-    fn sent_on(&self, view: &GrantView) -> String {
-        format::date(self.settings.language, view.grant.created, &self.settings.time_zone)
     }
 
     fn is_home(&self, domain: &Domain) -> bool {
@@ -240,6 +260,11 @@ impl Desk<'_> {
 fn wire(address: &str) -> Result<Address, NoMail> {
     let parsed = address.parse::<Address>().and_then(|a| format!("{}@{}", a.local(), a.domain()).parse());
     parsed.map_err(|_| never("an address in the record is not valid"))
+}
+
+/// The server's own last words, as a text quotes them; empty when it said none.
+fn last_answer(said: &str) -> String {
+    answer::of_server(said).map(|said| clean::line(said, 300)).unwrap_or_default()
 }
 
 /// An address as a text shows it.

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::base::Clock;
-use crate::mail::{Domain, DomainSet};
-use crate::nexthop::NextHop;
+use crate::mail::{Address, Domain, DomainSet};
+use crate::nexthop::{NextHop, Routes};
 use crate::store::Store;
 use crate::store::records::LeasedJob;
 use crate::text::{TextError, Texts};
@@ -39,10 +39,12 @@ pub struct Settings {
     pub bounce_domain: Domain,
     /// Where mails to the organisation's own mailboxes go.
     pub home: NextHop,
-    /// Where notices go.
-    pub outside: NextHop,
+    /// Where notices to all others go, by recipient as for ordinary mail.
+    pub routes: Routes,
     /// The organisation's own domains.
     pub home_domains: DomainSet,
+    /// The mailbox that hears of codes that their senders' mailboxes did not take; a home mailbox.
+    pub fallback: Option<Address>,
     /// The address that sender mails come from.
     pub from: crate::mail::Address,
     /// The organisation's own language: of mails to senders, and of notices to contacts without one.
@@ -70,10 +72,20 @@ pub struct Notifier {
 struct Inner {
     settings: Settings,
     home: Route,
-    outside: Route,
+    /// One for each hop of the routes, the default first.
+    outside: Vec<Route>,
     store: Store,
     clock: Arc<dyn Clock>,
     texts: Texts,
+}
+
+impl Inner {
+    /// The way to a recipient who is not home.
+    fn outside(&self, to: &Address) -> &Route {
+        let name = self.settings.routes.of(to).name();
+        // Every hop of the routes has its route.
+        self.outside.iter().find(|route| route.name() == name).unwrap_or(&self.home)
+    }
 }
 
 impl Notifier {
@@ -85,7 +97,8 @@ impl Notifier {
         let texts = Texts::load()?;
         settings.organisation = clean::name(&settings.organisation);
         settings.phone = clean::name(&settings.phone);
-        let (home, outside) = (Route::new(settings.home.clone()), Route::new(settings.outside.clone()));
+        let home = Route::new(settings.home.clone());
+        let outside = settings.routes.hops().cloned().map(Route::new).collect();
         Ok(Self { inner: Arc::new(Inner { settings, home, outside, store, clock, texts }) })
     }
 
@@ -100,7 +113,7 @@ impl Notifier {
         };
         let route = match draft.way {
             Way::Home => &inner.home,
-            Way::Outside => &inner.outside,
+            Way::Outside => inner.outside(&draft.envelope.to),
         };
         let secrets: Vec<&str> = draft.secrets.iter().map(ExposeSecret::expose_secret).collect();
         route.send(&draft.envelope, &draft.mail, &secrets, now).await

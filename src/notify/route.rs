@@ -35,6 +35,11 @@ impl Route {
         Self { hop, quiet_until: AtomicU64::new(0) }
     }
 
+    /// The hop's name in the config.
+    pub fn name(&self) -> &str {
+        self.hop.name()
+    }
+
     /// One attempt. `secrets` are what the mail brings in clear: no answer repeats them.
     pub async fn send(&self, envelope: &Envelope, mail: &[u8], secrets: &[&str], now: Timestamp) -> Outcome {
         if now < Timestamp(self.quiet_until.load(Ordering::Relaxed)) {

@@ -6,6 +6,7 @@
 //! An attempt that takes long gives its place to another: a next hop that hangs holds up its own mails and not those of the
 //! other route.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::base::entropy::random;
@@ -44,10 +45,14 @@ const SLOW: Duration = Duration::from_secs(10);
 /// Attempts in flight at most, slow ones included, for each place.
 const SLOW_FACTOR: usize = 4;
 
+/// A job whose attempt broke off before its end was stored waits this long: its mail may have left, and would leave again.
+const LOST_PAUSE: Duration = Duration::from_mins(15);
+
 /// The part of the store that the loop uses.
 pub(super) trait Jobs: Clone + Send + Sync + 'static {
     fn lease_due(&self, now: Timestamp, max: usize) -> impl Future<Output = Result<Vec<LeasedJob>, StoreError>> + Send;
     fn finish_job(&self, id: JobId, end: JobEnd) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn give_back(&self, id: JobId);
     fn next_due(&self) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send;
     fn job_added(&self) -> impl Future<Output = ()> + Send;
 }
@@ -58,6 +63,9 @@ impl Jobs for Store {
     }
     async fn finish_job(&self, id: JobId, end: JobEnd) -> Result<(), StoreError> {
         Self::finish_job(self, id, end).await
+    }
+    fn give_back(&self, id: JobId) {
+        self.give_back_job(id);
     }
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         Self::next_due(self).await
@@ -92,6 +100,10 @@ pub(super) struct Worker<J, A> {
 /// The attempts in flight and the places they take.
 struct Flight {
     tasks: JoinSet<()>,
+    /// The job of each task.
+    jobs: HashMap<task::Id, JobId>,
+    /// Jobs whose task broke off: their leases stand.
+    lost: Vec<JobId>,
     places: Arc<Semaphore>,
     most: usize,
 }
@@ -99,7 +111,17 @@ struct Flight {
 impl Flight {
     fn new(places: usize) -> Self {
         let places = places.clamp(1, 1000);
-        Self { tasks: JoinSet::new(), places: Arc::new(Semaphore::new(places)), most: places * SLOW_FACTOR }
+        Self {
+            tasks: JoinSet::new(),
+            jobs: HashMap::new(),
+            lost: Vec::new(),
+            places: Arc::new(Semaphore::new(places)),
+            most: places * SLOW_FACTOR,
+        }
+    }
+
+    fn start(&mut self, job: JobId, work: impl Future<Output = ()> + Send + 'static) {
+        self.jobs.insert(self.tasks.spawn(work).id(), job);
     }
 
     /// Attempts that may start now.
@@ -109,16 +131,33 @@ impl Flight {
 
     /// Forgets the attempts that ended.
     fn sweep(&mut self) {
-        while self.tasks.try_join_next().is_some() {}
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            self.note(ended);
+        }
+    }
+
+    /// A task ended; one that panicked outside of its attempt leaves a job whose end is not stored.
+    fn note(&mut self, ended: Result<(task::Id, ()), JoinError>) {
+        match ended {
+            Ok((id, ())) => drop(self.jobs.remove(&id)),
+            Err(cause) => {
+                let job = self.jobs.remove(&cause.id());
+                tracing::error!(job = job.map(tracing::field::display), %cause, "an attempt broke off before its end was stored");
+                self.lost.extend(job);
+            }
+        }
     }
 
     /// Resolves when an attempt ends or gives its place away. Never while nothing flies.
     async fn room(&mut self) {
         let crowded = self.tasks.len() >= self.most;
-        tokio::select! {
-            Some(_) = self.tasks.join_next() => {}
-            _ = self.places.acquire(), if !crowded => {}
+        let ended = tokio::select! {
+            Some(ended) = self.tasks.join_next_with_id() => Some(ended),
+            _ = self.places.acquire(), if !crowded => None,
             else => std::future::pending().await,
+        };
+        if let Some(ended) = ended {
+            self.note(ended);
         }
     }
 }
@@ -140,12 +179,17 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
                 }
             }
         }
-        while flight.tasks.join_next().await.is_some() {}
+        while let Some(ended) = flight.tasks.join_next_with_id().await {
+            flight.note(ended);
+        }
     }
 
     /// Starts what is due while there are free places; says how long there is nothing to do.
     async fn start_due(&self, flight: &mut Flight) -> Result<Duration, StoreError> {
         flight.sweep();
+        for job in std::mem::take(&mut flight.lost) {
+            flight.start(job, self.clone().give_back_later(job));
+        }
         let free = flight.free();
         if free == 0 {
             return Ok(NAP);
@@ -154,13 +198,19 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
         let filled = leased.len() >= free;
         for job in leased {
             let place = Arc::clone(&flight.places).try_acquire_owned().ok();
-            flight.tasks.spawn(self.clone().work(job, place));
+            flight.start(job.id, self.clone().work(job, place));
         }
         if filled {
             return Ok(NAP);
         }
         let due = self.jobs.next_due().await?;
         Ok(due.map_or(NAP, |due| until(due, self.clock.now())))
+    }
+
+    /// Frees a job whose attempt broke off, after a pause; a stop needs no pause.
+    async fn give_back_later(self, job: JobId) {
+        let _stopped = self.stop.run_until_cancelled(tokio::time::sleep(LOST_PAUSE)).await;
+        self.jobs.give_back(job);
     }
 
     /// Waits for something to happen. Without a free place only one that becomes free counts.
@@ -265,17 +315,14 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
         }
     }
 
-    /// A notice that does not arrive is told to the sender; a mail to the sender that does not arrive is for the log.
+    /// A notice that does not arrive is told to the sender, a code to the fallback mailbox; any other mail is for the log.
     fn give_up(&self, job: &Job, answer: String, now: Timestamp) -> JobEnd {
-        let mail = match job.kind {
-            JobKind::Notice { grant } => Some(NewJob {
-                id: JobId::random(&*self.entropy),
-                kind: JobKind::Undeliverable { grant, answer: answer.clone() },
-                secret: None,
-                due: now,
-            }),
-            _ => None,
+        let kind = match job.kind {
+            JobKind::Notice { grant } => Some(JobKind::Undeliverable { grant, answer: answer.clone() }),
+            JobKind::Code { contact } => Some(JobKind::CodeUndeliverable { contact, answer: answer.clone() }),
+            JobKind::Closed { .. } | JobKind::Undeliverable { .. } | JobKind::CodeUndeliverable { .. } => None,
         };
+        let mail = kind.map(|kind| NewJob { id: JobId::random(&*self.entropy), kind, secret: None, due: now });
         JobEnd::GiveUp(answer, mail)
     }
 }
@@ -297,6 +344,7 @@ fn kind(kind: &JobKind) -> &'static str {
         JobKind::Code { .. } => "code",
         JobKind::Closed { .. } => "closed",
         JobKind::Undeliverable { .. } => "undeliverable",
+        JobKind::CodeUndeliverable { .. } => "code-undeliverable",
     }
 }
 
@@ -331,6 +379,7 @@ mod tests {
         ends: Vec<(JobId, String)>,
         leases_asked: usize,
         failing: usize,
+        panics: usize,
     }
 
     #[derive(Debug, Clone, Default)]
@@ -378,6 +427,11 @@ mod tests {
         async fn finish_job(&self, id: JobId, end: JobEnd) -> Result<(), StoreError> {
             self.failing()?;
             let mut book = self.book.lock().unwrap();
+            if let Some(left) = book.panics.checked_sub(1) {
+                book.panics = left;
+                drop(book);
+                panic!("as the test wants");
+            }
             book.leased.retain(|leased| *leased != id);
             let said = match end {
                 JobEnd::Done => {
@@ -398,6 +452,10 @@ mod tests {
             };
             book.ends.push((id, said));
             Ok(())
+        }
+        fn give_back(&self, id: JobId) {
+            self.book.lock().unwrap().leased.retain(|leased| *leased != id);
+            self.added.notify_one();
         }
         async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
             self.failing()?;
@@ -498,11 +556,14 @@ mod tests {
         ends.sort();
         let grant = GrantId([9; 16]);
         let told = format!("give up: 550 unknown Undeliverable {{ grant: {grant:?}, answer: \"550 unknown\" }}");
+        let contact = ContactId([8; 16]);
+        let told_of_code =
+            format!("give up: 550 unknown CodeUndeliverable {{ contact: {contact:?}, answer: \"550 unknown\" }}");
         let expected = [
             (ids[0], "done".to_owned()),
             (ids[1], "retry: 451 busy".to_owned()),
             (ids[2], told),
-            (ids[3], "give up: 550 unknown".to_owned()),
+            (ids[3], told_of_code),
         ];
         assert_eq!(ends, expected);
         rig.finish().await;
@@ -522,6 +583,19 @@ mod tests {
         let ends = rig.queue.ends();
         assert!(ends[0].0 == bad && ends[0].1.starts_with("retry: "), "{ends:?}");
         assert_eq!(ends[1], (good, "done".to_owned()));
+        rig.finish().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_whose_end_could_not_be_stored_comes_back_after_a_pause() {
+        let mut rig = Rig::new(Scripted::new(SECOND, |_| Outcome::Sent));
+        rig.queue.book.lock().unwrap().panics = 1;
+        let bad = rig.notice(1);
+        rig.start();
+        tokio::time::sleep(Duration::from_mins(14)).await;
+        assert_eq!((rig.queue.ends(), rig.attempts.made.load(Ordering::SeqCst)), (Vec::new(), 1));
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        assert_eq!(rig.queue.ends(), [(bad, "done".to_owned())]);
         rig.finish().await;
     }
 

@@ -9,14 +9,14 @@ use std::time::Duration;
 use crate::mail::{MailFrom, RcptTo, Reply};
 use crate::nexthop::{HopError, Lease, NextHop};
 
-use super::hold::Held;
+use super::parked::Parked;
 use super::plan::{self, BeforeData, Plan};
 
 /// The hop of one transaction, fixed by its first forwarded RCPT.
 #[derive(Debug)]
 pub(super) struct HopSide {
     hop: NextHop,
-    held: Option<Held>,
+    parked: Option<Parked>,
     patience: Duration,
     /// A dead connection was replaced already.
     replaced: bool,
@@ -32,7 +32,7 @@ enum Said {
 
 impl HopSide {
     pub(super) fn new(hop: NextHop, patience: Duration) -> Self {
-        Self { hop, held: None, patience, replaced: false }
+        Self { hop, parked: None, patience, replaced: false }
     }
 
     /// Its name in the config.
@@ -47,7 +47,7 @@ impl HopSide {
             let said = self.said(lease.rcpt(to).await);
             match said {
                 Said::Reply(reply) => {
-                    self.held = Some(Held::new(lease, self.patience));
+                    self.parked = Some(Parked::new(lease, self.patience));
                     return Ok(reply);
                 }
                 Said::Lost(answer) => self.replace(&lease, plan, answer)?,
@@ -94,15 +94,15 @@ impl HopSide {
         }
     }
 
-    /// Leaves the hop without DATA. The held lease resets itself behind our back: no client waits for a hop that it does not need.
+    /// Leaves the hop without DATA. The parked lease resets itself behind our back: no client waits for a hop that it does not need.
     pub(super) fn leave(&mut self) {
-        self.held = None;
+        self.parked = None;
     }
 
-    /// A lease with a transaction open: the held one, or another after MAIL.
+    /// A lease with a transaction open: the parked one, or another after MAIL.
     async fn transaction(&mut self, plan: &mut Plan, from: &MailFrom) -> Result<Lease, Reply> {
-        if let Some(held) = self.held.take()
-            && let Some(lease) = held.resume().await
+        if let Some(parked) = self.parked.take()
+            && let Some(lease) = parked.resume().await
         {
             return Ok(lease);
         }

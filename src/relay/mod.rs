@@ -9,8 +9,8 @@
 mod collect;
 mod deliver;
 mod header;
-mod hold;
 mod hop;
+mod parked;
 mod plan;
 mod transaction;
 
@@ -18,12 +18,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use data_encoding::BASE32_NOPAD;
+use tokio_util::task::TaskTracker;
 
 use crate::base::entropy::random;
 use crate::base::{Clock, Entropy};
 use crate::intake::Intake;
-use crate::mail::{Address, Domain, MailFrom, Reply};
-use crate::nexthop::{Capabilities, NextHop};
+use crate::mail::{Domain, MailFrom, Reply};
+use crate::nexthop::{Capabilities, Routes};
 use crate::policy;
 
 pub use transaction::Transaction;
@@ -39,15 +40,6 @@ pub struct Settings {
     pub collect: usize,
     /// Received fields at most: then it is a loop.
     pub max_received: usize,
-}
-
-/// Which next hop takes which recipients.
-#[derive(Debug, Clone)]
-pub struct Routes {
-    /// By recipient domain, first match.
-    pub by_recipient: Vec<(Vec<Domain>, NextHop)>,
-    /// All others.
-    pub default: NextHop,
 }
 
 /// Who is at the other end, for policy, Received and log.
@@ -86,18 +78,8 @@ struct Shared {
     intake: Intake,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-}
-
-impl Routes {
-    /// The hop for a recipient.
-    fn of(&self, recipient: &Address) -> &NextHop {
-        let found = self.by_recipient.iter().find(|(domains, _)| domains.contains(recipient.domain()));
-        found.map_or(&self.default, |(_, hop)| hop)
-    }
-
-    fn hops(&self) -> impl Iterator<Item = &NextHop> {
-        std::iter::once(&self.default).chain(self.by_recipient.iter().map(|(_, hop)| hop))
-    }
+    /// Transactions behind their dot.
+    ends: TaskTracker,
 }
 
 impl Relay {
@@ -111,13 +93,20 @@ impl Relay {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { shared: Arc::new(Shared { settings, policy, routes, intake, clock, entropy }) }
+        let ends = TaskTracker::new();
+        Self { shared: Arc::new(Shared { settings, policy, routes, intake, clock, entropy, ends }) }
     }
     /// What every hop of this gateway offers: what EHLO may promise. A hop never yet reached offers nothing.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         let known = self.shared.routes.hops().map(|hop| hop.capabilities().unwrap_or_default());
         known.reduce(Capabilities::and).unwrap_or_default()
+    }
+    /// Resolves when every transaction that was given its dot has come to its end, also those whose client went away. For a stop: to be
+    /// called when no new ones come.
+    pub async fn settled(&self) {
+        self.shared.ends.close();
+        self.shared.ends.wait().await;
     }
     /// Whether intake can take mail now; else the reply to MAIL. A store that only takes no new mail stops confidential mail,
     /// at its dot, and no ordinary one.

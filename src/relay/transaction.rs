@@ -126,7 +126,8 @@ impl Transaction {
     ///
     /// It runs to its end also when the caller stops waiting: a client that goes away after its dot changes nothing.
     pub async fn end(self) -> Reply {
-        let task = tokio::spawn(self.finish().in_current_span());
+        let shared = Arc::clone(&self.shared);
+        let task = shared.ends.spawn(self.finish().in_current_span());
         task.await.unwrap_or_else(|_| Reply::new(451, "4.3.0 Something went wrong here; try again later"))
     }
 

@@ -85,13 +85,13 @@ impl Store {
     }
 
     /// Leases the job of one key of [`Space::JobDue`], unless it is leased already or no longer there.
-    async fn lease(&self, key: Vec<u8>) -> Result<Option<(Held<'_>, LeasedJob)>, StoreError> {
+    async fn lease(&self, key: Vec<u8>) -> Result<Option<(LeaseGuard<'_>, LeasedJob)>, StoreError> {
         let (Some(id), Some(due)) = (last_id(&key).map(JobId), due_of(&key)) else { return Ok(None) };
         if !self.inner.leases.held().insert(id) {
             return Ok(None);
         }
         // Read only now: whoever held the lease before may have finished the job since the key was listed.
-        let lease = Held { leases: &self.inner.leases, id, release: true };
+        let lease = LeaseGuard { leases: &self.inner.leases, id, release: true };
         match self.load(id, due).await {
             Ok(Loaded::Job(job)) => Ok(Some((lease, *job))),
             Ok(Loaded::Moved) => Ok(None),
@@ -121,7 +121,7 @@ impl Store {
             JobKind::Notice { grant } | JobKind::Closed { grant } | JobKind::Undeliverable { grant, .. } => {
                 places::grant(*grant)
             }
-            JobKind::Code { contact } => places::contact(*contact),
+            JobKind::Code { contact } | JobKind::CodeUndeliverable { contact, .. } => places::contact(*contact),
         };
         if self.inner.engine.get(&subject).await?.is_none() {
             return Ok(Loaded::Pointless);
@@ -156,6 +156,11 @@ impl Store {
             tokio::task::yield_now().await;
         }
         Err(busy())
+    }
+
+    /// Gives up a lease without an end: the job is as due as it was.
+    pub fn give_back_job(&self, id: JobId) {
+        self.inner.leases.release(id);
     }
 
     /// What the end of an attempt writes.
@@ -276,13 +281,13 @@ enum Loaded {
 }
 
 /// A lease that is given back unless it is kept, also when the caller goes away while the job is read.
-struct Held<'a> {
+struct LeaseGuard<'a> {
     leases: &'a Leases,
     id: JobId,
     release: bool,
 }
 
-impl Held<'_> {
+impl LeaseGuard<'_> {
     /// The lease is given away with what it is for.
     fn keep<T>(mut self, with: T) -> T {
         self.release = false;
@@ -290,7 +295,7 @@ impl Held<'_> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for LeaseGuard<'_> {
     fn drop(&mut self) {
         if self.release {
             self.leases.held().remove(&self.id);

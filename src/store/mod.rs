@@ -31,6 +31,7 @@ use crate::base::{Clock, Entropy};
 use crate::seal::keyring::{RootKeyring, StoreKeys, StoreSecret};
 
 pub use engine::body::{BodyReader, BodyWriter, SealedBody};
+pub(crate) use open::write_durably;
 pub use open::{OpenError, OpenReport, Settings};
 
 /// Why an operation did not happen. The text is for the log; it names no person and no content.

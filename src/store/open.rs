@@ -246,8 +246,8 @@ fn store_secret(
     }
 }
 
-/// The file is there whole, or not at all.
-fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+/// A file of the data folder, readable by its owner only: it is there whole, or not at all.
+pub(crate) fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let unfinished = folder.join(format!("{name}.new"));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(bytes)?;

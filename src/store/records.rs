@@ -202,6 +202,16 @@ pub enum JobKind {
         #[n(1)]
         answer: String,
     },
+    /// Tells the fallback mailbox that a sender's mailbox did not take a code.
+    #[n(4)]
+    CodeUndeliverable {
+        /// Whose code.
+        #[n(0)]
+        contact: ContactId,
+        /// See [`Undeliverable`](Self::Undeliverable).
+        #[n(1)]
+        answer: String,
+    },
 }
 
 /// One piece of outgoing work.

@@ -432,12 +432,9 @@ async fn a_client_that_leaves_after_its_dot_changes_nothing() {
     transaction.body(&mail(b"x\r\n")).await;
     let left = tokio::time::timeout(Duration::ZERO, transaction.end()).await;
     assert!(left.is_err(), "the reply cannot be there yet");
-    let both = async {
-        while server.taken().is_empty() || gateway.kept(LATE).await == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), both).await.expect("passed and sealed all the same");
+    // A stop waits for it.
+    tokio::time::timeout(Duration::from_secs(10), gateway.relay.settled()).await.expect("it comes to its end");
+    assert_eq!((server.taken().len(), gateway.kept(LATE).await), (1, 1), "passed and sealed all the same");
 }
 
 #[tokio::test]

@@ -79,6 +79,7 @@ const fn kind(kind: &JobKind) -> &'static str {
         JobKind::Code { .. } => "code",
         JobKind::Closed { .. } => "closed",
         JobKind::Undeliverable { .. } => "undeliverable",
+        JobKind::CodeUndeliverable { .. } => "code-undeliverable",
     }
 }
 

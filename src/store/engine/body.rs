@@ -161,23 +161,23 @@ impl SealedBody {
     }
 
     /// A record names it, or may soon: it stays whatever happens, unless it is given back.
-    pub(super) fn hold(mut self) -> Held {
+    pub(super) fn committing(mut self) -> Committing {
         let bodies = match &mut self.content {
             Content::Inline(_) => None,
             Content::Apart(loose) => loose.bodies.take(),
         };
-        Held { body: self, bodies }
+        Committing { body: self, bodies }
     }
 }
 
 /// A body whose commit is under way. Dropping it keeps the file.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct Committing {
     body: SealedBody,
     bodies: Option<Bodies>,
 }
 
-impl Held {
+impl Committing {
     /// The commit certainly did not happen.
     pub(super) fn give_back(mut self) -> SealedBody {
         if let Content::Apart(loose) = &mut self.body.content {

@@ -262,7 +262,7 @@ impl Engine {
             Self::Local(local) => local.commit_body(batch, body).await,
             Self::Memory(memory) => match memory.commit(batch) {
                 Ok(sequence) => {
-                    drop(body.hold());
+                    drop(body.committing());
                     Ok(sequence)
                 }
                 Err(error) => Err(BodyRefused { error, body: Some(body) }),

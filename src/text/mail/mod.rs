@@ -12,7 +12,7 @@ use askama::Template;
 use super::{Lang, TextError, Words};
 
 pub use notice::Notice;
-pub use sender::{Closed, CodeMail, Reason, Recipient, Undeliverable};
+pub use sender::{About, Closed, CodeMail, CodeUndeliverable, Reason, Recipient, Undeliverable};
 
 /// Why a letter could not be written: nothing is sent then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

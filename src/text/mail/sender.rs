@@ -1,5 +1,5 @@
-//! Mails to the sender: the access code, a link closed after wrong codes, a notice that did not arrive. Each says what happened
-//! and what to do now.
+//! Mails to the sender: the access code, a link closed after wrong codes, a notice that did not arrive; and to the fallback mailbox, a
+//! code that did not arrive. Each says what happened and what to do now.
 
 use super::{Block, Letter, LetterError, Pen, strong, unbroken};
 use crate::text::{Lang, Texts};
@@ -67,22 +67,50 @@ impl CodeMail<'_> {
             pen.quiet("mail-code-keep", &[])?,
             pen.quiet("mail-code-lost", &[("command", &strong(NEW_CODE))])?,
         ];
-        let subject = pen.words.with("mail-code-subject", &[("recipient", self.recipient.called())])?;
-        Ok(Letter { subject, lang, blocks })
+        finish(pen, "mail-code-subject", self.recipient, blocks)
     }
 }
 
-/// A link was closed after too many wrong codes.
+/// Which message a mail to the sender is about.
 #[derive(Clone, Copy)]
-pub struct Closed<'a> {
+pub struct About<'a> {
     /// The sender's name.
     pub sender: &'a str,
-    /// Whose link it was.
+    /// The recipient.
     pub recipient: Recipient<'a>,
     /// The day the message was sent.
     pub date: &'a str,
     /// The short reference.
     pub reference: &'a str,
+}
+
+impl About<'_> {
+    /// Greeting, and what happened.
+    fn begin(&self, pen: Pen<'_>, what: &'static str) -> Result<Vec<Block>, LetterError> {
+        let recipient = self.recipient.in_full(pen)?;
+        Ok(vec![pen.greeting(self.sender)?, pen.text(what, &[("date", self.date), ("recipient", &recipient)])?])
+    }
+
+    fn finish(&self, pen: Pen<'_>, subject: &'static str, blocks: Vec<Block>) -> Result<Letter, LetterError> {
+        finish(pen, subject, self.recipient, blocks)
+    }
+}
+
+fn finish(
+    pen: Pen<'_>,
+    subject: &'static str,
+    recipient: Recipient<'_>,
+    blocks: Vec<Block>,
+) -> Result<Letter, LetterError> {
+    let subject = pen.words.with(subject, &[("recipient", recipient.called())])?;
+    Ok(Letter { subject, lang: pen.words.lang(), blocks })
+}
+
+/// A link was closed after too many wrong codes.
+#[derive(Clone, Copy)]
+pub struct Closed<'a> {
+    /// Whose link it was.
+    pub about: About<'a>,
     /// The message's id, for the administrator.
     pub message: &'a str,
 }
@@ -94,18 +122,15 @@ impl Closed<'_> {
     /// When a text is missing.
     pub fn write(&self, texts: &Texts, lang: Lang) -> Result<Letter, LetterError> {
         let pen = Pen { words: texts.in_language(lang) };
-        let recipient = self.recipient.in_full(pen)?;
-        let blocks = vec![
-            pen.greeting(self.sender)?,
-            pen.text("mail-closed-what", &[("date", self.date), ("recipient", &recipient)])?,
+        let mut blocks = self.about.begin(pen, "mail-closed-what")?;
+        blocks.extend([
             pen.text("mail-closed-call", &[])?,
             pen.text("mail-closed-unlock", &[])?,
             Block::Command(format!("zegel message unlock {}", self.message)),
             pen.text("mail-closed-new-code", &[("command", &strong(NEW_CODE))])?,
-            pen.text("mail-closed-stranger", &[("reference", &strong(self.reference))])?,
-        ];
-        let subject = pen.words.with("mail-closed-subject", &[("recipient", self.recipient.called())])?;
-        Ok(Letter { subject, lang, blocks })
+            pen.text("mail-closed-stranger", &[("reference", &strong(self.about.reference))])?,
+        ]);
+        self.about.finish(pen, "mail-closed-subject", blocks)
     }
 }
 
@@ -133,17 +158,20 @@ impl Reason {
     }
 }
 
+/// What a server said, where it said something.
+fn quote(pen: Pen<'_>, answer: &str, blocks: &mut Vec<Block>) -> Result<(), LetterError> {
+    if !answer.is_empty() {
+        blocks.push(pen.quiet("mail-undeliverable-answer", &[])?);
+        blocks.push(Block::Quote(answer.to_owned()));
+    }
+    Ok(())
+}
+
 /// A notice did not arrive.
 #[derive(Clone, Copy)]
 pub struct Undeliverable<'a> {
-    /// The sender's name.
-    pub sender: &'a str,
     /// Whose notice it was.
-    pub recipient: Recipient<'a>,
-    /// The day the message was sent.
-    pub date: &'a str,
-    /// The short reference.
-    pub reference: &'a str,
+    pub about: About<'a>,
     /// Why.
     pub reason: Reason,
     /// The server's last answer, cleaned; may be empty.
@@ -157,18 +185,40 @@ impl Undeliverable<'_> {
     /// When a text is missing.
     pub fn write(&self, texts: &Texts, lang: Lang) -> Result<Letter, LetterError> {
         let pen = Pen { words: texts.in_language(lang) };
+        let mut blocks = self.about.begin(pen, "mail-undeliverable-what")?;
+        blocks.push(pen.text(self.reason.id(), &[])?);
+        quote(pen, self.answer, &mut blocks)?;
+        blocks.push(pen.text("mail-undeliverable-do", &[("reference", &strong(self.about.reference))])?);
+        self.about.finish(pen, "mail-undeliverable-subject", blocks)
+    }
+}
+
+/// A code did not arrive at its sender's mailbox: for the fallback mailbox.
+#[derive(Clone, Copy)]
+pub struct CodeUndeliverable<'a> {
+    /// The mailbox that should have got the code.
+    pub mailbox: &'a str,
+    /// Whose code it is.
+    pub recipient: Recipient<'a>,
+    /// The server's last answer, cleaned; may be empty.
+    pub answer: &'a str,
+}
+
+impl CodeUndeliverable<'_> {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When a text is missing.
+    pub fn write(&self, texts: &Texts, lang: Lang) -> Result<Letter, LetterError> {
+        let pen = Pen { words: texts.in_language(lang) };
         let recipient = self.recipient.in_full(pen)?;
+        let mailbox = strong(self.mailbox);
         let mut blocks = vec![
-            pen.greeting(self.sender)?,
-            pen.text("mail-undeliverable-what", &[("date", self.date), ("recipient", &recipient)])?,
-            pen.text(self.reason.id(), &[])?,
+            pen.greeting("")?,
+            pen.text("mail-code-failed-what", &[("mailbox", &mailbox), ("recipient", &recipient)])?,
         ];
-        if !self.answer.is_empty() {
-            blocks.push(pen.quiet("mail-undeliverable-answer", &[])?);
-            blocks.push(Block::Quote(self.answer.to_owned()));
-        }
-        blocks.push(pen.text("mail-undeliverable-do", &[("reference", &strong(self.reference))])?);
-        let subject = pen.words.with("mail-undeliverable-subject", &[("recipient", self.recipient.called())])?;
-        Ok(Letter { subject, lang, blocks })
+        quote(pen, self.answer, &mut blocks)?;
+        blocks.push(pen.text("mail-code-failed-do", &[("command", &strong(NEW_CODE))])?);
+        finish(pen, "mail-code-failed-subject", self.recipient, blocks)
     }
 }

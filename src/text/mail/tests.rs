@@ -32,27 +32,19 @@ fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> {
         code: "1234 5678",
         replaces: false,
     };
-    let closed = Closed {
-        sender: "Anna Jansen",
-        recipient: JAN,
-        date: "21 november 2026",
-        reference: "K7QF-2M9D",
-        message: "mfrggzdfmztwq2lknnwg23tpob",
-    };
-    let undeliverable = |reason, answer| Undeliverable {
-        sender: "",
-        recipient: nameless,
-        date: "21 november 2026",
-        reference: "K7QF-2M9D",
-        reason,
-        answer,
-    };
+    let about = About { sender: "Anna Jansen", recipient: JAN, date: "21 november 2026", reference: "K7QF-2M9D" };
+    let closed = Closed { about, message: "mfrggzdfmztwq2lknnwg23tpob" };
+    let undeliverable =
+        |reason, answer| Undeliverable { about: About { sender: "", recipient: nameless, ..about }, reason, answer };
+    let lost = CodeUndeliverable { mailbox: "anna@example.nl", recipient: JAN, answer: "550 5.1.1 unknown" };
     let mut all = vec![
         ("notice", notice().write(texts, lang)),
         ("notice without names", Notice { recipient: "", sender: "", ..notice() }.write(texts, lang)),
         ("code", code.write(texts, lang)),
         ("new code", CodeMail { sender: "", recipient: nameless, replaces: true, ..code }.write(texts, lang)),
         ("closed", closed.write(texts, lang)),
+        ("code undeliverable", lost.write(texts, lang)),
+        ("code undeliverable without answer", CodeUndeliverable { answer: "", ..lost }.write(texts, lang)),
     ];
     for reason in [Reason::Unknown, Reason::Full, Reason::Refused, Reason::Unreachable] {
         all.push(("undeliverable", undeliverable(reason, "550 5.1.1 unknown").write(texts, lang)));

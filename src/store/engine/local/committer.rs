@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::super::super::StoreError;
-use super::super::body::{Held, SealedBody};
+use super::super::body::{Committing, SealedBody};
 use super::super::{Batch, BodyRefused, CommitError};
 use super::bodies::failed;
 use super::folder::Lock;
@@ -163,7 +163,7 @@ impl Committer {
                 for pending in pending {
                     group.add(pending);
                 }
-                group.accepted.push(Accepted { answer, body: body.map(SealedBody::hold), sequence, erases });
+                group.accepted.push(Accepted { answer, body: body.map(SealedBody::committing), sequence, erases });
                 Ok(())
             }
             Ok(Err(position)) => {
@@ -255,7 +255,7 @@ impl Committer {
         for Accepted { answer, body, .. } in group.accepted {
             let refusal = match &replaced {
                 // Cut for good: the new segment's opening says so.
-                Ok(()) => BodyRefused { error: failed(error).into(), body: body.map(Held::give_back) },
+                Ok(()) => BodyRefused { error: failed(error).into(), body: body.map(Committing::give_back) },
                 Err(_) => BodyRefused { error: StoreError::Uncertain(error.to_string()).into(), body: None },
             };
             let _ = answer.send(Err(refusal));

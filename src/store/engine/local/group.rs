@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::body::Held;
+use super::super::body::Committing;
 use super::super::{BodyRefused, Check, Write};
 use super::committer::Answer;
 use super::frame::{Place, Record};
@@ -27,7 +27,7 @@ pub(super) struct Group {
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub answer: Answer,
-    pub body: Option<Held>,
+    pub body: Option<Committing>,
     pub sequence: u64,
     /// Its keys whose old values must be overwritten before it is answered.
     pub erases: Vec<Vec<u8>>,

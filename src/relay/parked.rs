@@ -11,12 +11,12 @@ use crate::nexthop::Lease;
 
 /// A lease with an open transaction that waits for its client. Dropped, it is reset and given back.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct Parked {
     wanted: oneshot::Sender<()>,
     waiting: JoinHandle<Option<Lease>>,
 }
 
-impl Held {
+impl Parked {
     /// Waits with it, for `patience` at most.
     pub(super) fn new(lease: Lease, patience: Duration) -> Self {
         let (wanted, want) = oneshot::channel();
