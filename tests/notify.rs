@@ -119,6 +119,11 @@ impl Rig {
 
     /// Takes a confidential mail of Anna's that holds the canary wherever content is.
     async fn take(&self, mailbox: &str, recipients: &[&str]) {
+        self.take_for(Duration::from_hours(90 * 24), mailbox, recipients).await;
+    }
+
+    /// The same with a life of its own.
+    async fn take_for(&self, life: Duration, mailbox: &str, recipients: &[&str]) {
         let header = format!(
             "From: Anna Jansen <anna@example.nl>\r\nTo: jan@example.org\r\nSubject: {CANARY} uitslag\r\n\
              Message-ID: <{CANARY}@example.nl>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
@@ -132,7 +137,7 @@ impl Rig {
             name: "Anna Jansen".to_owned(),
             mailbox: mailbox.parse().unwrap(),
         };
-        let terms = Terms { reason: "subject tag [veilig]".to_owned(), expires: Duration::from_hours(90 * 24) };
+        let terms = Terms { reason: "subject tag [veilig]".to_owned(), expires: life };
         let recipients = recipients
             .iter()
             .map(|address| intake::Recipient { address: address.parse().unwrap(), terms: terms.clone() })
@@ -377,6 +382,19 @@ async fn a_hop_that_says_later_is_left_alone_until_the_schedule_says_so() {
     mail_for(&home, "anna@example.nl", "Toegangscode").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(script.heard("RCPT").len(), 1, "asked again before its time");
+    rig.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notice_whose_message_ended_is_told_to_the_sender() {
+    let home = mailbox::start(any_port(), any_port()).await.unwrap();
+    let outside = mailbox::start(any_port(), any_port()).await.unwrap();
+    let mut rig = Rig::new(home.addresses().smtp, outside.addresses().smtp);
+    rig.take_for(Duration::ZERO, "anna@example.nl", &["jan@example.org"]).await;
+    rig.work();
+    let told = mail_for(&home, "anna@example.nl", "Niet aangekomen: uw bericht").await;
+    rig.jobs(<[_]>::is_empty).await;
+    assert!(text(&told).contains("al verlopen") && outside.mails().is_empty(), "{}", text(&told));
     rig.finish().await;
 }
 

@@ -11,6 +11,9 @@ use super::{Outcome, clean};
 /// Characters of an answer that are kept.
 const LONGEST: usize = 300;
 
+/// Noted when a message ended while its notice still waited.
+pub(super) const ENDED: &str = "the message ended before its notice could be sent";
+
 /// What a reply means for the job. `secrets` are what the mail brought in clear.
 ///
 /// Refusals that are about us and not about this mail (RFC 4954 §6: AUTH is missing, too weak or wrong; the server does not know
@@ -47,6 +50,9 @@ fn is_private(word: &str) -> bool {
 
 /// What a last answer means in plain words: by the enhanced status code (RFC 3463) where there is one, else by the code.
 pub(super) fn reason(answer: &str) -> Reason {
+    if answer == ENDED {
+        return Reason::Ended;
+    }
     let mut words = answer.split([' ', '-']).filter(|word| !word.is_empty());
     let code = words.next().unwrap_or_default();
     if !is_code(code, '5') {

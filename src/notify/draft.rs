@@ -84,7 +84,7 @@ impl Desk<'_> {
     async fn notice(&self, job: JobId, grant: GrantId, secret: Option<&JobSecret>) -> Result<Draft, NoMail> {
         let view = self.view(grant).await?;
         if self.now >= view.grant.expires {
-            return Err(never("the message ended before its notice could be sent"));
+            return Err(never(answer::ENDED));
         }
         let token = secret.and_then(|secret| secret.token.as_deref()).and_then(|token| token.try_into().ok());
         let token = token.map(|bytes: [u8; 20]| LinkToken::from_secret(crate::base::SecretBytes::new(bytes)));

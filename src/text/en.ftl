@@ -144,5 +144,6 @@ mail-undeliverable-unknown = The address probably does not exist, or is misspelt
 mail-undeliverable-full = The recipient’s mailbox is full.
 mail-undeliverable-refused = The recipient’s mail server refuses this e-mail.
 mail-undeliverable-unreachable = We tried many times, but the mail server did not take the e-mail.
+mail-undeliverable-ended = The message had already expired before the mail server took the e-mail.
 mail-undeliverable-answer = This was the last answer:
 mail-undeliverable-do = Check the address or call the recipient. Then send your message again. Is the address right? Ask your administrator for help. The reference is { $reference }.

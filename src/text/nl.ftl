@@ -145,5 +145,6 @@ mail-undeliverable-unknown = Waarschijnlijk bestaat het adres niet, of is het ve
 mail-undeliverable-full = De mailbox van de ontvanger is vol.
 mail-undeliverable-refused = De mailserver van de ontvanger weigert deze e-mail.
 mail-undeliverable-unreachable = Wij hebben het vaak geprobeerd, maar de mailserver nam de e-mail niet aan.
+mail-undeliverable-ended = Het bericht was al verlopen voordat de mailserver de e-mail aannam.
 mail-undeliverable-answer = Dit was het laatste antwoord:
 mail-undeliverable-do = Controleer het adres of bel de ontvanger. Stuur uw bericht daarna opnieuw. Klopt het adres? Vraag dan uw beheerder om hulp. Het kenmerk is { $reference }.

@@ -145,6 +145,8 @@ pub enum Reason {
     Refused,
     /// The server could not be reached, or never said yes.
     Unreachable,
+    /// The message ended before a server took it.
+    Ended,
 }
 
 impl Reason {
@@ -154,6 +156,7 @@ impl Reason {
             Self::Full => "mail-undeliverable-full",
             Self::Refused => "mail-undeliverable-refused",
             Self::Unreachable => "mail-undeliverable-unreachable",
+            Self::Ended => "mail-undeliverable-ended",
         }
     }
 }

@@ -46,7 +46,7 @@ fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> {
         ("code undeliverable", lost.write(texts, lang)),
         ("code undeliverable without answer", CodeUndeliverable { answer: "", ..lost }.write(texts, lang)),
     ];
-    for reason in [Reason::Unknown, Reason::Full, Reason::Refused, Reason::Unreachable] {
+    for reason in [Reason::Unknown, Reason::Full, Reason::Refused, Reason::Unreachable, Reason::Ended] {
         all.push(("undeliverable", undeliverable(reason, "550 5.1.1 unknown").write(texts, lang)));
         all.push(("undeliverable without answer", undeliverable(reason, "").write(texts, lang)));
     }
