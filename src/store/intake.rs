@@ -10,7 +10,7 @@ use crate::seal::token::LinkToken;
 
 use super::codec::{ATTEMPTS, Draft, busy, stands};
 use super::engine::{Batch, CommitError};
-use super::plan::{Plan, Taken, add_hidden, contact_place};
+use super::plan::{Plan, Taken, add_hidden, contact_place, known_contact_place};
 use super::records::{Contact, Conversation, JobKind, JobSecret, Message};
 use super::root::Wrapping;
 use super::{BodyWriter, SealedBody, Store, StoreError, places, stopped};
@@ -145,6 +145,14 @@ impl Store {
         let plan = Plan::of(inner, &new);
         let wrapping = inner.keyring.wrapping().await;
         let mut draft = inner.draft();
+        for delivery in new.deliveries.iter().filter(|delivery| delivery.new_contact.is_none()) {
+            // A contact that is being erased serves no new mail: without this check it could go just before the commit.
+            let place = known_contact_place(inner, &delivery.conversation);
+            match inner.read::<ContactId>(&place).await? {
+                Some(found) if found.record == delivery.conversation.contact => draft.unchanged(place, Some(&found)),
+                _ => return Ok(Err(Box::new(new))),
+            }
+        }
         add_hidden(inner, &wrapping, &mut draft, &new)?;
         match visible {
             Visible::Now => plan.add_visible(inner, &mut draft, new.id).await?,

@@ -1,6 +1,6 @@
 //! The durable queue of mails that we wrote ourselves: lease, finish, list.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -12,7 +12,7 @@ use super::engine::{Batch, Space};
 use super::intake::NewJob;
 use super::places::{due_of, last_id};
 use super::plan::add_job;
-use super::records::{Delivery, Grant, Job, JobKind, JobSecret, LeasedJob};
+use super::records::{Delivery, Grant, Job, JobKind, JobSecret, LeasedJob, Subject};
 use super::{Store, StoreError, places};
 
 /// Which jobs this process is working on, and the bell that tells the worker of new ones.
@@ -117,11 +117,9 @@ impl Store {
         if job.due != due {
             return Ok(Loaded::Moved);
         }
-        let subject = match &job.kind {
-            JobKind::Notice { grant } | JobKind::Closed { grant } | JobKind::Undeliverable { grant, .. } => {
-                places::grant(*grant)
-            }
-            JobKind::Code { contact } | JobKind::CodeUndeliverable { contact, .. } => places::contact(*contact),
+        let subject = match job.kind.subject() {
+            Subject::Grant(grant) => places::grant(grant),
+            Subject::Contact(contact) => places::contact(contact),
         };
         if self.inner.engine.get(&subject).await?.is_none() {
             return Ok(Loaded::Pointless);
@@ -268,6 +266,21 @@ impl Store {
         draft.delete(places::job(id));
         draft.delete(places::job_secret(id));
         Ok(())
+    }
+
+    /// Every job of the queue by what it is about. One that is damaged is left out and reported to the log.
+    pub(super) async fn queued(&self) -> Result<BTreeMap<Subject, Vec<JobId>>, StoreError> {
+        let mut queued: BTreeMap<Subject, Vec<JobId>> = BTreeMap::new();
+        let mut from = Vec::new();
+        loop {
+            let due = self.inner.engine.keys(Space::JobDue, &from, None, PAGE).await?;
+            let Some(last) = due.last() else { return Ok(queued) };
+            from = [last.as_slice(), &[0]].concat();
+            for id in due.iter().filter_map(|key| last_id(key)).map(JobId) {
+                let Some(job) = readable(self.inner.read::<Job>(&places::job(id)).await)? else { continue };
+                queued.entry(job.record.kind.subject()).or_default().push(id);
+            }
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod places;
 mod plan;
 pub mod proof;
 pub mod records;
+pub mod retention;
 pub mod rewrap;
 pub mod root;
 mod sessions;
@@ -97,6 +98,7 @@ struct Inner {
     leases: jobs::Leases,
     turns: proof::Turns,
     seen: sessions::Seen,
+    purges: std::sync::atomic::AtomicU64,
 }
 
 impl Store {
@@ -123,7 +125,8 @@ impl Store {
     ) -> Self {
         let leases = jobs::Leases::default();
         let (turns, seen) = (proof::Turns::default(), sessions::Seen::default());
-        Self { inner: Arc::new(Inner { engine, keys, keyring, clock, entropy, leases, turns, seen }) }
+        let purges = std::sync::atomic::AtomicU64::new(0);
+        Self { inner: Arc::new(Inner { engine, keys, keyring, clock, entropy, leases, turns, seen, purges }) }
     }
 
     /// The keys for hashing and peppering that belong to this data folder.

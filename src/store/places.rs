@@ -94,6 +94,21 @@ pub(super) fn repeat(hash: &[u8; 32]) -> Key {
 pub(super) fn expiry(expires: Timestamp, id: MessageId) -> Key {
     key(Space::Expiry, &[&expires.millis().to_be_bytes(), id.as_bytes()])
 }
+/// `id` is random and names nothing.
+pub(super) fn purge(id: &[u8; 16]) -> Key {
+    key(Space::Purge, &[id])
+}
+/// `id` is that of a grant or a message.
+pub(super) fn stub(id: &[u8; 16]) -> Key {
+    key(Space::Stub, &[id])
+}
+pub(super) fn stub_end(until: Timestamp, id: &[u8; 16]) -> Key {
+    key(Space::StubEnd, &[&until.millis().to_be_bytes(), id])
+}
+/// `address` as [`by_address_prefix`].
+pub(super) fn erasure(address: &[u8; 32]) -> Key {
+    key(Space::Erasure, &[address])
+}
 /// The newest sorts first: the time is counted down.
 pub(super) fn by_address(keys: &StoreKeys, address: &str, received: Timestamp, id: MessageId) -> Key {
     let before_end = u64::MAX - received.millis();
@@ -129,12 +144,17 @@ pub(super) fn after(prefix: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
+/// What the recipient part of a contact index key is, and what follows it for a sender (both as [`Address::key`]).
+pub(super) fn contact_index_parts(keys: &StoreKeys, address: &str) -> ([u8; 32], [u8; 32]) {
+    (contact_index_prefix(keys, address), keys.blind("contact by sender", address.as_bytes()))
+}
+
 /// The id in the last 16 bytes of a key.
 pub(super) fn last_id(key: &[u8]) -> Option<[u8; 16]> {
     key.last_chunk::<16>().copied()
 }
 
-/// The due time at the start of a key of [`Space::JobDue`].
+/// The time at the start of a key of [`Space::JobDue`], [`Space::Expiry`] or [`Space::StubEnd`].
 pub(super) fn due_of(key: &[u8]) -> Option<Timestamp> {
     key.first_chunk::<8>().map(|bytes| Timestamp(u64::from_be_bytes(*bytes)))
 }

@@ -123,6 +123,8 @@ impl Plan {
                 created: message.received,
                 expires: message.expires,
                 reference: delivery.reference.clone(),
+                link: Some(delivery.token.hash(&inner.keys)),
+                repeat: delivery.repeat_key,
             },
             link: delivery.token.hash(&inner.keys),
             repeat: delivery.repeat_key,
@@ -221,6 +223,12 @@ impl PlannedDelivery {
 pub(super) fn contact_place(inner: &Inner, contact: &Contact) -> super::engine::Key {
     let (sender, recipient) = (places::address_key(&contact.sender), places::address_key(&contact.address));
     places::contact_index(&inner.keys, &sender, &recipient)
+}
+
+/// Where the contact of a conversation is found, when it is not new.
+pub(super) fn known_contact_place(inner: &Inner, conversation: &Conversation) -> super::engine::Key {
+    let sender = places::address_key(&conversation.sender.address);
+    places::contact_index(&inner.keys, &sender, &places::address_key(&conversation.recipient))
 }
 
 fn remove_hidden_job(draft: &mut Draft<'_>, id: JobId) {

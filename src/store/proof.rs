@@ -102,6 +102,11 @@ impl Counted {
 /// How long the mail about a closed link waits: the try that closes it may yet turn out right, and takes the mail back.
 const CLOSED_MAIL_WAITS: Duration = Duration::from_mins(1);
 
+/// What the visitor looked at is no longer so.
+fn changed() -> StoreError {
+    StoreError::NotReady("the link or its code changed meanwhile".to_owned())
+}
+
 impl Store {
     /// The grant behind a link; `None` when there is none or it has ended. Changes nothing.
     ///
@@ -122,9 +127,17 @@ impl Store {
         let inner = &self.inner;
         let Some(grant) = inner.read::<Grant>(&places::grant(id)).await? else { return Ok(None) };
         let grant = grant.record;
-        let conversation = inner.need(&places::conversation(grant.conversation)).await?.record;
-        let contact = inner.need(&places::contact(grant.contact)).await?.record;
-        Ok(Some(GrantView { id, grant, conversation, contact }))
+        let behind = async {
+            let conversation = inner.need(&places::conversation(grant.conversation)).await?.record;
+            let contact = inner.need(&places::contact(grant.contact)).await?.record;
+            Ok((conversation, contact))
+        };
+        match behind.await {
+            Ok((conversation, contact)) => Ok(Some(GrantView { id, grant, conversation, contact })),
+            // Taken back between the two reads: no damage.
+            Err(StoreError::Damaged(_)) if inner.engine.get(&places::grant(id)).await?.is_none() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether a try would be admitted. Changes nothing.
@@ -153,9 +166,11 @@ impl Store {
         let _turn = inner.turns.of(view.grant.contact).await;
         for _ in 0..ATTEMPTS {
             let now = inner.clock.now();
+            let Some(grant) = inner.read::<Grant>(&places::grant(view.id)).await? else { return Err(changed()) };
             let contact = inner.need::<Contact>(&places::contact(view.grant.contact)).await?;
             let counted = Counted::read(inner, view.id, view.grant.contact).await?;
             let mut draft = inner.draft();
+            draft.unchanged(places::grant(view.id), Some(&grant));
             draft.unchanged(places::contact(view.grant.contact), Some(&contact));
             let (mut of_grant, mut of_contact) = counted.take(&mut draft, view, contact.record.generation);
             let admission = of_grant.tries.admit(&mut of_contact.tries, network, limits, now);
@@ -212,7 +227,7 @@ impl Store {
                 grant.filter(|found| found.record.expires > now),
                 contact.filter(|found| found.record.generation == generation),
             ) else {
-                return Err(StoreError::NotReady("the link or its code changed meanwhile".to_owned()));
+                return Err(changed());
             };
             let mut draft = inner.draft();
             draft.unchanged(places::grant(view.id), Some(&grant));

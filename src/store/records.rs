@@ -149,6 +149,12 @@ pub struct Grant {
     /// The short reference that the notice shows (`K7QF-2M9D`).
     #[n(5)]
     pub reference: String,
+    /// Hash of the link token, under which the link is found. Grants of release 0.1.0 do not tell it.
+    #[cbor(n(6), with = "minicbor::bytes")]
+    pub link: Option<[u8; 32]>,
+    /// Keyed hash that recognises the mail when its client repeats it.
+    #[cbor(n(7), with = "minicbor::bytes")]
+    pub repeat: Option<[u8; 32]>,
 }
 
 /// One browser that proved itself.
@@ -212,6 +218,28 @@ pub enum JobKind {
         #[n(1)]
         answer: String,
     },
+}
+
+/// Whom or what a job is about: when that is gone, so is the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A link.
+    Grant(GrantId),
+    /// A contact.
+    Contact(ContactId),
+}
+
+impl JobKind {
+    /// What it is about.
+    #[must_use]
+    pub const fn subject(&self) -> Subject {
+        match self {
+            Self::Notice { grant } | Self::Closed { grant } | Self::Undeliverable { grant, .. } => {
+                Subject::Grant(*grant)
+            }
+            Self::Code { contact } | Self::CodeUndeliverable { contact, .. } => Subject::Contact(*contact),
+        }
+    }
 }
 
 /// One piece of outgoing work.

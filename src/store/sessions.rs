@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::base::Timestamp;
+use crate::base::{GrantId, Timestamp};
 use crate::seal::token::SessionToken;
 
-use super::codec::Found;
+use super::codec::{Found, readable};
 use super::engine::Key;
 use super::proof::GrantView;
 use super::records::{Message, Session};
@@ -145,7 +145,34 @@ impl Store {
         self.end_session(&cookie).await
     }
 
-    async fn end_session(&self, cookie: &[u8; 32]) -> Result<(), StoreError> {
+    /// The link that a session came through; `None` when there is no such session, or its record is damaged.
+    pub(super) async fn session_grant(&self, cookie: &[u8; 32]) -> Result<Option<GrantId>, StoreError> {
+        let found = readable(self.inner.read::<Session>(&places::session(cookie)).await)?;
+        Ok(found.map(|found| found.record.grant))
+    }
+
+    /// Removes a session that is over: past its limits, or its link gone. One whose record is damaged opens nothing and goes too.
+    pub(super) async fn end_if_over(
+        &self,
+        cookie: &[u8; 32],
+        limits: &SessionLimits,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let Some(found) = readable(self.inner.read::<Session>(&places::session(cookie)).await)? else {
+            self.end_session(cookie).await?;
+            return Ok(true);
+        };
+        let session = found.record;
+        let seen = self.inner.seen.last(cookie).map_or(session.seen, |seen| seen.max(session.seen));
+        let past = now.since(seen) >= limits.idle || now.since(session.created) >= limits.longest;
+        if !past && self.inner.engine.get(&places::grant(session.grant)).await?.is_some() {
+            return Ok(false);
+        }
+        self.end_session(cookie).await?;
+        Ok(true)
+    }
+
+    pub(super) async fn end_session(&self, cookie: &[u8; 32]) -> Result<(), StoreError> {
         let mut draft = self.inner.draft();
         draft.delete(places::session(cookie));
         draft.commit().await?;

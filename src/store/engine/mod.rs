@@ -67,6 +67,14 @@ pub enum Space {
     Expiry = 22,
     /// Deliveries: one message in one conversation, by message id and conversation id.
     Delivery = 23,
+    /// What was removed and is still to be seen through, by a random id.
+    Purge = 28,
+    /// [`super::retention::Stub`] of what is gone, by grant id or message id.
+    Stub = 29,
+    /// Ids of stubs by the time at which they go.
+    StubEnd = 30,
+    /// Addresses about which everything is being removed, by keyed hash.
+    Erasure = 31,
     /// How far keys were wrapped anew, and of which root keys a copy is kept elsewhere.
     KeyWork = 32,
     /// The records key sealed to a recovery key, by that key's id; no record. Erasable.

@@ -18,14 +18,19 @@ use crate::store::engine::{Batch, Key, Space, Write};
 use crate::store::intake::{NewDelivery, NewJob, NewMessage};
 use crate::store::proof::{GrantView, SessionLimits};
 use crate::store::records::{Contact, Conversation, JobKind, JobSecret, Message, Proof, Sender};
+use crate::store::retention::ledger::Ledger;
+use crate::store::retention::{self, Retention};
 use crate::store::{Inner, OpenError, OpenReport, Settings, Store};
 
 pub(super) const SENDER: &str = "Arts@Zorg.example";
 pub(super) const LIMITS: SessionLimits =
     SessionLimits { idle: Duration::from_mins(15), longest: Duration::from_hours(4) };
 
+/// How long a link tells why its message is gone.
+pub(super) const ENDED_LINKS: Duration = Duration::from_hours(30 * 24);
+
 /// All of them.
-const SPACES: [Space; 25] = [
+const SPACES: [Space; 29] = [
     Space::KeyWork,
     Space::Recovery,
     Space::Meta,
@@ -51,6 +56,10 @@ const SPACES: [Space; 25] = [
     Space::ByAddress,
     Space::Expiry,
     Space::Delivery,
+    Space::Purge,
+    Space::Stub,
+    Space::StubEnd,
+    Space::Erasure,
 ];
 
 pub(super) struct Bed {
@@ -141,6 +150,17 @@ impl Bed {
     pub(super) async fn overwrite(&self, place: Key, value: &[u8]) {
         let batch = Batch { checks: Vec::new(), writes: vec![Write::Put(place, value.to_vec())] };
         self.store.inner.engine.commit(batch).await.unwrap();
+    }
+
+    /// What removes things, with a ledger in memory.
+    pub(super) fn retention(&self) -> Retention {
+        self.retention_with(Ledger::in_memory())
+    }
+
+    pub(super) fn retention_with(&self, ledger: Ledger) -> Retention {
+        let settings =
+            retention::Settings { ended_links: ENDED_LINKS, ledger: std::path::PathBuf::new(), sessions: LIMITS };
+        Retention::new(self.store.clone(), settings, ledger)
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -8,5 +8,6 @@ mod keys;
 mod prepared;
 mod proof;
 mod records;
+mod retention;
 mod secrecy;
 mod sessions;

@@ -59,6 +59,8 @@ fn grant() -> Grant {
         created: Timestamp(12),
         expires: Timestamp(13),
         reference: "K7QF-2M9D".into(),
+        link: None,
+        repeat: None,
     }
 }
 

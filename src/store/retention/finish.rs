@@ -1,0 +1,143 @@
+//! Seeing a purge through: body file, sessions, contacts that nothing needs, ledger; its own record last.
+
+use std::collections::BTreeSet;
+
+use crate::base::{ContactId, ConversationId, GrantId, MessageId, Timestamp};
+use crate::store::codec::{ATTEMPTS, busy, readable};
+use crate::store::engine::{Key, Space};
+use crate::store::places::{self, last_id};
+use crate::store::plan::Plan;
+use crate::store::records::{Conversation, Subject};
+use crate::store::{Store, StoreError};
+
+use super::ledger::{Entry, Name};
+use super::records::{Ending, Purge};
+use super::{Pending, Queued, Retention};
+
+/// Spaces whose keys begin with a contact's id: they go with it.
+const OF_CONTACT: [Space; 3] = [Space::Verifier, Space::Contact, Space::ContactTries];
+
+/// Keys read at a time.
+const PAGE: usize = 256;
+
+impl Retention {
+    /// Sees purges through; returns how many still wait for mail that needs what is to go.
+    pub(super) async fn finish(&self, pending: Vec<Pending>) -> Result<usize, StoreError> {
+        if pending.is_empty() {
+            return Ok(0);
+        }
+        let mut grants = BTreeSet::new();
+        for (_, purge) in &pending {
+            let Purge::Message { id, whole, grants: ended, .. } = purge else { continue };
+            grants.extend(ended.iter().copied());
+            if *whole {
+                self.step()?;
+                self.store().inner.engine.remove_body(*id).await?;
+            }
+        }
+        self.step()?;
+        self.store().end_sessions_of(&grants).await?;
+        let contacts = pending.iter().any(|(_, purge)| matches!(purge, Purge::Contact { .. }));
+        let queued = if contacts { self.store().queued().await? } else { Queued::new() };
+        let (mut done, mut waiting) = (Vec::new(), 0);
+        for (place, purge) in pending {
+            if let Purge::Contact { id, address, .. } = &purge
+                && !self.remove_contact(*id, address, &queued).await?
+            {
+                waiting += 1;
+                continue;
+            }
+            done.push((place, purge));
+        }
+        self.step()?;
+        self.inner.ledger.append(done.iter().flat_map(|(_, purge)| self.entries(purge)).collect()).await?;
+        self.step()?;
+        let mut draft = self.store().inner.draft();
+        done.into_iter().for_each(|(place, _)| draft.delete(place));
+        draft.commit().await?;
+        Ok(waiting)
+    }
+
+    /// What the ledger says of a purge. What expired says so itself.
+    fn entries(&self, purge: &Purge) -> Vec<Entry> {
+        let entry = |name: Name, at: &Timestamp, until: Timestamp| Entry {
+            at: *at,
+            until,
+            hash: name.hash(self.store().keys()),
+        };
+        match purge {
+            Purge::Message { why: Ending::Expired, .. } => Vec::new(),
+            Purge::Message { id, at, until, conversations, .. } => {
+                conversations.iter().map(|one| entry(Name::Delivery(*id, *one), at, *until)).collect()
+            }
+            Purge::Contact { id, at, .. } => vec![entry(Name::Contact(*id), at, Timestamp(u64::MAX))],
+        }
+    }
+
+    /// Removes a contact that no new mail finds any more; `false` while a message needs it.
+    async fn remove_contact(&self, id: ContactId, address: &[u8; 32], queued: &Queued) -> Result<bool, StoreError> {
+        if self.store().is_needed(id, address).await? {
+            return Ok(false);
+        }
+        for _ in 0..ATTEMPTS {
+            self.step()?;
+            let mut draft = self.store().inner.draft();
+            for space in OF_CONTACT {
+                let keys = self.store().inner.keys_of(space, id.as_bytes(), usize::MAX).await?;
+                keys.into_iter().for_each(|place| draft.delete(place));
+            }
+            for job in queued.get(&Subject::Contact(id)).into_iter().flatten() {
+                self.store().withdraw_job(&mut draft, *job).await?;
+            }
+            if draft.commit().await? {
+                return Ok(true);
+            }
+            tokio::task::yield_now().await;
+        }
+        Err(busy())
+    }
+}
+
+impl Store {
+    /// Ends and removes every session that came through one of these links.
+    pub(super) async fn end_sessions_of(&self, grants: &BTreeSet<GrantId>) -> Result<(), StoreError> {
+        if grants.is_empty() {
+            return Ok(());
+        }
+        let mut from = Vec::new();
+        loop {
+            let cookies = self.inner.engine.keys(Space::Session, &from, None, PAGE).await?;
+            let Some(last) = cookies.last() else { return Ok(()) };
+            from = [last.as_slice(), &[0]].concat();
+            for cookie in cookies.into_iter().filter_map(|key| <[u8; 32]>::try_from(key).ok()) {
+                if self.session_grant(&cookie).await?.is_some_and(|grant| grants.contains(&grant)) {
+                    self.end_session(&cookie).await?;
+                }
+            }
+        }
+    }
+
+    /// Whether a message found under `address`, or one that is prepared, needs a contact.
+    async fn is_needed(&self, contact: ContactId, address: &[u8; 32]) -> Result<bool, StoreError> {
+        let inner = &self.inner;
+        for key in inner.keys_of(Space::ByAddress, address, usize::MAX).await? {
+            let Some(message) = last_id(&key.bytes).map(MessageId) else { continue };
+            for delivery in inner.keys_of(Space::Delivery, message.as_bytes(), usize::MAX).await? {
+                let Some(conversation) = last_id(&delivery.bytes).map(ConversationId) else { continue };
+                let place = places::conversation(conversation);
+                let found = readable(inner.read::<Conversation>(&place).await)?;
+                if found.is_some_and(|found| found.record.contact == contact) {
+                    return Ok(true);
+                }
+            }
+        }
+        for bytes in inner.engine.keys(Space::Prepared, &[], None, usize::MAX).await? {
+            let plan = readable(inner.read::<Plan>(&Key { space: Space::Prepared, bytes }).await)?;
+            let mut planned = plan.iter().flat_map(|plan| &plan.record.deliveries);
+            if planned.any(|delivery| delivery.conversation.contact == contact) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

@@ -1,0 +1,273 @@
+//! What goes and when: messages at their end, messages that are taken back, and all that is kept about one address.
+//!
+//! Every removal has two steps. The first is one durable commit: keys (locks, content keys, secrets of jobs), whose bytes the
+//! engine overwrites before it answers, and with them every record that leads to them. What is still to be done stands in the
+//! same commit as a *purge*. From here on nothing can be read, even if the process ends at this very moment. The second step
+//! sees the purge through: body file, sessions, ledger, and at last its own record. It may be done any number of times, by
+//! whoever comes first: the operation itself, or a later round of the sweeper.
+//!
+//! | file | owns |
+//! |---|---|
+//! | records | stubs, purges, erasures as stored |
+//! | removal | what belongs to a message, and the batch that removes it |
+//! | finish | seeing a purge through |
+//! | erasure | all that is kept about one address |
+//! | sweep | rounds: what is over, what was left unfinished, what nothing names |
+//! | ledger | the file of what must stay gone when a backup is put back |
+
+mod erasure;
+mod finish;
+pub mod ledger;
+pub(super) mod records;
+mod removal;
+mod sweep;
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::base::entropy::random;
+use crate::base::{ConversationId, GrantId, MessageId};
+use crate::seal::token::LinkToken;
+
+use super::codec::{ATTEMPTS, busy};
+use super::engine::Key;
+use super::proof::{GrantView, SessionLimits};
+use super::{Store, StoreError, places};
+use ledger::Ledger;
+use records::Purge;
+use removal::{Queued, Removal, Terms, Whom};
+
+pub use erasure::{Applied, Erased};
+pub use records::{Ending, Stub};
+pub use sweep::Round;
+
+/// How long things stay that are over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a link still tells that its message expired or was taken back.
+    pub ended_links: Duration,
+    /// The erasure ledger.
+    pub ledger: PathBuf,
+    /// After which sessions are over.
+    pub sessions: SessionLimits,
+}
+
+/// Removes what is to go. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Retention {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    settings: Settings,
+    ledger: Ledger,
+    cursor: Mutex<sweep::Cursor>,
+    unfinished: Notify,
+    #[cfg(test)]
+    fuse: std::sync::atomic::AtomicUsize,
+}
+
+/// What a recall did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recall {
+    /// It can no longer be read.
+    Done {
+        /// By so many recipients.
+        recipients: usize,
+        /// Nobody else has it.
+        whole: bool,
+        /// Nothing is left to do; else the sweeper does it.
+        complete: bool,
+    },
+    /// It was gone before.
+    Before(Stub),
+    /// This address is no recipient of it (any more).
+    NoRecipient,
+    /// There is no such message.
+    NoMessage,
+}
+
+/// Where a link leads.
+#[derive(Debug, Clone)]
+pub enum Link {
+    /// To a message that can be read.
+    Open(Box<GrantView>),
+    /// To one that could.
+    Ended(Ending),
+    /// Nowhere.
+    Unknown,
+}
+
+/// A purge as it lies in the store.
+type Pending = (Key, Purge);
+
+impl Retention {
+    /// Over a store, with its ledger.
+    #[must_use]
+    pub fn new(store: Store, settings: Settings, ledger: Ledger) -> Self {
+        let inner = Inner {
+            store,
+            settings,
+            ledger,
+            cursor: Mutex::default(),
+            unfinished: Notify::new(),
+            #[cfg(test)]
+            fuse: std::sync::atomic::AtomicUsize::new(usize::MAX),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// Takes a message back: from one recipient (as [`crate::mail::Address::key`]), or from all. A notice that still waits
+    /// never leaves; one that is on its way at this moment may arrive, and its link says that the message was taken back.
+    ///
+    /// # Errors
+    /// When the store cannot: the message can still be read then, unless the error is [`StoreError::Uncertain`].
+    pub async fn recall(&self, id: MessageId, recipient: Option<&str>) -> Result<Recall, StoreError> {
+        let hash = recipient.map(|address| places::by_address_prefix(self.store().keys(), address));
+        let whom = hash.as_ref().map_or(Whom::Everybody, Whom::Recipient);
+        let queued = self.store().queued().await?;
+        let Some(removed) = self.remove(id, Ending::Recalled, whom, &queued).await? else {
+            return Ok(self.store().message_stub(id).await?.map_or(Recall::NoMessage, Recall::Before));
+        };
+        if removed.recipients == 0 {
+            return Ok(Recall::NoRecipient);
+        }
+        let complete = self.complete(removed.pending.into_iter().collect()).await;
+        Ok(Recall::Done { recipients: removed.recipients, whole: removed.whole, complete })
+    }
+
+    /// The first step for one message; `None` when there is none.
+    async fn remove(
+        &self,
+        id: MessageId,
+        why: Ending,
+        whom: Whom<'_>,
+        queued: &Queued,
+    ) -> Result<Option<Removed>, StoreError> {
+        let inner = &self.store().inner;
+        for _ in 0..ATTEMPTS {
+            let Some(removal) = Removal::of(self.store(), id, why, whom).await? else { return Ok(None) };
+            let (recipients, whole) = (removal.recipients(), removal.whole());
+            if recipients == 0 && !whole {
+                return Ok(Some(Removed { recipients, whole, pending: None }));
+            }
+            self.step()?;
+            let terms = Terms { now: inner.clock.now(), ended_links: self.inner.settings.ended_links };
+            let mut draft = inner.draft();
+            let purge = removal.add_to(self.store(), &mut draft, queued, terms).await?;
+            let place = places::purge(&random(&*inner.entropy));
+            draft.put(place.clone(), &purge)?;
+            let noticed = |inner: &super::Inner| {
+                inner.purges.fetch_add(1, Ordering::SeqCst);
+            };
+            if self.store().commit_then(draft.into_batch(), noticed).await? {
+                return Ok(Some(Removed { recipients, whole, pending: Some((place, purge)) }));
+            }
+            tokio::task::yield_now().await;
+        }
+        Err(busy())
+    }
+
+    /// The second step, now; `false` when it is left to the sweeper.
+    async fn complete(&self, pending: Vec<Pending>) -> bool {
+        match self.finish(pending).await {
+            Ok(0) => true,
+            Ok(_) => false,
+            Err(cause) => {
+                tracing::warn!(%cause, "a removal is not complete yet; it is seen through later");
+                self.inner.unfinished.notify_one();
+                false
+            }
+        }
+    }
+
+    /// Resolves when a removal was left unfinished. For one waiter.
+    pub async fn unfinished(&self) {
+        self.inner.unfinished.notified().await;
+    }
+
+    /// Between two steps: here tests end the process.
+    #[cfg_attr(not(test), expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "only tests end here"))]
+    fn step(&self) -> Result<(), StoreError> {
+        #[cfg(test)]
+        {
+            let burn = |left: usize| Some(left.saturating_sub(1));
+            if self.inner.fuse.fetch_update(Ordering::SeqCst, Ordering::SeqCst, burn) == Ok(0) {
+                return Err(StoreError::NotReady("the test ends here".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// So many steps from now on; then every further one fails.
+    #[cfg(test)]
+    pub(super) fn ends_after(&self, steps: usize) {
+        self.inner.fuse.store(steps, Ordering::SeqCst);
+    }
+
+    /// Its ledger.
+    #[cfg(test)]
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
+    }
+}
+
+/// What the first step removed.
+struct Removed {
+    recipients: usize,
+    whole: bool,
+    pending: Option<Pending>,
+}
+
+impl Store {
+    /// Where a link leads now. Changes nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a record behind the link is damaged.
+    pub async fn link(&self, token: &LinkToken) -> Result<Link, StoreError> {
+        let inner = &self.inner;
+        let index = places::grant_index(&token.hash(&inner.keys));
+        let Some(found) = inner.read::<GrantId>(&index).await? else { return Ok(Link::Unknown) };
+        // The grant first: who takes the message back puts the stub in its place at the same moment.
+        if let Some(view) = self.grant_by_id(found.record).await? {
+            let open = view.grant.expires > inner.clock.now();
+            return Ok(if open { Link::Open(Box::new(view)) } else { Link::Ended(Ending::Expired) });
+        }
+        let stub = inner.read::<Stub>(&places::stub(found.record.as_bytes())).await?;
+        let stub = stub.filter(|stub| stub.record.until > inner.clock.now());
+        Ok(stub.map_or(Link::Unknown, |stub| Link::Ended(stub.record.why)))
+    }
+
+    /// What became of a message that is gone, as long as that is known.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the record is damaged.
+    pub async fn message_stub(&self, id: MessageId) -> Result<Option<Stub>, StoreError> {
+        let stub = self.inner.read::<Stub>(&places::stub(id.as_bytes())).await?;
+        Ok(stub.map(|stub| stub.record).filter(|stub| stub.until > self.inner.clock.now()))
+    }
+
+    /// A number that changes with every removal: who read a message before it changed asks [`is_kept`](Self::is_kept) again.
+    #[must_use]
+    pub fn removals(&self) -> u64 {
+        self.inner.purges.load(Ordering::SeqCst)
+    }
+
+    /// Whether a message is still there for a conversation.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn is_kept(&self, conversation: ConversationId, id: MessageId) -> Result<bool, StoreError> {
+        Ok(self.inner.engine.get(&places::content_key(conversation, id)).await?.is_some())
+    }
+}

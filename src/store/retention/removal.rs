@@ -1,0 +1,298 @@
+//! One message on its way out, for some or all of its recipients: what belongs to it, and the batch that removes it.
+//!
+//! Gathering bears damage: what cannot be read is found by its key, or left out with a line in the log. A damaged record must
+//! never keep the keys of its message alive.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::base::{ConversationId, GrantId, JobId, MessageId, Timestamp};
+use crate::store::codec::{Draft, Found, readable};
+use crate::store::engine::{Key, Space};
+use crate::store::places::{self, address_key, last_id};
+use crate::store::records::{Conversation, Delivery, Grant, Message, Subject};
+use crate::store::{Store, StoreError};
+
+use super::records::{Ending, Purge, Stub};
+
+/// Spaces whose keys begin with a conversation's id: they go with its last message.
+const OF_CONVERSATION: [Space; 2] = [Space::Conversation, Space::Lock];
+
+/// The jobs of the queue by what they are about.
+pub(super) type Queued = BTreeMap<Subject, Vec<JobId>>;
+
+/// For whom a message goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Whom<'a> {
+    /// For all.
+    Everybody,
+    /// For this recipient (hash as [`places::by_address_prefix`]).
+    Recipient(&'a [u8; 32]),
+    /// For all when this address sent it, else for this recipient (the same hash).
+    Address(&'a [u8; 32]),
+    /// In these conversations.
+    Conversations(&'a BTreeSet<ConversationId>),
+}
+
+/// One recipient's side of a message.
+#[derive(Debug)]
+struct Side {
+    conversation: ConversationId,
+    /// `None` when the record is damaged.
+    recipient: Option<String>,
+    /// As the delivery names it.
+    grant: Option<GrantId>,
+    record: Option<Found<Grant>>,
+    /// Where the link is found.
+    link: Option<[u8; 32]>,
+    /// Everything of the conversation, when this is its only message.
+    conversation_places: Vec<Key>,
+}
+
+/// A message with what of it goes.
+#[derive(Debug)]
+pub(super) struct Removal {
+    id: MessageId,
+    why: Ending,
+    /// `None` when the record is damaged.
+    message: Option<Found<Message>>,
+    going: Vec<Side>,
+    /// The recipients that stay.
+    staying: Vec<Option<String>>,
+}
+
+impl Removal {
+    /// Gathers it; `None` when there is no such message (one that is only prepared is none yet).
+    pub(super) async fn of(
+        store: &Store,
+        id: MessageId,
+        why: Ending,
+        whom: Whom<'_>,
+    ) -> Result<Option<Self>, StoreError> {
+        let inner = &store.inner;
+        let message = readable(inner.read::<Message>(&places::message(id)).await)?;
+        let deliveries = inner.keys_of(Space::Delivery, id.as_bytes(), usize::MAX).await?;
+        let mut conversations: BTreeSet<_> =
+            deliveries.iter().filter_map(|key| last_id(&key.bytes)).map(ConversationId).collect();
+        conversations.extend(message.iter().flat_map(|found| found.record.conversations.iter().copied()));
+        if conversations.is_empty() && message.is_none() {
+            return Ok(None);
+        }
+        if message.is_none() && inner.engine.get(&places::prepared(id)).await?.is_some() {
+            return Ok(None);
+        }
+        let mut sides = Vec::with_capacity(conversations.len());
+        for conversation in conversations {
+            sides.push(Side::read(store, id, conversation).await?);
+        }
+        let chosen = choose(store, message.as_ref(), &sides, whom);
+        let (going, staying): (Vec<_>, Vec<_>) =
+            sides.into_iter().partition(|side| chosen.contains(&side.conversation));
+        let mut removal =
+            Self { id, why, message, going, staying: staying.into_iter().map(|side| side.recipient).collect() };
+        for side in &mut removal.going {
+            side.gather(store, id).await?;
+        }
+        Ok(Some(removal))
+    }
+
+    /// How many recipients it goes for.
+    pub(super) fn recipients(&self) -> usize {
+        self.going.len()
+    }
+
+    /// Whether nobody keeps it.
+    pub(super) fn whole(&self) -> bool {
+        self.staying.is_empty()
+    }
+
+    /// Adds to a draft everything that removes it, and the purge that is to be seen through; returns that purge.
+    pub(super) async fn add_to(
+        &self,
+        store: &Store,
+        draft: &mut Draft<'_>,
+        queued: &Queued,
+        terms: Terms,
+    ) -> Result<Purge, StoreError> {
+        if let Some(message) = &self.message {
+            draft.unchanged(places::message(self.id), Some(message));
+        }
+        for side in &self.going {
+            self.remove_side(store, draft, side, terms)?;
+            for job in side.grant.iter().filter_map(|grant| queued.get(&Subject::Grant(*grant))).flatten() {
+                store.withdraw_job(draft, *job).await?;
+            }
+        }
+        if self.whole() {
+            self.remove_message(store, draft, terms)?;
+        } else if let Some(message) = &self.message {
+            let mut record = message.record.clone();
+            record.conversations.retain(|id| self.going.iter().all(|side| side.conversation != *id));
+            draft.put(places::message(self.id), &record)?;
+        }
+        let expires = self.message.as_ref().map(|found| found.record.expires);
+        Ok(Purge::Message {
+            id: self.id,
+            why: self.why,
+            at: terms.now,
+            // Where the record is damaged: the longest that a message may live.
+            until: expires.unwrap_or(terms.now + Duration::from_hours(365 * 24)),
+            whole: self.whole(),
+            conversations: self.going.iter().map(|side| side.conversation).collect(),
+            grants: self.going.iter().filter_map(|side| side.grant).collect(),
+        })
+    }
+
+    fn remove_side(&self, store: &Store, draft: &mut Draft<'_>, side: &Side, terms: Terms) -> Result<(), StoreError> {
+        // First, in the frame too, what makes it readable.
+        draft.delete(places::content_key(side.conversation, self.id));
+        side.conversation_places.iter().for_each(|place| draft.delete(place.clone()));
+        draft.delete(places::delivery(self.id, side.conversation));
+        if let (Some(message), Some(recipient)) = (&self.message, &side.recipient) {
+            let message = &message.record;
+            let kept = !self.whole()
+                && (address_key(&message.sender.address) == *recipient
+                    || self.staying.iter().flatten().any(|other| other == recipient));
+            if !kept {
+                draft.delete(places::by_address(&store.inner.keys, recipient, message.received, self.id));
+            }
+        }
+        let Some(grant) = side.grant else { return Ok(()) };
+        draft.delete(places::grant(grant));
+        draft.delete(places::grant_tries(grant));
+        if let Some(record) = &side.record {
+            draft.unchanged(places::grant(grant), Some(record));
+            if let (Ending::Erased, Some(repeat)) = (self.why, &record.record.repeat) {
+                draft.delete(places::repeat(repeat));
+            }
+        }
+        let Some(link) = side.link else { return Ok(()) };
+        if !self.leave_stub(draft, grant.as_bytes(), Some(link), terms)? {
+            draft.delete(places::grant_index(&link));
+        }
+        Ok(())
+    }
+
+    fn remove_message(&self, store: &Store, draft: &mut Draft<'_>, terms: Terms) -> Result<(), StoreError> {
+        draft.delete(places::message(self.id));
+        draft.delete(places::manifest(self.id));
+        draft.delete(places::body(self.id));
+        if let Some(Found { record, .. }) = &self.message {
+            let sender = address_key(&record.sender.address);
+            draft.delete(places::by_address(&store.inner.keys, &sender, record.received, self.id));
+            draft.delete(places::expiry(record.expires, self.id));
+        }
+        self.leave_stub(draft, self.id.as_bytes(), None, terms).map(drop)
+    }
+
+    /// An erasure leaves none, and nothing is left for a time that is over.
+    fn leave_stub(
+        &self,
+        draft: &mut Draft<'_>,
+        id: &[u8; 16],
+        link: Option<[u8; 32]>,
+        terms: Terms,
+    ) -> Result<bool, StoreError> {
+        let expires = self.message.as_ref().map(|found| found.record.expires);
+        let at = match self.why {
+            Ending::Expired => expires.unwrap_or(terms.now),
+            Ending::Recalled => terms.now,
+            Ending::Erased => return Ok(false),
+        };
+        let until = at + terms.ended_links;
+        if until <= terms.now {
+            return Ok(false);
+        }
+        draft.put(places::stub(id), &Stub { why: self.why, at, until, link })?;
+        draft.put(places::stub_end(until, id), &())?;
+        Ok(true)
+    }
+}
+
+/// What a removal needs to know from outside.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) now: Timestamp,
+    /// How long a link still tells why its message is gone.
+    pub(super) ended_links: Duration,
+}
+
+impl Side {
+    /// What says whose side it is.
+    async fn read(store: &Store, id: MessageId, conversation: ConversationId) -> Result<Self, StoreError> {
+        let inner = &store.inner;
+        let record = readable(inner.read::<Conversation>(&places::conversation(conversation)).await)?;
+        let delivery = readable(inner.read::<Delivery>(&places::delivery(id, conversation)).await)?;
+        Ok(Self {
+            conversation,
+            recipient: record.map(|found| address_key(&found.record.recipient)),
+            grant: delivery.map(|found| found.record.grant),
+            record: None,
+            link: None,
+            conversation_places: Vec::new(),
+        })
+    }
+
+    /// Everything else that goes with it.
+    async fn gather(&mut self, store: &Store, id: MessageId) -> Result<(), StoreError> {
+        let inner = &store.inner;
+        let messages = inner.keys_of(Space::ContentKey, self.conversation.as_bytes(), 2).await?;
+        if messages.iter().all(|key| last_id(&key.bytes) == Some(*id.as_bytes())) {
+            for space in OF_CONVERSATION {
+                self.conversation_places.extend(inner.keys_of(space, self.conversation.as_bytes(), usize::MAX).await?);
+            }
+        }
+        let Some(grant) = self.grant else { return Ok(()) };
+        self.record = readable(inner.read::<Grant>(&places::grant(grant)).await)?;
+        self.link = match self.record.as_ref().and_then(|found| found.record.link) {
+            Some(link) => Some(link),
+            None => store.link_of(grant).await?,
+        };
+        Ok(())
+    }
+}
+
+/// The conversations that go.
+fn choose(store: &Store, message: Option<&Found<Message>>, sides: &[Side], whom: Whom<'_>) -> BTreeSet<ConversationId> {
+    let hash = |address: &str| places::by_address_prefix(&store.inner.keys, address);
+    let chosen = |fits: &dyn Fn(&Side) -> bool| {
+        sides.iter().filter(|side| fits(side)).map(|side| side.conversation).collect::<BTreeSet<_>>()
+    };
+    let is = |side: &Side, wanted: &[u8; 32]| side.recipient.as_ref().is_some_and(|r| hash(r) == *wanted);
+    match whom {
+        Whom::Everybody => chosen(&|_| true),
+        Whom::Conversations(wanted) => chosen(&|side| wanted.contains(&side.conversation)),
+        Whom::Recipient(wanted) => chosen(&|side| is(side, wanted)),
+        Whom::Address(wanted) => {
+            let sender = message.map(|found| hash(&address_key(&found.record.sender.address)));
+            let theirs = chosen(&|side| is(side, wanted));
+            match sender {
+                Some(sender) if sender == *wanted => chosen(&|_| true),
+                // The index says that it is theirs, and no readable record says how: it is what cannot be read.
+                None if theirs.is_empty() => chosen(&|_| true),
+                Some(_) if theirs.is_empty() => chosen(&|side| side.recipient.is_none()),
+                _ => theirs,
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Where a link of release 0.1.0 is found, whose grant does not tell it.
+    async fn link_of(&self, grant: GrantId) -> Result<Option<[u8; 32]>, StoreError> {
+        const PAGE: usize = 256;
+        let mut from = Vec::new();
+        loop {
+            let keys = self.inner.engine.keys(Space::GrantIndex, &from, None, PAGE).await?;
+            let Some(last) = keys.last() else { return Ok(None) };
+            from = [last.as_slice(), &[0]].concat();
+            for bytes in keys {
+                let place = Key { space: Space::GrantIndex, bytes };
+                let named = readable(self.inner.read::<GrantId>(&place).await)?;
+                if named.is_some_and(|named| named.record == grant) {
+                    return Ok(place.bytes.try_into().ok());
+                }
+            }
+        }
+    }
+}
