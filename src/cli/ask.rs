@@ -27,6 +27,16 @@ pub async fn unlock(to: &Asking, id: String) -> ExitCode {
     ask(to, Request::MessageUnlock { id }).await
 }
 
+/// `zegel message recall`.
+pub async fn recall(to: &Asking, id: String, recipient: Option<String>) -> ExitCode {
+    ask(to, Request::MessageRecall { id, recipient }).await
+}
+
+/// `zegel contact erase`.
+pub async fn erase(to: &Asking, address: String) -> ExitCode {
+    ask(to, Request::ContactErase { address }).await
+}
+
 /// `zegel contact new-code`.
 pub async fn new_code(to: &Asking, recipient: String, sender: Option<String>) -> ExitCode {
     ask(to, Request::ContactNewCode { recipient, sender }).await
@@ -61,7 +71,7 @@ async fn ask(to: &Asking, request: Request) -> ExitCode {
     } else {
         print!("{}", show::text(&answer));
     }
-    if matches!(answer, Answer::Refused { .. }) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if answer.is_done() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// No daemon runs: opens the folder itself. The folder's lock keeps a daemon out meanwhile.
@@ -76,10 +86,16 @@ async fn carry_out_here(config: Config, request: Request) -> Result<Answer, Stri
     }
     let keyring = keys::load(config.root_key.as_deref()).map_err(|cause| cause.to_string())?;
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
-    let opened = Store::open(config.store, keyring, clock.clone(), entropy.clone()).await;
+    let opened = Store::open(config.store.clone(), keyring, clock.clone(), entropy.clone()).await;
     let (store, _report) = opened.map_err(|cause| cause.to_string())?;
-    let office = Office { store: store.clone(), clock, entropy, cost: config.intake.cost, hashers: Hashers::new(1) };
-    let answer = office.carry_out(request).await.map_err(|cause| cause.to_string());
+    let answer = match crate::daemon::retention(&store, &config) {
+        Ok(retention) => {
+            let (cost, hashers) = (config.intake.cost, Hashers::new(1));
+            let office = Office { store: store.clone(), retention, clock, entropy, cost, hashers };
+            office.carry_out(request).await.map_err(|cause| cause.to_string())
+        }
+        Err(cause) => Err(cause.to_string()),
+    };
     store.close().await;
     answer
 }

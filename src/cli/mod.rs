@@ -89,6 +89,17 @@ enum Message {
         /// Its id, from `message find`.
         id: String,
     },
+    /// Take a message back: it can no longer be read, and a notice that still waits never leaves. This cannot be undone.
+    #[command(after_help = "Example:\n  zegel message recall gm4tqmbzgezdgnbvgy3tqojqge --recipient jan@example.nl")]
+    Recall {
+        #[command(flatten)]
+        to: Asking,
+        /// Its id, from `message find`.
+        id: String,
+        /// From this recipient only; the others keep it.
+        #[arg(long, value_name = "ADDRESS")]
+        recipient: Option<String>,
+    },
     /// Open the links of a message again after too many wrong codes.
     #[command(after_help = "Example:\n  zegel message unlock gm4tqmbzgezdgnbvgy3tqojqge")]
     Unlock {
@@ -101,6 +112,15 @@ enum Message {
 
 #[derive(Debug, Subcommand)]
 enum Contact {
+    /// Erase all that is kept about an address: what it sent and received, its contacts, codes, links, sessions and jobs.
+    /// This cannot be undone.
+    #[command(after_help = "Example:\n  zegel contact erase jan@example.nl")]
+    Erase {
+        #[command(flatten)]
+        to: Asking,
+        /// The address.
+        address: String,
+    },
     /// Make a new access code for a recipient; the sender gets it by mail, the old one no longer works.
     #[command(after_help = "Example:\n  zegel contact new-code jan@example.nl --sender a.jansen@voorbeeld.nl")]
     NewCode {
@@ -169,6 +189,8 @@ async fn run(command: Command) -> ExitCode {
         Command::Message(Message::Find { to, address, days }) => ask::find(&to, address, days).await,
         Command::Message(Message::Show { to, id }) => ask::show(&to, id).await,
         Command::Message(Message::Unlock { to, id }) => ask::unlock(&to, id).await,
+        Command::Message(Message::Recall { to, id, recipient }) => ask::recall(&to, id, recipient).await,
+        Command::Contact(Contact::Erase { to, address }) => ask::erase(&to, address).await,
         Command::Contact(Contact::NewCode { to, recipient, sender }) => ask::new_code(&to, recipient, sender).await,
         Command::Queue(Queue::List { to }) => ask::queue(&to).await,
         Command::Keys(Keys::New { file }) => keys::new(&file),

@@ -13,11 +13,26 @@ pub fn text(answer: &Answer) -> String {
             message(row) + &recipients.iter().map(recipient).collect::<String>()
         }
         Answer::Unlocked { links } => format!("{links} links can be tried again\n"),
+        Answer::Recalled { recipients, whole, complete } => {
+            let rest = if *whole { "nobody else had it" } else { "the others keep it" };
+            format!("taken back from {recipients} recipients; {rest}\n{}", unless(*complete))
+        }
+        Answer::Gone { why, since } => format!("this message is gone: {why} since {since}\n"),
+        Answer::Erased { messages, recipients, contacts, complete } => {
+            let counts =
+                format!("{messages} messages, {recipients} recipients of messages, {contacts} contacts erased\n");
+            counts + unless(*complete)
+        }
         Answer::NewCode { mailbox } => format!("a new code is on its way to {mailbox}; the old one no longer works\n"),
         Answer::Queue { jobs } if jobs.is_empty() => "nothing to send\n".to_owned(),
         Answer::Queue { jobs } => jobs.iter().map(job).collect(),
         Answer::Refused { text } => format!("{text}\n"),
     }
+}
+
+/// What is said of a removal that is not complete.
+fn unless(complete: bool) -> &'static str {
+    if complete { "" } else { "not everything is removed yet; it is finished in the background: ask again later\n" }
 }
 
 fn message(row: &MessageRow) -> String {

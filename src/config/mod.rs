@@ -19,6 +19,7 @@ pub use safety::Finding;
 pub use source::Mistake;
 
 use crate::mail::{Address, Domain};
+use crate::store::retention;
 use crate::{intake, nexthop, policy, queue, receive, relay, store, web};
 use reader::Reading;
 use source::Sources;
@@ -43,6 +44,8 @@ pub struct Config {
     pub web: web::Settings,
     /// Where the data are.
     pub store: store::Settings,
+    /// How long things stay that are over.
+    pub retention: retention::Settings,
     /// Next hops, by name.
     pub next_hops: Vec<nexthop::Settings>,
     /// Which hop takes which recipient domains, in order; the last resort is `default_hop`.
@@ -171,6 +174,7 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
         policy: Arc::new(policy::Settings { home: home.home, ..seal.policy }),
         intake: intake::Settings { language: organisation.language, ..seal.intake },
         queue: seal.queue,
+        retention: retention::Settings { ended_links: plant.ended_links, ledger: plant.ledger, sessions: web.sessions },
         web,
         store: plant.store,
         default_hop: hops.default,

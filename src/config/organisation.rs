@@ -1,4 +1,4 @@
-//! `[organisation]`, `[home]`, `[page]`, `[store]`, `[keys]`, `[control]` and `[log]`.
+//! `[organisation]`, `[home]`, `[page]`, `[store]`, `[retention]`, `[keys]`, `[control]` and `[log]`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -167,6 +167,10 @@ fn read_sessions(table: &Table<'_, '_>) -> SessionLimits {
 pub struct Plant {
     /// `[store]`.
     pub store: store::Settings,
+    /// `[retention]`: how long a link tells that its message is gone.
+    pub ended_links: Duration,
+    /// `[retention]`: the erasure ledger.
+    pub ledger: PathBuf,
     /// `[keys]`.
     pub root_key: Option<PathBuf>,
     /// `[control]`.
@@ -175,11 +179,15 @@ pub struct Plant {
     pub log: Log,
 }
 
-/// Reads `[store]`, `[keys]`, `[control]` and `[log]`; `None` after a mistake.
+/// Reads `[store]`, `[retention]`, `[keys]`, `[control]` and `[log]`; `None` after a mistake.
 pub fn read_plant(top: &Table<'_, '_>) -> Option<Plant> {
     let table = top.table("store");
     let folder = table.required("folder", &kinds::path());
     let min_free = table.or("min_free", &kinds::size(1 << 20, 1 << 50), 1 << 30);
+    table.finish();
+    let table = top.table("retention");
+    let ended_links = table.or("ended_links", &kinds::duration(24 * HOUR, 3650 * 24 * HOUR), 90 * 24 * HOUR);
+    let ledger = table.optional("ledger", &kinds::path());
     table.finish();
     let table = top.table("keys");
     let root_key = table.optional("root", &kinds::file());
@@ -192,5 +200,14 @@ pub fn read_plant(top: &Table<'_, '_>) -> Option<Plant> {
     let levels = &[("error", "error"), ("warn", "warn"), ("info", "info"), ("debug", "debug"), ("trace", "trace")];
     let level = table.or("level", &one_of(levels), "info").to_owned();
     table.finish();
-    Some(Plant { store: store::Settings { folder: folder?, min_free }, root_key, control, log: Log { json, level } })
+    let folder = folder?;
+    let ledger = ledger.unwrap_or_else(|| folder.join("erased.ledger"));
+    Some(Plant {
+        store: store::Settings { folder, min_free },
+        ended_links,
+        ledger,
+        root_key,
+        control,
+        log: Log { json, level },
+    })
 }

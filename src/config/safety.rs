@@ -65,6 +65,7 @@ pub fn findings(config: &Config) -> Vec<Finding> {
     next_hops(config, &mut found);
     page(config, &mut found);
     home(config, &mut found);
+    retention(config, &mut found);
     found.sort_by_key(|finding| !finding.fatal);
     found
 }
@@ -163,5 +164,13 @@ fn home(config: &Config, found: &mut Vec<Finding>) {
     if !home.domains.listed().iter().any(|domain| config.outgoing.bounce_domain.is_within(domain)) {
         let text = "not within home.domains: SPF of our mails would not be aligned with your domain";
         found.push(finding(false, "mail.bounce_domain".to_owned(), text));
+    }
+}
+
+fn retention(config: &Config, found: &mut Vec<Finding>) {
+    if config.retention.ledger.starts_with(&config.store.folder) {
+        let text = "the erasure ledger lies in the data folder: when an older copy of that folder is put back, what was \
+                    erased since comes back with it; name a file elsewhere";
+        found.push(finding(false, "retention.ledger".to_owned(), text));
     }
 }

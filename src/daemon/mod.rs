@@ -9,7 +9,9 @@ pub mod control;
 mod hops;
 pub mod keys;
 pub mod operate;
+mod remove;
 pub mod signals;
+mod sweeper;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ use crate::nexthop::{NextHop, Routes};
 use crate::notify::{self, Notifier};
 use crate::relay::Relay;
 use crate::seal::keyring::RootKeyring;
+use crate::store::retention::Retention;
+use crate::store::retention::ledger::{Ledger, LedgerError};
 use crate::store::{Health, OpenReport, Store};
 use crate::text::Lang;
 use crate::{queue, receive, web};
@@ -43,6 +47,9 @@ pub enum StartError {
     /// The data folder.
     #[error(transparent)]
     Store(#[from] crate::store::OpenError),
+    /// The erasure ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// A certificate or its key.
     #[error(transparent)]
     Certificate(#[from] certificates::CertificateError),
@@ -103,6 +110,7 @@ pub async fn start(
     }
     let (store, report) = Store::open(config.store.clone(), keyring, clock.clone(), entropy.clone()).await?;
     log_report(&report);
+    let retention = retention(&store, &config)?;
     hops::recall(&hops, &config.store.folder);
     let control =
         control::Listener::bind(&config.control).map_err(|cause| StartError::Listen { what: "control", cause })?;
@@ -141,11 +149,21 @@ pub async fn start(
         queue::run(config.queue, store.clone(), notifier, clock.clone(), entropy.clone(), stop.clone()),
     ));
     running.tasks.spawn(named("store", store_fails(store.clone(), stop.clone())));
-    let office = operate::Office { store, clock, entropy, cost: config.intake.cost, hashers };
+    running.tasks.spawn(named("sweeper", sweeper::run(retention.clone(), clock.clone(), stop.clone())));
+    let office = operate::Office { store, retention, clock, entropy, cost: config.intake.cost, hashers };
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
     running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));
     running.tasks.spawn(named("probe", hops::probe(running.hops.clone(), config.store.folder, stop)));
     Ok(running)
+}
+
+/// What removes things from a store, with its ledger.
+///
+/// # Errors
+/// When the ledger cannot be used: removing what a restored backup would bring back is refused.
+pub fn retention(store: &Store, config: &Config) -> Result<Retention, LedgerError> {
+    let ledger = Ledger::open(&config.retention.ledger, store.keys())?;
+    Ok(Retention::new(store.clone(), config.retention.clone(), ledger))
 }
 
 async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {

@@ -11,7 +11,10 @@ use crate::seal::hashers::Hashers;
 use crate::store::intake::NewJob;
 use crate::store::look::DeliveryView;
 use crate::store::records::{JobKind, JobSecret};
+use crate::store::retention::Retention;
 use crate::store::{Store, StoreError};
+
+use super::remove::gone;
 
 /// Rows in one answer at most.
 const ROWS: usize = 500;
@@ -36,6 +39,18 @@ pub enum Request {
     MessageUnlock {
         /// Its id.
         id: String,
+    },
+    /// Takes a message back.
+    MessageRecall {
+        /// Its id.
+        id: String,
+        /// From this recipient only.
+        recipient: Option<String>,
+    },
+    /// Erases all that is kept about an address.
+    ContactErase {
+        /// The address.
+        address: String,
     },
     /// Makes a new code for a recipient and mails it to the sender.
     ContactNewCode {
@@ -69,6 +84,33 @@ pub enum Answer {
         /// How many.
         links: usize,
     },
+    /// A message was taken back.
+    Recalled {
+        /// From so many recipients.
+        recipients: usize,
+        /// Nobody else has it.
+        whole: bool,
+        /// Nothing of it is left; else the rest is removed by itself.
+        complete: bool,
+    },
+    /// A message was gone before.
+    Gone {
+        /// `expired` or `recalled`.
+        why: String,
+        /// Since when.
+        since: String,
+    },
+    /// What was kept about an address was erased.
+    Erased {
+        /// Messages that nobody has any more.
+        messages: usize,
+        /// Recipients who can no longer read a message.
+        recipients: usize,
+        /// Contacts.
+        contacts: usize,
+        /// Nothing is left; else the rest is removed by itself.
+        complete: bool,
+    },
     /// A code was made; it travels only in the mail.
     NewCode {
         /// The mailbox that gets it.
@@ -84,6 +126,17 @@ pub enum Answer {
         /// For the operator.
         text: String,
     },
+}
+
+impl Answer {
+    /// Whether everything that was asked for is done.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        !matches!(
+            self,
+            Self::Refused { .. } | Self::Recalled { complete: false, .. } | Self::Erased { complete: false, .. }
+        )
+    }
 }
 
 /// A message in a list.
@@ -142,6 +195,8 @@ pub struct JobRow {
 pub struct Office {
     /// On this store.
     pub store: Store,
+    /// Removes from it.
+    pub retention: Retention,
     /// For "days ago".
     pub clock: Arc<dyn Clock>,
     /// For new codes.
@@ -162,6 +217,8 @@ impl Office {
             Request::MessageFind { address, days } => self.find(&address, days).await,
             Request::MessageShow { id } => self.show(&id).await,
             Request::MessageUnlock { id } => self.unlock(&id).await,
+            Request::MessageRecall { id, recipient } => self.recall(&id, recipient.as_deref()).await,
+            Request::ContactErase { address } => self.erase(&address).await,
             Request::ContactNewCode { recipient, sender } => self.new_code(&recipient, sender.as_deref()).await,
             Request::QueueList => self.queue().await,
         }
@@ -177,7 +234,13 @@ impl Office {
 
     async fn show(&self, id: &str) -> Result<Answer, StoreError> {
         let Ok(id) = id.parse::<MessageId>() else { return Ok(no_message(id)) };
-        let Some(message) = self.store.message(id).await? else { return Ok(no_message(&id.to_string())) };
+        let Some(message) = self.store.message(id).await? else {
+            return Ok(self
+                .store
+                .message_stub(id)
+                .await?
+                .map_or_else(|| no_message(&id.to_string()), |stub| gone(&stub)));
+        };
         let recipients = self.store.deliveries(id).await?.iter().map(recipient).collect();
         Ok(Answer::Message { message: row(id, &message), recipients })
     }
@@ -249,15 +312,15 @@ impl Office {
     }
 }
 
-fn refused(text: &str) -> Answer {
+pub(super) fn refused(text: &str) -> Answer {
     Answer::Refused { text: text.to_owned() }
 }
 
-fn no_message(id: &str) -> Answer {
+pub(super) fn no_message(id: &str) -> Answer {
     refused(&format!("there is no message {id}"))
 }
 
-fn no_address(text: &str) -> Answer {
+pub(super) fn no_address(text: &str) -> Answer {
     refused(&format!("\"{text}\" is not a mail address"))
 }
 

@@ -16,6 +16,7 @@ use crate::seal::lock::ConversationKey;
 use super::codec::{Draft, Found};
 use super::intake::{NewDelivery, NewJob, NewMessage};
 use super::records::{Contact, Conversation, Delivery, Grant, Job, JobKind, Message};
+use super::retention::{Ending, Stub};
 use super::root::Wrapping;
 use super::{Inner, StoreError, places};
 
@@ -78,18 +79,28 @@ pub(super) struct Taken {
 
 impl Taken {
     /// Whether a mail that comes now is that one again: taken lately, still there to be read, and its notice not given up. Else who
-    /// sends it once more means it, and nobody would read the first.
+    /// sends it once more means it, and nobody would read the first. What was taken back counts too: a client that did not hear
+    /// our 250 must not send it to its recipient after all.
     pub(super) async fn counts(&self, inner: &Inner, now: Timestamp) -> Result<bool, StoreError> {
-        if now.since(self.at) >= REPEAT {
+        if self.is_old(now) {
             return Ok(false);
         }
-        let message = inner.read::<Message>(&places::message(self.message)).await?;
-        if message.is_none_or(|found| found.record.expires <= now) {
+        let Some(message) = inner.read::<Message>(&places::message(self.message)).await? else {
+            let stub = inner.read::<Stub>(&places::stub(self.message.as_bytes())).await?;
+            return Ok(stub.is_some_and(|stub| stub.record.why == Ending::Recalled));
+        };
+        if message.record.expires <= now {
             return Ok(false);
         }
         let Some(conversation) = self.conversation else { return Ok(true) };
         let delivery = inner.read::<Delivery>(&places::delivery(self.message, conversation)).await?;
-        Ok(delivery.is_some_and(|found| found.record.failed.is_none()))
+        // The message is there and this recipient's side is not: it was taken back from them.
+        Ok(delivery.is_none_or(|found| found.record.failed.is_none()))
+    }
+
+    /// Too long ago for a client to try again.
+    pub(super) fn is_old(&self, now: Timestamp) -> bool {
+        now.since(self.at) >= REPEAT
     }
 }
 

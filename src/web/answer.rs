@@ -13,8 +13,12 @@ use crate::text::page::Plain;
 /// Why there is no page to show; [`super::dress`] turns it into one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// The link leads nowhere: unknown, expired or recalled.
+    /// The link leads nowhere.
     Gone,
+    /// The link's message expired.
+    Expired,
+    /// The link's message was taken back.
+    Recalled,
     /// No session, or no longer.
     Ended,
     /// No such page.
@@ -33,6 +37,8 @@ impl Problem {
     const fn parts(self) -> (StatusCode, Plain) {
         match self {
             Self::Gone => (StatusCode::NOT_FOUND, Plain::Gone),
+            Self::Expired => (StatusCode::GONE, Plain::Expired),
+            Self::Recalled => (StatusCode::GONE, Plain::Recalled),
             Self::Ended => (StatusCode::FORBIDDEN, Plain::Ended),
             Self::NotFound => (StatusCode::NOT_FOUND, Plain::NotFound),
             Self::NoPart => (StatusCode::NOT_FOUND, Plain::NoPart),

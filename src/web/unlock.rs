@@ -16,6 +16,7 @@ use crate::seal::code::AccessCode;
 use crate::seal::hashers::Turn;
 use crate::seal::token::{LinkToken, SessionToken};
 use crate::store::proof::GrantView;
+use crate::store::retention::{Ending, Link};
 use crate::text::format;
 use crate::text::page::{LostPage, Trouble, UnlockPage};
 
@@ -100,13 +101,17 @@ pub(super) async fn open(
     page.attempt(code).await
 }
 
-/// The grant behind a link. Unknown, expired and recalled are answered alike, also in time.
+/// The grant behind a link. A link that was never given out, and one so long ago that nothing is known of it, are answered alike,
+/// also in time. Who holds one that was hears whether its message expired or was taken back.
 async fn find(app: &App, link: &str) -> Result<GrantView, Problem> {
     let nowhere = tokio::time::sleep(NOWHERE);
-    if let Some(token) = LinkToken::parse(link)
-        && let Some(view) = app.store.grant(&token).await?
-    {
-        return Ok(view);
+    if let Some(token) = LinkToken::parse(link) {
+        match app.store.link(&token).await? {
+            Link::Open(view) => return Ok(*view),
+            Link::Ended(Ending::Expired) => return Err(Problem::Expired),
+            Link::Ended(Ending::Recalled | Ending::Erased) => return Err(Problem::Recalled),
+            Link::Unknown => {}
+        }
     }
     nowhere.await;
     Err(Problem::Gone)

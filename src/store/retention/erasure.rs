@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::sync::Notify;
 
-use crate::base::{ContactId, ConversationId, MessageId};
+use crate::base::entropy::random;
+use crate::base::{ContactId, ConversationId, MessageId, Timestamp};
 use crate::store::codec::readable;
 use crate::store::engine::{Key, Space};
 use crate::store::places::{self, address_key, last_id};
@@ -17,13 +18,10 @@ use crate::store::{Store, StoreError};
 
 use super::ledger::{Gone, Name};
 use super::records::{Ending, Erasure, Purge};
-use super::{Pending, Removed, Retention, Whom};
+use super::{Pending, Retention, Whom};
 
 /// Messages removed between two looks at the queue.
 const PAGE: usize = 64;
-
-/// Removals at the same time: their commits share one sync.
-pub(super) const ABREAST: usize = 16;
 
 /// What an erasure removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,9 +57,13 @@ impl Retention {
         let (as_recipient, as_sender) = places::contact_index_parts(&inner.keys, address);
         let mut draft = inner.draft();
         draft.put(places::erasure(&hash), &Erasure { as_recipient, as_sender, at: inner.clock.now() })?;
+        let turn = self.inner.erasing.lock().await;
+        let rest = Rest(Some(&self.inner.unfinished));
         draft.commit().await?;
-        self.inner.unfinished.notify_one();
-        self.go_on(&hash, usize::MAX).await
+        let erased = self.go_on(&hash, usize::MAX).await?;
+        drop(turn);
+        rest.is_none();
+        Ok(erased)
     }
 
     /// Goes on with an erasure, for so many messages at most.
@@ -98,16 +100,12 @@ impl Retention {
 
     async fn erase_messages(&self, address: &[u8; 32], page: Vec<Key>, erased: &mut Erased) -> Result<(), StoreError> {
         let queued = self.store().queued().await?;
-        let one = |place: Key| async {
-            let Some(id) = last_id(&place.bytes).map(MessageId) else { return Ok((place, None)) };
-            Ok::<_, StoreError>((place, self.remove(id, Ending::Erased, Whom::Address(address), &queued).await?))
-        };
-        let removed: Vec<(Key, Option<Removed>)> =
-            stream::iter(page).map(one).buffer_unordered(ABREAST).try_collect().await?;
+        let removals = self.remove_all(&page, Ending::Erased, Whom::Address(address), &queued).await;
         let mut pending = Vec::new();
         // Also when the message's own records are gone or say otherwise: nothing is found under this address any more.
         let mut draft = self.store().inner.draft();
-        for (place, removed) in removed {
+        for (place, removed) in page.into_iter().zip(removals) {
+            let removed = removed?;
             draft.delete(place);
             let Some(removed) = removed else { continue };
             erased.deliveries += removed.recipients;
@@ -124,12 +122,12 @@ impl Retention {
         &self,
         index: Key,
         address: &[u8; 32],
-        at: crate::base::Timestamp,
+        at: Timestamp,
     ) -> Result<Option<Pending>, StoreError> {
         let inner = &self.store().inner;
         self.step()?;
         let contact = readable(inner.read::<ContactId>(&index).await)?;
-        let place = places::purge(&crate::base::entropy::random(&*inner.entropy));
+        let place = places::purge(&random(&*inner.entropy));
         let mut draft = inner.draft();
         let purge = contact.map(|found| Purge::Contact { id: found.record, at, address: *address });
         draft.delete(index);
@@ -183,11 +181,28 @@ impl Retention {
         let pending = match readable(inner.read::<ContactId>(&index).await)? {
             Some(found) if found.record == id => self.release_contact(index, &address, now).await?,
             _ => {
-                let place = places::purge(&crate::base::entropy::random(&*inner.entropy));
+                let place = places::purge(&random(&*inner.entropy));
                 Some((place, Purge::Contact { id, at: now, address }))
             }
         };
         self.finish(pending.into_iter().collect()).await.map(drop)
+    }
+}
+
+/// Calls the sweeper for what is left when an erasure fails or is left before its end.
+struct Rest<'a>(Option<&'a Notify>);
+
+impl Rest<'_> {
+    fn is_none(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        if let Some(unfinished) = self.0 {
+            unfinished.notify_one();
+        }
     }
 }
 

@@ -69,6 +69,8 @@ struct Inner {
     ledger: Ledger,
     cursor: Mutex<sweep::Cursor>,
     unfinished: Notify,
+    /// Held while an erasure runs, so that the sweeper does not run beside it.
+    erasing: tokio::sync::Mutex<()>,
     #[cfg(test)]
     fuse: std::sync::atomic::AtomicUsize,
 }
@@ -117,6 +119,7 @@ impl Retention {
             ledger,
             cursor: Mutex::default(),
             unfinished: Notify::new(),
+            erasing: tokio::sync::Mutex::default(),
             #[cfg(test)]
             fuse: std::sync::atomic::AtomicUsize::new(usize::MAX),
         };
@@ -176,6 +179,28 @@ impl Retention {
             tokio::task::yield_now().await;
         }
         Err(busy())
+    }
+
+    /// The same for the messages that these places of the index by address or by expiry name. All together: their commits share
+    /// one sync.
+    async fn remove_all(
+        &self,
+        places: &[Key],
+        why: Ending,
+        whom: Whom<'_>,
+        queued: &Queued,
+    ) -> Vec<Result<Option<Removed>, StoreError>> {
+        let mut removals = Vec::with_capacity(places.len());
+        for place in places {
+            let id = places::last_id(&place.bytes).map(MessageId);
+            removals.push(async move {
+                match id {
+                    Some(id) => self.remove(id, why, whom, queued).await,
+                    None => Ok(None),
+                }
+            });
+        }
+        futures_util::future::join_all(removals).await
     }
 
     /// The second step, now; `false` when it is left to the sweeper.

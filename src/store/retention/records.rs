@@ -33,7 +33,7 @@ pub struct Stub {
     pub until: Timestamp,
     /// Where the link is found; none for a message.
     #[cbor(n(3), with = "minicbor::bytes")]
-    pub(super) link: Option<[u8; 32]>,
+    pub(in crate::store) link: Option<[u8; 32]>,
 }
 
 /// What was removed in the commit that wrote this, and is still to be seen through.
@@ -84,11 +84,11 @@ pub(in crate::store) enum Purge {
 pub(in crate::store) struct Erasure {
     /// The address as a recipient in the index of contacts.
     #[cbor(n(0), with = "minicbor::bytes")]
-    pub(super) as_recipient: [u8; 32],
+    pub(in crate::store) as_recipient: [u8; 32],
     /// The address as a sender there.
     #[cbor(n(1), with = "minicbor::bytes")]
-    pub(super) as_sender: [u8; 32],
+    pub(in crate::store) as_sender: [u8; 32],
     /// When it was asked for.
     #[n(2)]
-    pub(super) at: Timestamp,
+    pub(in crate::store) at: Timestamp,
 }

@@ -119,7 +119,8 @@ impl Removal {
         }
         for side in &self.going {
             self.remove_side(store, draft, side, terms)?;
-            for job in side.grant.iter().filter_map(|grant| queued.get(&Subject::Grant(*grant))).flatten() {
+            let jobs = side.grant.and_then(|grant| queued.get(&Subject::Grant(grant)));
+            for job in jobs.map_or(&[][..], Vec::as_slice) {
                 store.withdraw_job(draft, *job).await?;
             }
         }

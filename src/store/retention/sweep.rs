@@ -6,8 +6,6 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
-
 use crate::base::{ContactId, GrantId, MessageId, Timestamp};
 use crate::store::codec::readable;
 use crate::store::engine::{Key, Space};
@@ -16,7 +14,6 @@ use crate::store::places::{self, due_of, last_id};
 use crate::store::plan::{Plan, Taken};
 use crate::store::{Store, StoreError};
 
-use super::erasure::ABREAST;
 use super::records::{Ending, Purge, Stub};
 use super::{Retention, Whom};
 
@@ -92,18 +89,10 @@ impl Retention {
             return Ok(0);
         }
         let queued = self.store().queued().await?;
-        let one = |place: Key| async {
-            let id = last_id(&place.bytes).map(MessageId);
-            let removed = match id {
-                Some(id) => self.remove(id, Ending::Expired, Whom::Everybody, &queued).await,
-                None => Ok(None),
-            };
-            (place, removed)
-        };
-        let removed: Vec<_> = stream::iter(over).map(one).buffer_unordered(ABREAST).collect().await;
+        let removals = self.remove_all(&over, Ending::Expired, Whom::Everybody, &queued).await;
         let (mut pending, mut failed, mut expired) = (Vec::new(), None, 0);
         let mut draft = self.store().inner.draft();
-        for (place, removed) in removed {
+        for (place, removed) in over.into_iter().zip(removals) {
             match removed {
                 Ok(removed) => {
                     // Its own record may be damaged or gone: the place that was due is done with.
@@ -134,6 +123,8 @@ impl Retention {
     }
 
     async fn go_on_erasing(&self) -> Result<usize, StoreError> {
+        // One that an operator asked for runs right now: it does what there is to do.
+        let Ok(_turn) = self.inner.erasing.try_lock() else { return Ok(0) };
         let mut gone = 0;
         for place in self.store().inner.keys_of(Space::Erasure, &[], MOST).await? {
             let Ok(address) = <[u8; 32]>::try_from(place.bytes) else { continue };
@@ -200,9 +191,7 @@ impl Retention {
                 let Ok(cookie) = <[u8; 32]>::try_from(place.bytes.as_slice()) else { return Ok(false) };
                 return store.end_if_over(&cookie, &self.inner.settings.sessions, now).await;
             }
-            Space::Repeat => {
-                readable(inner.read::<Taken>(&place).await)?.is_some_and(|found| !found.record.counts(now))
-            }
+            Space::Repeat => readable(inner.read::<Taken>(&place).await)?.is_some_and(|found| found.record.is_old(now)),
             Space::GrantTries => match last_id(&place.bytes) {
                 Some(id) => inner.engine.get(&places::grant(GrantId(id))).await?.is_none(),
                 None => false,

@@ -8,6 +8,8 @@ use crate::store::plan::{Plan, PlannedDelivery, PlannedJob};
 use crate::store::records::{
     Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Proof, Sender, Session,
 };
+use crate::store::retention::records::{Erasure, Purge};
+use crate::store::retention::{Ending, Stub};
 
 fn sender() -> Sender {
     Sender { address: "a@b.example".into(), name: "A".into(), mailbox: "m@b.example".into() }
@@ -64,6 +66,26 @@ fn grant() -> Grant {
     }
 }
 
+fn grant_with_link() -> Grant {
+    Grant { link: Some([19; 32]), repeat: Some([20; 32]), ..grant() }
+}
+
+/// What a removal leaves and notes.
+fn removed() -> (Stub, [Purge; 2], Erasure) {
+    let stub = Stub { why: Ending::Recalled, at: Timestamp(1), until: Timestamp(2), link: Some([19; 32]) };
+    let message = Purge::Message {
+        id: MessageId([9; 16]),
+        why: Ending::Recalled,
+        at: Timestamp(1),
+        until: Timestamp(2),
+        whole: true,
+        conversations: vec![ConversationId([10; 16])],
+        grants: vec![GrantId([17; 16])],
+    };
+    let contact = Purge::Contact { id: ContactId([11; 16]), at: Timestamp(1), address: [19; 32] };
+    (stub, [message, contact], Erasure { as_recipient: [21; 32], as_sender: [22; 32], at: Timestamp(1) })
+}
+
 fn job(kind: JobKind) -> Job {
     Job { kind, created: Timestamp(14), due: Timestamp(15), attempts: 2, last: "450".into() }
 }
@@ -101,15 +123,16 @@ fn written() -> Vec<(&'static str, String)> {
         data_encoding::HEXLOWER.encode(&minicbor::to_vec(record).unwrap())
     }
     let (of_grant, of_contact) = tries();
+    let (stub, [message, contact], erasure) = removed();
     let delivery = Delivery { grant: GrantId([17; 16]), noticed: Some(Timestamp(1)), opened: None, failed: None };
     let session = Session { grant: GrantId([17; 16]), created: Timestamp(1), seen: Timestamp(2), generation: 3 };
     let grant_id = GrantId([17; 16]);
     let undeliverable = JobKind::Undeliverable { grant: grant_id, answer: "550".into() };
     vec![
-        ("message", hex(&message())),
+        ("message", hex(&self::message())),
         ("conversation", hex(&conversation())),
         ("delivery", hex(&delivery)),
-        ("contact", hex(&contact())),
+        ("contact", hex(&self::contact())),
         ("grant", hex(&grant())),
         ("session", hex(&session)),
         ("notice", hex(&job(JobKind::Notice { grant: grant_id }))),
@@ -120,6 +143,11 @@ fn written() -> Vec<(&'static str, String)> {
         ("grant tries", hex(&of_grant)),
         ("contact tries", hex(&of_contact)),
         ("prepared", hex(&plan())),
+        ("grant with link", hex(&grant_with_link())),
+        ("stub", hex(&stub)),
+        ("purge of a message", hex(&message)),
+        ("purge of a contact", hex(&contact)),
+        ("erasure", hex(&erasure)),
     ]
 }
 
@@ -147,7 +175,7 @@ fn a_field_that_is_not_known_yet_is_no_damage() {
     with_one_more(&message());
     with_one_more(&conversation());
     with_one_more(&contact());
-    with_one_more(&grant());
+    with_one_more(&grant_with_link());
     with_one_more(&job(JobKind::Notice { grant: GrantId([17; 16]) }));
     with_one_more(&tries().0);
 }

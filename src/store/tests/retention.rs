@@ -283,13 +283,19 @@ on_each_engine! {
         assert!(bed.store.take(mail).await.unwrap().is_ok());
         let retention = bed.retention();
         retention.recall(id, None).await.unwrap();
-        assert_eq!(bed.store.taken_before(&[[3; 32]]).await.unwrap(), [true]);
+        let (mut mail, _) = bed.mail(&["jan@example.nl", "piet@example.nl"], 100).await;
+        mail.deliveries[0].repeat_key = Some([5; 32]);
+        mail.deliveries[1].repeat_key = Some([6; 32]);
+        let id = mail.id;
+        assert!(bed.store.take(mail).await.unwrap().is_ok());
+        retention.recall(id, Some("jan@example.nl")).await.unwrap();
+        assert_eq!(bed.store.taken_before(&[[3; 32], [5; 32], [6; 32]]).await.unwrap(), [true, true, true]);
         bed.clock.advance(Duration::from_hours(5 * 24));
         let mut collected = 0;
         for _ in 0..6 {
             collected += retention.round().await.unwrap().collected;
         }
-        assert_eq!((collected, bed.places(Space::Repeat).await.len()), (1, 0));
+        assert_eq!((collected, bed.places(Space::Repeat).await.len()), (3, 0));
         let (mut mail, _) = bed.mail(&["jan@example.nl"], 100).await;
         mail.deliveries[0].repeat_key = Some([4; 32]);
         assert!(bed.store.take(mail).await.unwrap().is_ok());

@@ -196,8 +196,12 @@ impl MessagePage<'_> {
 pub enum Plain {
     /// The address without a path.
     Home,
-    /// A link that leads nowhere: unknown, expired or recalled, which are told apart by nothing.
+    /// A link that leads nowhere, or so long ago that nothing is known of it.
     Gone,
+    /// A link whose message expired.
+    Expired,
+    /// A link whose message was taken back.
+    Recalled,
     /// No session, or no longer.
     Ended,
     /// After logging out.
@@ -218,9 +222,11 @@ pub enum Plain {
 
 impl Plain {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Home,
         Self::Gone,
+        Self::Expired,
+        Self::Recalled,
         Self::Ended,
         Self::LoggedOut,
         Self::NotFound,
@@ -235,6 +241,8 @@ impl Plain {
         match self {
             Self::Home => ("home-title", "home-text"),
             Self::Gone => ("gone-title", "gone-text"),
+            Self::Expired => ("expired-title", "expired-text"),
+            Self::Recalled => ("recalled-title", "recalled-text"),
             Self::Ended => ("ended-title", "ended-text"),
             Self::LoggedOut => ("logged-out-title", "logged-out-text"),
             Self::NotFound => ("not-found-title", "not-found-text"),

@@ -1,6 +1,7 @@
 //! A sealed body, opened chunk by chunk: memory is one chunk, and nothing of a damaged one gets out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -22,16 +23,35 @@ pub(super) struct Content(Arc<Inner>);
 struct Inner {
     opener: Opener,
     reader: BodyReader,
+    store: Store,
+    conversation: ConversationId,
+    message: MessageId,
+    /// [`Store::removals`] when it was last seen to be there.
+    seen: AtomicU64,
 }
 
 impl Content {
     /// Through the conversation's key.
     pub async fn open(store: &Store, conversation: ConversationId, message: MessageId) -> Result<Self, Problem> {
+        let seen = AtomicU64::new(store.removals());
         let key = store.content_key(conversation, message).await?.ok_or(Problem::Ended)?;
         let reader = store.body(message).await?.ok_or(Problem::Ended)?;
         let header = reader.read_at(0, HEADER).await?;
         let opener = Opener::new(&key, message, &header, reader.len())?;
-        Ok(Self(Arc::new(Inner { opener, reader })))
+        Ok(Self(Arc::new(Inner { opener, reader, store: store.clone(), conversation, message, seen })))
+    }
+
+    /// Ends a reading under way whose message was taken back, or expired, since it began. Costs nothing while nothing is removed.
+    async fn still_there(&self) -> Result<(), Problem> {
+        let Inner { store, conversation, message, seen, .. } = &*self.0;
+        let removals = store.removals();
+        if removals != seen.load(Ordering::SeqCst) {
+            if !store.is_kept(*conversation, *message).await? {
+                return Err(Problem::Ended);
+            }
+            seen.store(removals, Ordering::SeqCst);
+        }
+        Ok(())
     }
 
     /// Plain length of the whole.
@@ -44,6 +64,7 @@ impl Content {
         if at >= end {
             return Ok(Zeroizing::new(Vec::new()));
         }
+        self.still_there().await?;
         let chunk = CHUNK as u64;
         let outside = || {
             tracing::error!("a part lies outside its body");
@@ -117,7 +138,8 @@ impl Span {
             if let Some(bytes) = ready {
                 return Ok::<_, std::io::Error>(Some((bytes, (None, span))));
             }
-            let next = span.next().await.map_err(|_| std::io::Error::other("the body is damaged"))?;
+            let next =
+                span.next().await.map_err(|_| std::io::Error::other("the body is damaged, or was taken back"))?;
             Ok(next.map(|bytes| (bytes, (None, span))))
         });
         Ok(Body::from_stream(rest))
