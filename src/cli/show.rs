@@ -17,7 +17,9 @@ pub fn text(answer: &Answer) -> String {
             let rest = if *whole { "nobody else had it" } else { "the others keep it" };
             format!("taken back from {recipients} recipients; {rest}\n{}", unless(*complete))
         }
-        Answer::Gone { why, since } => format!("this message is gone: {why} since {since}\n"),
+        Answer::Gone { why, since, complete } => {
+            format!("this message is gone: {why} since {since}\n{}", unless(*complete))
+        }
         Answer::Erased { messages, recipients, contacts, complete } => {
             let counts =
                 format!("{messages} messages, {recipients} recipients of messages, {contacts} contacts erased\n");

@@ -99,6 +99,8 @@ pub enum Answer {
         why: String,
         /// Since when.
         since: String,
+        /// Nothing of it is left; else the rest is removed by itself.
+        complete: bool,
     },
     /// What was kept about an address was erased.
     Erased {
@@ -134,7 +136,10 @@ impl Answer {
     pub const fn is_done(&self) -> bool {
         !matches!(
             self,
-            Self::Refused { .. } | Self::Recalled { complete: false, .. } | Self::Erased { complete: false, .. }
+            Self::Refused { .. }
+                | Self::Recalled { complete: false, .. }
+                | Self::Gone { complete: false, .. }
+                | Self::Erased { complete: false, .. }
         )
     }
 }
@@ -239,7 +244,7 @@ impl Office {
                 .store
                 .message_stub(id)
                 .await?
-                .map_or_else(|| no_message(&id.to_string()), |stub| gone(&stub)));
+                .map_or_else(|| no_message(&id.to_string()), |stub| gone(&stub, true)));
         };
         let recipients = self.store.deliveries(id).await?.iter().map(recipient).collect();
         Ok(Answer::Message { message: row(id, &message), recipients })

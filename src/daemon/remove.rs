@@ -22,7 +22,7 @@ impl Office {
         };
         Ok(match self.retention.recall(id, address.as_deref()).await? {
             Recall::Done { recipients, whole, complete } => Answer::Recalled { recipients, whole, complete },
-            Recall::Before(stub) => gone(&stub),
+            Recall::Before { stub, complete } => gone(&stub, complete),
             Recall::NoMessage => no_message(&id.to_string()),
             Recall::NoRecipient => refused(&format!(
                 "{} is no recipient of this message, or it was taken back from them before",
@@ -49,7 +49,7 @@ impl Office {
 }
 
 /// What is still known of a message that is gone.
-pub(super) fn gone(stub: &Stub) -> Answer {
+pub(super) fn gone(stub: &Stub, complete: bool) -> Answer {
     let why = if stub.why == Ending::Expired { "expired" } else { "recalled" };
-    Answer::Gone { why: why.to_owned(), since: stub.at.to_string() }
+    Answer::Gone { why: why.to_owned(), since: stub.at.to_string(), complete }
 }

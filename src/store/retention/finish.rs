@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::base::{ContactId, ConversationId, GrantId, MessageId, Timestamp};
-use crate::store::codec::{ATTEMPTS, busy, readable};
+use crate::store::codec::{ATTEMPTS, applied, busy, readable};
 use crate::store::engine::{Key, Space};
 use crate::store::places::{self, last_id};
 use crate::store::plan::Plan;
@@ -12,7 +12,7 @@ use crate::store::{Store, StoreError};
 
 use super::ledger::{Entry, Name};
 use super::records::{Ending, Purge};
-use super::{Pending, Queued, Retention};
+use super::{Pending, Queued, Retention, erasable};
 
 /// Spaces whose keys begin with a contact's id: they go with it.
 const OF_CONTACT: [Space; 3] = [Space::Verifier, Space::Contact, Space::ContactTries];
@@ -42,8 +42,12 @@ impl Retention {
         let (mut done, mut waiting) = (Vec::new(), 0);
         for (place, purge) in pending {
             if let Purge::Contact { id, address, .. } = &purge
-                && !self.remove_contact(*id, address, &queued).await?
+                && !self.remove_contact(&place, *id, address, &queued).await?
             {
+                waiting += 1;
+                continue;
+            }
+            if !self.is_erased(&place).await? {
                 waiting += 1;
                 continue;
             }
@@ -75,7 +79,13 @@ impl Retention {
     }
 
     /// Removes a contact that no new mail finds any more; `false` while a message needs it.
-    async fn remove_contact(&self, id: ContactId, address: &[u8; 32], queued: &Queued) -> Result<bool, StoreError> {
+    async fn remove_contact(
+        &self,
+        purge: &Key,
+        id: ContactId,
+        address: &[u8; 32],
+        queued: &Queued,
+    ) -> Result<bool, StoreError> {
         if self.store().is_needed(id, address).await? {
             return Ok(false);
         }
@@ -89,10 +99,17 @@ impl Retention {
             for job in queued.get(&Subject::Contact(id)).into_iter().flatten() {
                 self.store().withdraw_job(&mut draft, *job).await?;
             }
-            if draft.commit().await? {
-                return Ok(true);
+            let batch = draft.into_batch();
+            let erasable = erasable(&batch);
+            match applied(self.store().inner.engine.commit(batch).await) {
+                Ok(true) => return Ok(true),
+                Ok(false) => tokio::task::yield_now().await,
+                Err(StoreError::NotErased(cause)) => {
+                    self.owe(purge, erasable, &cause);
+                    return Ok(true);
+                }
+                Err(error) => return Err(error),
             }
-            tokio::task::yield_now().await;
         }
         Err(busy())
     }

@@ -22,9 +22,10 @@ pub(super) mod records;
 mod removal;
 mod sweep;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -33,8 +34,8 @@ use crate::base::entropy::random;
 use crate::base::{ConversationId, GrantId, MessageId};
 use crate::seal::token::LinkToken;
 
-use super::codec::{ATTEMPTS, busy};
-use super::engine::Key;
+use super::codec::{ATTEMPTS, busy, readable};
+use super::engine::{Batch, Key, Space, Write};
 use super::proof::{GrantView, SessionLimits};
 use super::{Store, StoreError, places};
 use ledger::Ledger;
@@ -69,6 +70,8 @@ struct Inner {
     ledger: Ledger,
     cursor: Mutex<sweep::Cursor>,
     unfinished: Notify,
+    /// What the engine could not overwrite yet, by the purge that waits for it. A start overwrites it, or says that it cannot.
+    owed: Mutex<BTreeMap<Key, Vec<Key>>>,
     /// Held while an erasure runs, so that the sweeper does not run beside it.
     erasing: tokio::sync::Mutex<()>,
     #[cfg(test)]
@@ -88,7 +91,12 @@ pub enum Recall {
         complete: bool,
     },
     /// It was gone before.
-    Before(Stub),
+    Before {
+        /// Why and since when.
+        stub: Stub,
+        /// Nothing of it is left; else the sweeper does the rest.
+        complete: bool,
+    },
     /// This address is no recipient of it (any more).
     NoRecipient,
     /// There is no such message.
@@ -119,6 +127,7 @@ impl Retention {
             ledger,
             cursor: Mutex::default(),
             unfinished: Notify::new(),
+            owed: Mutex::default(),
             erasing: tokio::sync::Mutex::default(),
             #[cfg(test)]
             fuse: std::sync::atomic::AtomicUsize::new(usize::MAX),
@@ -140,7 +149,8 @@ impl Retention {
         let whom = hash.as_ref().map_or(Whom::Everybody, Whom::Recipient);
         let queued = self.store().queued().await?;
         let Some(removed) = self.remove(id, Ending::Recalled, whom, &queued).await? else {
-            return Ok(self.store().message_stub(id).await?.map_or(Recall::NoMessage, Recall::Before));
+            let Some(stub) = self.store().message_stub(id).await? else { return Ok(Recall::NoMessage) };
+            return Ok(Recall::Before { stub, complete: !self.is_pending(id).await? });
         };
         if removed.recipients == 0 {
             return Ok(Recall::NoRecipient);
@@ -173,12 +183,43 @@ impl Retention {
             let noticed = |inner: &super::Inner| {
                 inner.purges.fetch_add(1, Ordering::SeqCst);
             };
-            if self.store().commit_then(draft.into_batch(), noticed).await? {
-                return Ok(Some(Removed { recipients, whole, pending: Some((place, purge)) }));
+            let batch = draft.into_batch();
+            let erasable = erasable(&batch);
+            match self.store().commit_then(batch, noticed).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                Err(StoreError::NotErased(cause)) => self.owe(&place, erasable, &cause),
+                Err(error) => return Err(error),
             }
-            tokio::task::yield_now().await;
+            return Ok(Some(Removed { recipients, whole, pending: Some((place, purge)) }));
         }
         Err(busy())
+    }
+
+    /// Notes what could not be overwritten: the purge waits for it.
+    fn owe(&self, purge: &Key, keys: Vec<Key>, cause: &str) {
+        tracing::error!(%cause, "removed, but the keys are still on disk until their segment is gone; it is tried again");
+        self.inner.owed.lock().unwrap_or_else(PoisonError::into_inner).insert(purge.clone(), keys);
+        self.inner.unfinished.notify_one();
+    }
+
+    /// Whether everything of a purge is overwritten: asked by deleting it once more.
+    async fn is_erased(&self, purge: &Key) -> Result<bool, StoreError> {
+        let owed = self.inner.owed.lock().unwrap_or_else(PoisonError::into_inner).get(purge).cloned();
+        let Some(owed) = owed else { return Ok(true) };
+        let mut draft = self.store().inner.draft();
+        owed.into_iter().for_each(|key| draft.delete(key));
+        match draft.commit().await {
+            Ok(_) => {
+                self.inner.owed.lock().unwrap_or_else(PoisonError::into_inner).remove(purge);
+                Ok(true)
+            }
+            Err(StoreError::NotErased(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The same for the messages that these places of the index by address or by expiry name. All together: their commits share
@@ -216,6 +257,17 @@ impl Retention {
         }
     }
 
+    /// Whether something of a message that is gone is still to be seen through.
+    async fn is_pending(&self, message: MessageId) -> Result<bool, StoreError> {
+        for place in self.store().inner.keys_of(Space::Purge, &[], usize::MAX).await? {
+            let purge = readable(self.store().inner.read::<Purge>(&place).await)?;
+            if purge.is_some_and(|found| matches!(found.record, Purge::Message { id, .. } if id == message)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Resolves when a removal was left unfinished. For one waiter.
     pub async fn unfinished(&self) {
         self.inner.unfinished.notified().await;
@@ -245,6 +297,15 @@ impl Retention {
     pub(super) fn ledger(&self) -> &Ledger {
         &self.inner.ledger
     }
+}
+
+/// What a batch deletes that the engine is to overwrite.
+fn erasable(batch: &Batch) -> Vec<Key> {
+    let deleted = batch.writes.iter().filter_map(|write| match write {
+        Write::Delete(key) if key.space.erasable() => Some(key.clone()),
+        _ => None,
+    });
+    deleted.collect()
 }
 
 /// What the first step removed.

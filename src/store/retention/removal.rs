@@ -239,6 +239,9 @@ impl Side {
         let inner = &store.inner;
         let messages = inner.keys_of(Space::ContentKey, self.conversation.as_bytes(), 2).await?;
         if messages.iter().all(|key| last_id(&key.bytes) == Some(*id.as_bytes())) {
+            // Also those that a change of root keys may be writing at this moment.
+            self.conversation_places.push(places::assisted_lock(self.conversation));
+            self.conversation_places.push(places::recovery_lock(self.conversation));
             for space in OF_CONVERSATION {
                 self.conversation_places.extend(inner.keys_of(space, self.conversation.as_bytes(), usize::MAX).await?);
             }

@@ -101,7 +101,7 @@ on_each_engine! {
             let expected: Vec<Space> = expected.into_iter().filter(|s| size == 100 || !matches!(s, Space::Job | Space::JobSecret | Space::JobDue)).collect();
             assert_eq!(left_now, expected.into_iter().collect());
             assert_eq!(bodies(&bed).await, 0);
-            assert!(matches!(retention.recall(id, None).await.unwrap(), Recall::Before(stub) if stub.at == bed.now()));
+            assert!(matches!(retention.recall(id, None).await.unwrap(), Recall::Before { stub, complete: true } if stub.at == bed.now()));
             assert_eq!(retention.recall(MessageId([7; 16]), None).await.unwrap(), Recall::NoMessage);
             for token in &tokens {
                 assert_eq!(ending(&bed, token).await, Some(Ending::Recalled));
