@@ -16,7 +16,8 @@ use crate::site::{Link, Site, form, request, settings, site};
 const LIFE: Duration = Duration::from_hours(90 * 24);
 const TOLD: Duration = Duration::from_hours(30 * 24);
 
-fn retention(site: &Site) -> Retention {
+/// What removes things from a site.
+pub fn retention(site: &Site) -> Retention {
     let settings = Settings { ended_links: TOLD, ledger: std::path::PathBuf::new(), sessions: settings().sessions };
     Retention::new(site.store.clone(), settings, Ledger::in_memory())
 }
