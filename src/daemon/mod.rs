@@ -181,6 +181,12 @@ fn log_report(report: &OpenReport) {
     for place in &report.quarantined {
         error!(place, "a damaged frame of the journal is in quarantine; everything else is served");
     }
+    for segment in &report.missing {
+        error!(segment, "a segment of the journal is missing; everything else is served");
+    }
+    if report.unerased > 0 {
+        error!(values = report.unerased, "the disk refuses to overwrite what was erased; it is still there");
+    }
     if report.dropped > 0 {
         info!(messages = report.dropped, "prepared messages without their next hop's answer were dropped");
     }

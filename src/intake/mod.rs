@@ -84,6 +84,7 @@ impl IntakeError {
     pub fn reply(&self) -> Reply {
         match self {
             Self::Store(StoreError::Full(_)) => Reply::new(452, "4.3.1 no room for this mail now, try again later"),
+            Self::Store(StoreError::TooLarge(_)) => Reply::new(552, "5.3.4 this mail is too large to be sealed"),
             Self::TooLarge(limit) => Reply::new(552, &format!("5.3.4 confidential mail may be {limit} bytes at most")),
             Self::Store(_) | Self::Code => Reply::new(451, "4.3.0 this mail cannot be taken now, try again later"),
         }

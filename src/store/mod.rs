@@ -41,6 +41,9 @@ pub enum StoreError {
     /// The disk is past its watermark, or full.
     #[error("the data folder has no room: {0}")]
     Full(String),
+    /// More in one commit than the journal ever takes: refused for good, and nothing was written.
+    #[error("too large for the store: {0}")]
+    TooLarge(String),
     /// The engine does not take work now (rebuilding, poisoned segment, shutting down).
     #[error("the store is not ready: {0}")]
     NotReady(String),

@@ -71,7 +71,10 @@ pub struct OpenReport {
     pub cut: u64,
     /// Frames quarantined in the middle, as `segment:offset`.
     pub quarantined: Vec<String>,
-    /// Damaged frames of this or an earlier start lie in quarantine: they can still be mended by hand.
+    /// Segments of the journal that held something and are gone.
+    pub missing: Vec<u64>,
+    /// Damaged frames of this or an earlier start lie in quarantine, or a note that a segment is missing: what they held can still
+    /// be mended by hand.
     pub quarantine_held: bool,
     /// Prepared messages dropped.
     pub dropped: usize,
@@ -197,10 +200,13 @@ async fn open_engine(
     opened.unwrap_or_else(|_| Err(OpenError::Store(StoreError::NotReady("recovery was interrupted".to_owned()))))
 }
 
-/// Whether the quarantine holds frames that were proven and are damaged; a folder that cannot be listed may.
+/// Whether the quarantine holds frames that were proven and are damaged, or notes of lost segments; a folder that cannot be listed
+/// may.
 fn holds_damage(quarantine: &Path) -> bool {
     let damaged = |entry: std::io::Result<std::fs::DirEntry>| {
-        entry.map_or(true, |entry| Path::new(&entry.file_name()).extension().is_some_and(|end| end == "damaged"))
+        entry.map_or(true, |entry| {
+            Path::new(&entry.file_name()).extension().is_some_and(|end| end == "damaged" || end == "missing")
+        })
     };
     std::fs::read_dir(quarantine).map_or(true, |mut entries| entries.any(damaged))
 }

@@ -71,7 +71,7 @@ impl From<StoreError> for Problem {
                 tracing::warn!(cause = %error, "the page cannot be served now");
                 Self::Busy
             }
-            StoreError::Damaged(_) | StoreError::Uncertain(_) | StoreError::NotErased(_) => {
+            StoreError::Damaged(_) | StoreError::Uncertain(_) | StoreError::NotErased(_) | StoreError::TooLarge(_) => {
                 Self::broken("the store failed", &error)
             }
         }

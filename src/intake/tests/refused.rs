@@ -50,6 +50,7 @@ fn replies_tell_what_to_do_and_nothing_inside() {
     let store = |make: fn(String) -> StoreError| IntakeError::Store(make("/var/lib secret".into()));
     let cases = [
         (store(StoreError::Full), 452, "4.3.1"),
+        (store(StoreError::TooLarge), 552, "5.3.4"),
         (store(StoreError::NotReady), 451, "4.3.0"),
         (store(StoreError::Damaged), 451, "4.3.0"),
         (store(StoreError::Uncertain), 451, "4.3.0"),

@@ -137,3 +137,25 @@ async fn the_secret_of_another_folder_opens_nothing() {
     let error = bed.open().await.unwrap_err();
     assert!(matches!(&error, OpenError::Key(seal::OpenError::WrongKey)), "{error}");
 }
+
+/// The records of a body may have stood in a segment that is gone: the body stays until somebody has looked.
+#[tokio::test]
+async fn no_body_goes_while_a_segment_is_missing() {
+    let bed = Bed::local().await;
+    let (mail, _) = bed.mail(&["jan@example.nl"], 100_000).await;
+    bed.store.take(mail).await.unwrap().unwrap();
+    bed.store.close().await;
+    let (store, _) = bed.open().await.unwrap();
+    store.close().await;
+    drop(store);
+    let first = fs::read_dir(path(&bed, "journal")).unwrap().map(|entry| entry.unwrap().path()).min().unwrap();
+    fs::remove_file(first).unwrap();
+    fs::remove_dir_all(path(&bed, "index")).unwrap();
+    for missing in [vec![1], vec![], vec![]] {
+        let (store, report) = bed.open().await.unwrap();
+        store.close().await;
+        assert_eq!((report.missing, report.orphans), (missing, 0));
+    }
+    fs::remove_file(path(&bed, "quarantine/0000000000000001.missing")).unwrap();
+    assert_eq!(bed.open().await.unwrap().1.orphans, 1);
+}

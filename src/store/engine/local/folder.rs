@@ -1,5 +1,6 @@
 //! The data folder: its lock, its layout, its room, and the note that says whether the index can be believed.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -12,9 +13,11 @@ use super::io::Io;
 
 const CLEAN: &str = "clean";
 const REBUILD: &str = "rebuild";
+/// The list of segments that were removed on purpose, in the journal's folder.
+const REMOVED: &str = "removed";
 /// How the names of copies of damaged frames end.
 const DAMAGED: &str = ".damaged";
-/// Bytes set aside for a full disk.
+/// Most bytes set aside for a full disk.
 const RESERVE: u64 = 8 << 20;
 
 /// Paths in the data folder.
@@ -34,6 +37,18 @@ pub(super) struct Lock {
 pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenError + use<> {
     let path = path.to_owned();
     move |cause| OpenError::Io { path, cause }
+}
+
+/// Whether a start failed for want of room.
+pub(super) fn is_full(error: &OpenError) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error, OpenError::Io { cause, .. } if matches!(cause.kind(), StorageFull | QuotaExceeded))
+}
+
+/// Bytes set aside where intake stops below `min_free`: at most half of that, so that giving them up on a full disk does
+/// not let new mail in again.
+pub(super) fn reserve_for(min_free: u64) -> u64 {
+    RESERVE.min(min_free / 2)
 }
 
 impl Folder {
@@ -80,27 +95,53 @@ impl Folder {
 
     /// Bytes that the service may still write; what cannot be asked counts as plenty, since writing will tell.
     pub(super) fn free(&self) -> u64 {
+        #[cfg(test)]
+        if self.io.faults.take(super::io::faults::Call::Free).is_err() {
+            return 0;
+        }
         statvfs(&self.root).map_or(u64::MAX, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
     /// Sets room aside that serves when the disk is full, where there is more than `min_free`; best effort.
     pub(super) fn reserve(&self, min_free: u64) {
-        let path = self.root.join("reserve");
-        if path.exists() || self.free() < min_free.saturating_add(RESERVE) {
+        let (path, size) = (self.root.join("reserve"), reserve_for(min_free));
+        if let Ok(found) = fs::metadata(&path) {
+            // Of an earlier, larger watermark.
+            if found.len() > size {
+                self.release();
+            } else {
+                return;
+            }
+        }
+        if size == 0 || self.free() < min_free.saturating_add(size) {
             return;
         }
         let made = File::options().write(true).create_new(true).open(&path);
         if let Ok(file) = made
-            && rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE).is_err()
+            && rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size).is_err()
         {
             self.release();
         }
     }
 
-    /// Gives that room back to the file system, for the writes that empty a full disk.
-    pub(super) fn release(&self) {
+    /// Gives that room back to the file system, for the writes that empty a full disk. Returns whether there was any.
+    pub(super) fn release(&self) -> bool {
         // Nothing to do about a failure: the write that needs the room will tell.
-        let _ = fs::remove_file(self.root.join("reserve"));
+        fs::remove_file(self.root.join("reserve")).is_ok()
+    }
+
+    /// Numbers of segments that were removed on purpose and that an opening may still name.
+    pub(super) fn removed(&self) -> BTreeSet<u64> {
+        let list = fs::read_to_string(self.journal().join(REMOVED)).unwrap_or_default();
+        list.lines().filter_map(|line| u64::from_str_radix(line, 16).ok()).collect()
+    }
+
+    /// Notes, durably, that a segment is no longer needed: before its file is removed, so that no start takes it for lost.
+    pub(super) fn note_removed(&self, id: u64) -> io::Result<()> {
+        let mut removed = self.removed();
+        removed.insert(id);
+        let list: String = removed.iter().map(|id| format!("{id:x}\n")).collect();
+        self.io.replace(&self.journal().join(REMOVED), list.as_bytes())
     }
 
     /// Copies bytes to quarantine, durably, as `name`.

@@ -111,6 +111,8 @@ pub(super) mod faults {
         SyncFolder,
         Overwrite,
         SyncOverwritten,
+        /// Asking for free room, which is none then.
+        Free,
         /// Telling the index of a group that is synced.
         Index,
     }

@@ -13,11 +13,12 @@
 //! | young, run, layers | the parts of the index on disk: in sled, and sorted files |
 //! | merge, filter, live | streams as one; sets of keys; what counts of each segment |
 //! | replay, build | journal to index |
-//! | recovery | what happens at start |
+//! | recovery, amend | what happens at start |
 //! | group | batches on their way into one frame |
 //! | committer | the one thread that commits groups |
 //! | bodies | body files |
 
+mod amend;
 pub(super) mod bodies;
 mod build;
 pub(super) mod claim;
@@ -235,8 +236,20 @@ impl Local {
     /// See [`super::Engine::open_local`].
     pub(super) fn open(claim: Claim, entropy: Arc<dyn Entropy>) -> Result<(Self, OpenReport), OpenError> {
         let Claim { settings, options, folder, lock } = claim;
-        let files = Arc::new(Files::open(folder.clone())?);
-        let Recovered { mut journal, index, report } = recover(&folder, entropy, options.segment_size)?;
+        let reserve = folder::reserve_for(settings.min_free);
+        if folder.free() < reserve {
+            // A start writes too, and so does what follows it before a mail is taken.
+            folder.release();
+        }
+        let start = || -> Result<_, OpenError> {
+            let files = Arc::new(Files::open(folder.clone())?);
+            Ok((files, recover(&folder, Arc::clone(&entropy), options.segment_size)?))
+        };
+        let started = match start() {
+            Err(error) if folder::is_full(&error) && folder.release() => start(),
+            started => started,
+        };
+        let (files, Recovered { mut journal, index, report }) = started?;
         folder.reserve(settings.min_free);
         let shared = Arc::new(Shared {
             folder,
@@ -460,7 +473,7 @@ fn fits(batch: &Batch) -> Result<(), StoreError> {
     };
     let total: usize = batch.writes.iter().map(|write| size(write).0 + size(write).1).sum();
     if total > MAX_BATCH || batch.writes.iter().any(|write| size(write).0 > MAX_KEY) {
-        return Err(StoreError::Full(format!("a batch of {total} bytes, or one of its keys, is too large")));
+        return Err(StoreError::TooLarge(format!("a batch of {total} bytes, or one of its keys")));
     }
     Ok(())
 }

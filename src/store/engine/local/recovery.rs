@@ -7,14 +7,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::Entropy;
 
 use super::super::super::{OpenError, OpenReport};
-use super::erase::{Eraser, Old};
+use super::amend::{self, amendments};
+use super::erase::Eraser;
 use super::folder::{Folder, at};
-use super::frame::{self, Head, Kind};
+use super::frame::{self, Change, Head, Kind};
 use super::index::Index;
 use super::journal::{Continuation, Journal, Segments};
 use super::replay::{ReplayError, Shape, Source, build, replay};
@@ -33,15 +35,19 @@ pub(super) fn recover(folder: &Folder, entropy: Arc<dyn Entropy>, segment_size: 
     let mut report = OpenReport::default();
     let Survivors { sources, newest, last, erased } = survivors(folder, &mut report)?;
     let index = bring_up(folder, &sources, last, &mut report)?;
+    // One that was just made knows no more than the journal.
+    let amended = if report.rebuilt.is_none() { amendments(&index, &sources) } else { Ok(BTreeMap::new()) };
+    let amended = amended.map_err(unreadable(&folder.journal()))?;
     let segments = Arc::new(Segments::default());
     for source in &sources {
         segments.add(Arc::clone(&source.segment));
     }
     let mut eraser = Eraser::new(folder.clone(), Arc::clone(&segments), last);
-    erase(&mut eraser, &sources, erased, last)?;
+    amend::erase(&mut eraser, &sources, erased, last)?;
     report.unerased = eraser.owes();
     for source in sources.iter().filter(|source| !segments.is_condemned(source.segment.id)) {
-        close(folder, source, eraser.erased())?;
+        let amended = amended.get(&source.segment.id).map(Vec::as_slice).unwrap_or_default();
+        close(folder, source, amended, eraser.erased())?;
     }
     let end = match sources.last() {
         Some(source) => source.segment.len().map_err(at(&source.segment.path))?,
@@ -78,6 +84,9 @@ pub(super) struct Survivors {
 /// Reads the journal; cuts what was never acknowledged, quarantines what was and is damaged.
 pub(super) fn survivors(folder: &Folder, report: &mut OpenReport) -> Result<Survivors, OpenError> {
     let found = Segmented::read(folder)?;
+    for id in found.missing(&folder.removed()) {
+        note_missing(folder, id, report)?;
+    }
     let newest = found.segments.last().map_or(0, |segment| segment.id);
     let (proven, erased) = (found.proven(), found.erased());
     let mut sources = Vec::new();
@@ -132,6 +141,13 @@ impl Segmented {
         Ok(Self { segments, openings, shapes })
     }
 
+    /// Segments that another follows and that held something, but are neither here nor removed on purpose.
+    fn missing(&self, removed: &BTreeSet<u64>) -> Vec<u64> {
+        let held = self.openings.iter().filter(|opening| opening.previous_end > segment::START);
+        let gone = |id: &u64| self.segments.iter().all(|segment| segment.id != *id) && !removed.contains(id);
+        held.map(|opening| opening.previous).filter(gone).collect()
+    }
+
     /// The highest sequence number that some later header says was synced.
     fn proven(&self) -> u64 {
         self.highest(|opening| opening.proven, |head| head.proven)
@@ -150,6 +166,16 @@ impl Segmented {
         });
         by_openings.chain(by_frames).max().unwrap_or(0)
     }
+}
+
+/// Reports a lost segment, once: a note in quarantine keeps the bodies whose records it may have held.
+fn note_missing(folder: &Folder, id: u64, report: &mut OpenReport) -> Result<(), OpenError> {
+    report.missing.push(id);
+    let note = format!(
+        "Segment {id:x} of the journal was missing. Bodies that no record names stay while this file is here.\n"
+    );
+    folder.keep(&format!("{id:016x}.missing"), note.as_bytes())?;
+    folder.note_removed(id).map_err(at(&folder.journal()))
 }
 
 /// One segment without a footer: what of it stays.
@@ -234,25 +260,13 @@ fn is_bare(source: &Source) -> std::io::Result<bool> {
     Ok(proofs && source.segment.len()? <= segment::START + known)
 }
 
-/// Overwrites again what a crash may have left standing: all that frames behind `mark` list.
-fn erase(eraser: &mut Eraser, sources: &[Source], mark: u64, last: u64) -> Result<(), OpenError> {
-    let mut superseded = Vec::new();
-    for source in sources {
-        let listed = source.superseded(mark).map_err(at(&source.segment.path))?;
-        superseded.extend(listed.into_iter().map(|(listed, stretch)| Old { key: None, stretch, listed }));
-    }
-    eraser.erase(superseded, last);
-    Ok(())
-}
-
 /// Gives a segment that the last run left open its footer.
-fn close(folder: &Folder, source: &Source, erased: u64) -> Result<(), OpenError> {
+/// What only the index knows of it is written there too.
+fn close(folder: &Folder, source: &Source, amended: &[Change], erased: u64) -> Result<(), OpenError> {
     let Shape::Open(frames) = &source.shape else { return Ok(()) };
     let Some(found) = frames.iter().rfind(|found| found.header.head.kind == Kind::Group) else { return Ok(()) };
-    let changes = source.all().map_err(|error| match error {
-        ReplayError::Journal(cause) => at(&source.segment.path)(cause),
-        ReplayError::Index(error) => at(&source.segment.path)(std::io::Error::other(error)),
-    })?;
+    let mut changes = source.all().map_err(unreadable(&source.segment.path))?;
+    changes.extend_from_slice(amended);
     let mut entries = Vec::new();
     for change in &changes {
         frame::footer_entry(change, &mut entries);
@@ -267,6 +281,14 @@ fn close(folder: &Folder, source: &Source, erased: u64) -> Result<(), OpenError>
     io.write(&source.segment.file, &bytes, offset)
         .and_then(|()| io.sync(&source.segment.file))
         .map_err(at(&source.segment.path))
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(ReplayError) -> OpenError + use<> {
+    let at = at(path);
+    move |error| match error {
+        ReplayError::Journal(cause) => at(cause),
+        ReplayError::Index(error) => at(std::io::Error::other(error)),
+    }
 }
 
 /// A segment without records goes, once a newer one holds its number; one that is not even empty goes to quarantine.
@@ -294,6 +316,12 @@ fn bring_up(folder: &Folder, sources: &[Source], last: u64, report: &mut OpenRep
                 return Ok(index);
             }
             Err(Unusable::Journal(cause)) => return Err(at(&folder.journal())(cause)),
+            Err(Unusable::Missing(id)) => {
+                if !report.missing.contains(&id) && !folder.removed().contains(&id) {
+                    note_missing(folder, id, report)?;
+                }
+                reason = Some(format!("it names segment {id:x}, which is missing"));
+            }
             Err(Unusable::Index(why)) => reason = Some(why),
         }
         wipe(folder)?;
@@ -306,6 +334,8 @@ fn bring_up(folder: &Folder, sources: &[Source], last: u64, report: &mut OpenRep
 
 enum Unusable {
     Index(String),
+    /// It names a segment that is not there.
+    Missing(u64),
     Journal(std::io::Error),
 }
 
@@ -333,7 +363,7 @@ fn reuse(folder: &Folder, sources: &[Source], last: u64) -> Result<(Index, u64),
     let segments: BTreeSet<u64> = sources.iter().map(|source| source.segment.id).collect();
     let missing = index.live().and_then(|live| live.segments().find(|segment| !segments.contains(segment)));
     if let Some(segment) = missing {
-        return Err(Unusable::Index(format!("it names segment {segment:x}, which is missing")));
+        return Err(Unusable::Missing(segment));
     }
     Ok((index, frames))
 }

@@ -259,7 +259,9 @@ async fn only_who_waits_for_an_overwrite_hears_that_it_failed() {
 async fn a_full_disk_gives_its_reserve_for_an_overwrite() {
     let folder = tempfile::tempdir().unwrap();
     let options = options();
-    let (engine, _) = open_with(folder.path(), &options);
+    let settings = Settings { folder: folder.path().to_owned(), min_free: 2 << 20 };
+    let claim = Claim::with(&settings, options.clone()).unwrap();
+    let (engine, _) = Local::open(claim, Arc::new(OsEntropy)).unwrap();
     assert!(folder.path().join("reserve").exists());
     engine.commit(put_lock("a", "the-old")).await.unwrap();
     options.io.faults.add(Call::Overwrite, ErrorKind::StorageFull);

@@ -3,6 +3,7 @@
 mod damage;
 mod erase;
 mod faults;
+mod starts;
 
 use std::fs;
 use std::io::ErrorKind;

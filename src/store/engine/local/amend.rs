@@ -1,0 +1,84 @@
+//! What a start can still make good after the last run: overwrites that a crash interrupted, and records of damaged tables
+//! that the index remembers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::super::OpenError;
+use super::erase::{Eraser, Old};
+use super::folder::at;
+use super::frame::{Change, Place};
+use super::index::Index;
+use super::replay::{ReplayError, Shape, Source};
+use super::segment;
+
+/// More than any key begins with.
+const END: &[u8] = &[u8::MAX];
+
+/// Overwrites again what a crash may have left standing: all that frames behind `mark` list.
+pub(super) fn erase(eraser: &mut Eraser, sources: &[Source], mark: u64, last: u64) -> Result<(), OpenError> {
+    let mut superseded = Vec::new();
+    for source in sources {
+        let listed = source.superseded(mark).map_err(at(&source.segment.path))?;
+        superseded.extend(listed.into_iter().map(|(listed, stretch)| Old { key: None, stretch, listed }));
+    }
+    eraser.erase(superseded, last);
+    Ok(())
+}
+
+/// Changes that only the index knows, since the tables that told them are damaged: by segment, for its footer. A trusted index
+/// is asked this once, when the segment gets its footer, so that an index made from footers later knows them too.
+pub(super) fn amendments(index: &Index, sources: &[Source]) -> Result<BTreeMap<u64, Vec<Change>>, ReplayError> {
+    let mut lost = BTreeMap::new();
+    for source in sources {
+        lost.extend(Readable::of(source)?.map(|readable| (source.segment.id, readable)));
+    }
+    let mut amendments: BTreeMap<u64, Vec<Change>> = BTreeMap::new();
+    let Some(last) = lost.keys().next_back().copied() else { return Ok(amendments) };
+    let mut from = Vec::new();
+    loop {
+        let entries = index.range(&from, END, usize::MAX)?;
+        let Some((key, _)) = entries.last() else { break };
+        from = [key.as_slice(), &[0]].concat();
+        let untold = |place: &Place| lost.get(&place.segment).is_some_and(|readable| !readable.holds(place.offset));
+        for (key, place) in entries.into_iter().filter(|(_, place)| untold(place)) {
+            amendments.entry(place.segment).or_default().push(Change { key, place: Some(place) });
+        }
+    }
+    let deleted = deleted(index, sources)?.into_iter().map(|key| Change { key, place: None });
+    amendments.entry(last).or_default().extend(deleted);
+    Ok(amendments)
+}
+
+/// Keys that the readable tables leave with a value, and the index without: a damaged one deleted them.
+fn deleted(index: &Index, sources: &[Source]) -> Result<BTreeSet<Vec<u8>>, ReplayError> {
+    let mut deleted = BTreeSet::new();
+    for source in sources {
+        for change in source.all()? {
+            if change.place.is_none() {
+                deleted.remove(&change.key);
+            } else if index.get(&change.key)?.is_none() {
+                deleted.insert(change.key);
+            }
+        }
+    }
+    Ok(deleted)
+}
+
+/// The stretches of a segment, in order, whose tables can be read: first byte and end of each.
+struct Readable(Vec<(u64, u64)>);
+
+impl Readable {
+    /// `None` when all of it can be read.
+    fn of(source: &Source) -> Result<Option<Self>, ReplayError> {
+        let Shape::Open(frames) = &source.shape else { return Ok(None) };
+        let good = frames.iter().filter(|found| found.verdict.table);
+        let stretches: Vec<_> = good.map(|found| (found.offset, found.offset + found.header.len())).collect();
+        let read: u64 = stretches.iter().map(|(start, end)| end - start).sum();
+        Ok((segment::START + read < source.segment.len()?).then_some(Self(stretches)))
+    }
+
+    fn holds(&self, offset: u64) -> bool {
+        let after = self.0.partition_point(|(start, _)| *start <= offset);
+        after.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|(_, end)| offset < *end)
+    }
+}
