@@ -33,7 +33,7 @@ pub(super) fn amendments(index: &Index, sources: &[Source]) -> Result<BTreeMap<u
         lost.extend(Readable::of(source)?.map(|readable| (source.segment.id, readable)));
     }
     let mut amendments: BTreeMap<u64, Vec<Change>> = BTreeMap::new();
-    let Some(last) = lost.keys().next_back().copied() else { return Ok(amendments) };
+    let Some(newest) = lost.keys().next_back().copied() else { return Ok(amendments) };
     let mut from = Vec::new();
     loop {
         let entries = index.range(&from, END, usize::MAX)?;
@@ -45,7 +45,7 @@ pub(super) fn amendments(index: &Index, sources: &[Source]) -> Result<BTreeMap<u
         }
     }
     let deleted = deleted(index, sources)?.into_iter().map(|key| Change { key, place: None });
-    amendments.entry(last).or_default().extend(deleted);
+    amendments.entry(newest).or_default().extend(deleted);
     Ok(amendments)
 }
 

@@ -140,8 +140,8 @@ impl Folder {
     pub(super) fn note_removed(&self, id: u64) -> io::Result<()> {
         let mut removed = self.removed();
         removed.insert(id);
-        let list: String = removed.iter().map(|id| format!("{id:x}\n")).collect();
-        self.io.replace(&self.journal().join(REMOVED), list.as_bytes())
+        let lines: Vec<String> = removed.iter().map(|id| format!("{id:x}\n")).collect();
+        self.io.replace(&self.journal().join(REMOVED), lines.concat().as_bytes())
     }
 
     /// Copies bytes to quarantine, durably, as `name`.

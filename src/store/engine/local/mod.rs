@@ -241,12 +241,12 @@ impl Local {
             // A start writes too, and so does what follows it before a mail is taken.
             folder.release();
         }
-        let start = || -> Result<_, OpenError> {
+        let start = |entropy| -> Result<_, OpenError> {
             let files = Arc::new(Files::open(folder.clone())?);
-            Ok((files, recover(&folder, Arc::clone(&entropy), options.segment_size)?))
+            Ok((files, recover(&folder, entropy, options.segment_size)?))
         };
-        let started = match start() {
-            Err(error) if folder::is_full(&error) && folder.release() => start(),
+        let started = match start(Arc::clone(&entropy)) {
+            Err(error) if folder::is_full(&error) && folder.release() => start(entropy),
             started => started,
         };
         let (files, Recovered { mut journal, index, report }) = started?;
