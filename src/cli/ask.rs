@@ -1,16 +1,11 @@
 //! Commands about messages, contacts and the queue: asked of the running daemon, or of the folder when none runs.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
+use super::desk::Desk;
 use super::{Asking, complain, show};
-use crate::base::{OsEntropy, SystemClock};
 use crate::config::Config;
-use crate::daemon::control::{self, AskError};
-use crate::daemon::keys;
-use crate::daemon::operate::{Answer, Office, Request};
-use crate::seal::hashers::Hashers;
-use crate::store::Store;
+use crate::daemon::operate::{Answer, Request};
 
 /// `zegel message find`.
 pub async fn find(to: &Asking, address: String, days: Option<u32>) -> ExitCode {
@@ -55,13 +50,12 @@ async fn ask(to: &Asking, request: Request) -> ExitCode {
             return ExitCode::from(super::BAD_CONFIG);
         }
     };
-    let answer = match control::ask(&config.control, &request).await {
-        Ok(answer) => answer,
-        Err(AskError::NoDaemon(..)) => match carry_out_here(config, request).await {
-            Ok(answer) => answer,
-            Err(text) => return complain(&text),
-        },
-        Err(cause) => return complain(&cause.to_string()),
+    let answer = match Desk::open(config, &request).await {
+        Ok((desk, answer)) => {
+            desk.close().await;
+            answer
+        }
+        Err(text) => return complain(&text),
     };
     if to.json {
         match serde_json::to_string_pretty(&answer) {
@@ -72,30 +66,4 @@ async fn ask(to: &Asking, request: Request) -> ExitCode {
         print!("{}", show::text(&answer));
     }
     if answer.is_done() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// No daemon runs: opens the folder itself. The folder's lock keeps a daemon out meanwhile.
-async fn carry_out_here(config: Config, request: Request) -> Result<Answer, String> {
-    use std::os::unix::fs::MetadataExt;
-    let folder = config.store.folder.clone();
-    let owner = std::fs::metadata(&folder).map_err(|cause| format!("{}: {cause}", folder.display()))?.uid();
-    let own = rustix::process::geteuid().as_raw();
-    if owner != own {
-        // Files written as another user would stop the daemon at its next start.
-        return Err(format!("no daemon runs, and {} belongs to another user: run this as that user", folder.display()));
-    }
-    let keyring = keys::load(config.root_key.as_deref()).map_err(|cause| cause.to_string())?;
-    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
-    let opened = Store::open(config.store.clone(), keyring, clock.clone(), entropy.clone()).await;
-    let (store, _report) = opened.map_err(|cause| cause.to_string())?;
-    let answer = match crate::daemon::retention(&store, &config) {
-        Ok(retention) => {
-            let (cost, hashers) = (config.intake.cost, Hashers::new(1));
-            let office = Office { store: store.clone(), retention, clock, entropy, cost, hashers };
-            office.carry_out(request).await.map_err(|cause| cause.to_string())
-        }
-        Err(cause) => Err(cause.to_string()),
-    };
-    store.close().await;
-    answer
 }

@@ -24,7 +24,14 @@ pub fn run(file: &Path, as_json: bool) -> ExitCode {
             } else {
                 lines.extend(key.iter().map(|cause| format!("error: keys.root: {cause}")));
             }
-            (lines, (key.is_some() && !elsewhere) || config.findings().iter().any(|finding| finding.fatal))
+            let recovery = config.recovery_key.as_deref().and_then(|file| keys::recovery_public(file).err());
+            lines.extend(recovery.iter().map(|cause| format!("error: keys.recovery: {cause}")));
+            (
+                lines,
+                recovery.is_some()
+                    || (key.is_some() && !elsewhere)
+                    || config.findings().iter().any(|finding| finding.fatal),
+            )
         }
         Err(LoadError::Mistakes(mistakes)) => (mistakes.iter().map(ToString::to_string).collect(), true),
         Err(unreadable) => (vec![unreadable.to_string()], true),

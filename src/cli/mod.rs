@@ -2,6 +2,8 @@
 
 mod ask;
 mod check;
+mod desk;
+mod export;
 mod keys;
 mod serve;
 mod show;
@@ -63,9 +65,12 @@ enum Command {
     /// Mails of our own that are still to be sent.
     #[command(subcommand)]
     Queue(Queue),
-    /// Root keys.
+    /// Root keys and the recovery key.
     #[command(subcommand)]
     Keys(Keys),
+    /// The data folder.
+    #[command(subcommand)]
+    Store(Folder),
 }
 
 #[derive(Debug, Subcommand)]
@@ -146,11 +151,73 @@ enum Queue {
 
 #[derive(Debug, Subcommand)]
 enum Keys {
-    /// Write a new root keyring, readable by you only. Keep a copy elsewhere: without it nothing can be opened.
+    /// Add a new root key to a keyring file, or make the file, readable by its owner only. Keep a copy elsewhere: without
+    /// it nothing can be opened. `keys rotate` puts the key into use.
     #[command(after_help = "Example:\n  zegel keys new /etc/zegel/root.keys")]
     New {
-        /// The file; it must not exist.
-        file: PathBuf,
+        #[command(flatten)]
+        to: Asking,
+        /// The file; keys.root of the config when left out.
+        file: Option<PathBuf>,
+    },
+    /// List the root keys and what hangs on each.
+    #[command(after_help = "Example:\n  zegel keys list --json")]
+    List {
+        #[command(flatten)]
+        to: Asking,
+    },
+    /// Read the keyring again and wrap everything under its last key. Goes on in the daemon when this is interrupted.
+    #[command(after_help = "Example:\n  zegel keys new /etc/zegel/root.keys && zegel keys rotate")]
+    Rotate {
+        #[command(flatten)]
+        to: Asking,
+    },
+    /// Take a root key out of the keyring. Refused while anything hangs on it.
+    #[command(after_help = "Example:\n  zegel keys retire 0d4f21aa")]
+    Retire {
+        #[command(flatten)]
+        to: Asking,
+        /// Its id, from `keys list`.
+        id: String,
+        /// The keyring file; keys.root of the config when left out.
+        file: Option<PathBuf>,
+    },
+    /// Say whether the keyring opens what the data folder needs, and whether it lies safely.
+    #[command(after_help = "Example:\n  zegel keys check --copy-kept")]
+    Check {
+        #[command(flatten)]
+        to: Asking,
+        /// Confirm that a copy of every key in use is kept elsewhere: the warning about it ends.
+        #[arg(long)]
+        copy_kept: bool,
+    },
+    /// Make a recovery key, on a machine that is not the gateway: OUT is to be kept offline, OUT.pub goes to keys.recovery.
+    #[command(after_help = "Example:\n  zegel keys recovery-new recovery.key")]
+    RecoveryNew {
+        /// Where the private half goes; the public half goes beside it.
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Folder {
+    /// Write messages as .eml files with the recovery key, from a folder that no daemon holds or a copy of one.
+    #[command(after_help = "Example:\n  zegel store export --recovery-key recovery.key --folder /mnt/copy out/\n  \
+                            gpg -d recovery.key.gpg | zegel store export --recovery-key - --folder /mnt/copy out/")]
+    Export {
+        #[command(flatten)]
+        to: Asking,
+        /// The file with the private half, or - for standard input.
+        #[arg(long, value_name = "FILE")]
+        recovery_key: PathBuf,
+        /// The data folder; store.folder of the config when left out.
+        #[arg(long, value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+        /// Only messages from or to this address.
+        #[arg(long)]
+        address: Option<String>,
+        /// Where the files go; made, readable by you only.
+        out: PathBuf,
     },
 }
 
@@ -193,7 +260,10 @@ async fn run(command: Command) -> ExitCode {
         Command::Contact(Contact::Erase { to, address }) => ask::erase(&to, address).await,
         Command::Contact(Contact::NewCode { to, recipient, sender }) => ask::new_code(&to, recipient, sender).await,
         Command::Queue(Queue::List { to }) => ask::queue(&to).await,
-        Command::Keys(Keys::New { file }) => keys::new(&file),
+        Command::Keys(command) => keys::run(command).await,
+        Command::Store(Folder::Export { to, recovery_key, folder, address, out }) => {
+            export::run(&to, &recovery_key, folder, address.as_deref(), &out).await
+        }
     }
 }
 

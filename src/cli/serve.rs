@@ -10,7 +10,8 @@ use tracing_subscriber::EnvFilter;
 use crate::base::{OsEntropy, SystemClock};
 use crate::config::{Config, Log};
 use crate::daemon::signals::{self, Asked, Signals};
-use crate::daemon::{self, Running, keys};
+use crate::daemon::{self, Running, StartError, keys};
+use crate::store::OpenError;
 
 /// Serves until a signal or a fault.
 pub async fn run(file: &Path) -> ExitCode {
@@ -41,7 +42,9 @@ pub async fn run(file: &Path) -> ExitCode {
         (Ok(running), Ok(signals)) => until_stopped(running, signals).await,
         (Err(cause), _) => {
             error!(%cause, "not started");
-            ExitCode::FAILURE
+            // Another try would not find another key.
+            let bad_key = matches!(cause, StartError::Keys(_) | StartError::Store(OpenError::Key(_)));
+            if bad_key { ExitCode::from(super::BAD_CONFIG) } else { ExitCode::FAILURE }
         }
         (Ok(running), Err(cause)) => {
             error!(%cause, "not started: no signals");

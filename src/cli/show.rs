@@ -28,6 +28,8 @@ pub fn text(answer: &Answer) -> String {
         Answer::NewCode { mailbox } => format!("a new code is on its way to {mailbox}; the old one no longer works\n"),
         Answer::Queue { jobs } if jobs.is_empty() => "nothing to send\n".to_owned(),
         Answer::Queue { jobs } => jobs.iter().map(job).collect(),
+        // The commands about keys write their own text.
+        Answer::Keys { .. } => String::new(),
         Answer::Refused { text } => format!("{text}\n"),
     }
 }

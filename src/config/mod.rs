@@ -62,6 +62,8 @@ pub struct Config {
     pub page_tls: Option<CertificateFiles>,
     /// The root keyring; `None` for the systemd credential `zegel-root`.
     pub root_key: Option<PathBuf>,
+    /// The public half of a recovery key, if there is one.
+    pub recovery_key: Option<PathBuf>,
     /// The control socket.
     pub control: PathBuf,
     /// The log.
@@ -185,6 +187,7 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
         smtp_tls: smtp.tls,
         page_tls: page.tls,
         root_key: plant.root_key,
+        recovery_key: plant.recovery_key,
         control: plant.control,
         log: plant.log,
     })

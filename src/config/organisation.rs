@@ -173,6 +173,8 @@ pub struct Plant {
     pub ledger: PathBuf,
     /// `[keys]`.
     pub root_key: Option<PathBuf>,
+    /// `[keys]`.
+    pub recovery_key: Option<PathBuf>,
     /// `[control]`.
     pub control: PathBuf,
     /// `[log]`.
@@ -191,6 +193,7 @@ pub fn read_plant(top: &Table<'_, '_>) -> Option<Plant> {
     table.finish();
     let table = top.table("keys");
     let root_key = table.optional("root", &kinds::file());
+    let recovery_key = table.optional("recovery", &kinds::file());
     table.finish();
     let table = top.table("control");
     let control = table.or("socket", &kinds::path(), PathBuf::from("/run/zegel/control.sock"));
@@ -207,6 +210,7 @@ pub fn read_plant(top: &Table<'_, '_>) -> Option<Plant> {
         ended_links,
         ledger,
         root_key,
+        recovery_key,
         control,
         log: Log { json, level },
     })

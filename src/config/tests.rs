@@ -42,7 +42,18 @@ fn the_shipped_file_is_right_and_safe() {
 #[test]
 fn every_default_shown_in_the_shipped_file_is_the_default() {
     let bare = parse(&shipped(), &[]).unwrap();
-    let skip = ["certificate", "key", "fallback", "tenant", "ca", "user", "password_file", "root", "trusted_proxies"];
+    let skip = [
+        "certificate",
+        "key",
+        "fallback",
+        "tenant",
+        "ca",
+        "user",
+        "password_file",
+        "root",
+        "recovery",
+        "trusted_proxies",
+    ];
     let skip = skip.into_iter().chain(["redirect", "privacy", "accessibility", "name", "from", "to", "action", "text"]);
     let skip: BTreeSet<&str> = skip.collect();
     let shown: String = shipped()

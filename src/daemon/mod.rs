@@ -10,6 +10,7 @@ mod hops;
 pub mod keys;
 pub mod operate;
 mod remove;
+pub mod rotate;
 pub mod signals;
 mod sweeper;
 
@@ -108,7 +109,9 @@ pub async fn start(
     if let (true, Some(address)) = (config.web.demo, page.addresses().first()) {
         config.web.origin = format!("http://{address}");
     }
+    let recovery = config.recovery_key.as_deref().map(keys::recovery_public).transpose()?;
     let (store, report) = Store::open(config.store.clone(), keyring, clock.clone(), entropy.clone()).await?;
+    store.use_recovery(recovery).await.map_err(crate::store::OpenError::from)?;
     log_report(&report);
     let retention = retention(&store, &config)?;
     hops::recall(&hops, &config.store.folder);
@@ -150,7 +153,11 @@ pub async fn start(
     ));
     running.tasks.spawn(named("store", store_fails(store.clone(), stop.clone())));
     running.tasks.spawn(named("sweeper", sweeper::run(retention.clone(), clock.clone(), stop.clone())));
-    let office = operate::Office { store, retention, clock, entropy, cost: config.intake.cost, hashers };
+    let source = if config.web.demo { None } else { keys::Source::find(config.root_key.as_deref()).ok() };
+    let root = rotate::Keys::new(store.clone(), source);
+    running.tasks.spawn(named("keys", root.clone().run(stop.clone())));
+    let cost = config.intake.cost;
+    let office = operate::Office { store, retention, clock, entropy, cost, hashers, keys: root };
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
     running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));
     running.tasks.spawn(named("probe", hops::probe(running.hops.clone(), config.store.folder, stop)));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::rotate::{self, KeyAnswer, KeyRequest};
 use crate::base::{Clock, ContactId, Entropy, JobId, MessageId, Timestamp};
 use crate::mail::Address;
 use crate::seal::code::{AccessCode, Cost, Verifier};
@@ -61,6 +62,11 @@ pub enum Request {
     },
     /// What the queue still has to send.
     QueueList,
+    /// About root keys.
+    Keys {
+        /// What about them.
+        request: KeyRequest,
+    },
 }
 
 /// An answer.
@@ -122,6 +128,11 @@ pub enum Answer {
     Queue {
         /// One row each.
         jobs: Vec<JobRow>,
+    },
+    /// About root keys.
+    Keys {
+        /// What about them.
+        keys: KeyAnswer,
     },
     /// It cannot be done; the text says why.
     Refused {
@@ -210,6 +221,8 @@ pub struct Office {
     pub cost: Cost,
     /// Where it waits for its turn.
     pub hashers: Hashers,
+    /// Root keys.
+    pub keys: rotate::Keys,
 }
 
 impl Office {
@@ -226,6 +239,7 @@ impl Office {
             Request::ContactErase { address } => self.erase(&address).await,
             Request::ContactNewCode { recipient, sender } => self.new_code(&recipient, sender.as_deref()).await,
             Request::QueueList => self.queue().await,
+            Request::Keys { request } => Ok(Answer::Keys { keys: self.keys.carry_out(request).await? }),
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use crate::base::Timestamp;
 use crate::seal;
 use crate::seal::keyring::{RootKeyring, StoreSecret, wrapped_under};
-use crate::seal::recovery::RecoveryPublic;
+use crate::seal::recovery::{RecoveryId, RecoveryPublic};
 
 use super::open::{replace_wrapped_secret, wrapped_secret};
 use super::{Store, StoreError, places, stopped};
@@ -111,6 +111,12 @@ impl Store {
     #[must_use]
     pub fn root_keys(&self) -> Vec<u32> {
         self.inner.keyring.ring().ids()
+    }
+
+    /// The recovery key that new conversation keys get a lock for.
+    #[must_use]
+    pub fn recovery_key(&self) -> Option<RecoveryId> {
+        self.inner.keyring.recovery().map(|key| key.id())
     }
 
     /// From now on this keyring counts. What stands under its older keys is wrapped anew by

@@ -182,7 +182,7 @@ fn a_root_key_that_is_not_right_stops_the_start_and_changes_nothing() {
     let other = Site::new(sink.address, "");
     set(&fs::read_to_string(other.path("root.keys")).unwrap(), 0o600);
     let (status, said) = refused(&site, "another");
-    assert!(status != 0 && said.contains("the root keyring does not fit this data folder"), "{status} {said}");
+    assert!(status == 78 && said.contains("the root keyring does not fit this data folder"), "{status} {said}");
 
     set(&right, 0o600);
     let gateway = site.start();

@@ -5,6 +5,7 @@ mod confidential;
 mod crash;
 mod damage;
 mod faults;
+mod keys;
 mod ordinary;
 mod page;
 mod secured;
