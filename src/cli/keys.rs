@@ -1,6 +1,7 @@
 //! `zegel keys`: makes, lists, changes and checks keys. No key is ever shown.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -196,13 +197,13 @@ impl Listing {
             };
             let secret = if self.store_secret.as_ref() == Some(&key.id) { ", the store secret" } else { "" };
             let copy = key.copy_kept.as_ref().map_or("no copy confirmed".into(), |at| format!("copy kept since {at}"));
-            text += &format!("{}  {state}  {}{secret}  {copy}\n", key.id, self.counted.text(&key.id));
+            let _ = writeln!(text, "{}  {state}  {}{secret}  {copy}", key.id, self.counted.text(&key.id));
         }
         for id in self.missing() {
-            text += &format!("{id}  missing  {}\n", self.counted.text(id));
+            let _ = writeln!(text, "{id}  missing  {}", self.counted.text(id));
         }
         if let Some(id) = &self.recovery {
-            text += &format!("recovery key {id}  {} locks\n", self.counted.recovery);
+            let _ = writeln!(text, "recovery key {id}  {} locks", self.counted.recovery);
         }
         text
     }
@@ -305,7 +306,9 @@ async fn check(to: &Asking, copy_kept: bool) -> ExitCode {
     if to.json {
         println!("{:#}", serde_json::json!({ "usable": !bad, "findings": found }));
     } else {
-        found.iter().for_each(|line| println!("{line}"));
+        for line in &found {
+            println!("{line}");
+        }
         println!("the root keyring {}", if bad { "is not right" } else { "opens what the data folder needs" });
     }
     if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -375,6 +378,8 @@ fn recovery_new(out: &Path) -> ExitCode {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut Listing);
+
     fn listing() -> Listing {
         let key = |id: &str, active| KeyRow { id: id.into(), active, in_use: true, copy_kept: Some("2026".into()) };
         Listing {
@@ -390,10 +395,9 @@ mod tests {
     #[test]
     fn everything_that_is_not_right_is_found() {
         assert!(judge(&listing()).is_empty());
-        type Change = fn(&mut Listing);
         let cases: [(Change, &str); 8] = [
             (|l| l.problem = Some("mode".into()), "error: mode"),
-            (|l| drop(l.counted.locks.insert("0000000c".into(), 1)), "error: root key 0000000c is missing: 1 locks"),
+            (|l| l.counted.locks.extend([("0000000c".into(), 1)]), "error: root key 0000000c is missing: 1 locks"),
             (|l| l.store_secret = Some("0000000d".into()), "error: root key 0000000d is missing"),
             (|l| l.counted.damaged = 2, "error: 2 locks cannot be read"),
             (|l| l.rewrap.as_mut().unwrap().failed = 1, "error: 1 locks did not open"),

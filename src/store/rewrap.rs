@@ -131,12 +131,11 @@ impl Store {
         for bytes in &locks {
             inner.rewrap_lock(&Key { space: Space::Lock, bytes: bytes.clone() }, keys, &mut draft, &mut work).await?;
         }
-        match locks.last() {
-            Some(last) => work.after = Some(last.clone()),
-            None => {
-                work.done = true;
-                inner.remove_other_recovery(work.recovery.map(RecoveryId), &mut draft).await?;
-            }
+        if let Some(last) = locks.last() {
+            work.after = Some(last.clone());
+        } else {
+            work.done = true;
+            inner.remove_other_recovery(work.recovery.map(RecoveryId), &mut draft).await?;
         }
         draft.put(places::rewrap(), &work)?;
         Ok(draft.commit().await?.then_some(work))

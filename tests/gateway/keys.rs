@@ -144,12 +144,11 @@ fn a_rotation_survives_kills_and_goes_on_by_itself() {
     let proofs = [0, RECIPIENTS / 2, RECIPIENTS - 1].map(|number| proof(&sink, &addresses[number]));
     gateway.kill();
     let mut newest = String::new();
-    for round in 0..6 {
+    for _ in 0..6 {
         newest = site.ask(&["keys", "new"])["id"].as_str().unwrap().to_owned();
         let gateway = site.start();
         std::thread::sleep(Duration::from_millis(dice.below(30)));
         gateway.kill();
-        let _ = round;
     }
     let gateway = site.start();
     let all = BTreeMap::from([(newest.clone(), RECIPIENTS as u64)]);

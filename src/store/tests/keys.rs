@@ -247,12 +247,12 @@ async fn the_store_secret_moves_and_its_old_wrap_is_overwritten() {
 async fn letter(bed: &Bed, to: &[&str], size: usize) -> (MessageId, Vec<u8>) {
     let plain: Vec<u8> = b"canary-body ".iter().copied().cycle().take(size).collect();
     let (mut mail, _) = bed.mail(to, 100).await;
-    let mut sealed = Vec::new();
-    let mut sealer = Sealer::new(&mail.content_key, mail.id, &*bed.entropy, &mut sealed);
-    sealer.push(&plain, &mut sealed).unwrap();
-    sealer.finish(&mut sealed).unwrap();
+    let mut stored = Vec::new();
+    let mut sealer = Sealer::new(&mail.content_key, mail.id, &*bed.entropy, &mut stored);
+    sealer.push(&plain, &mut stored).unwrap();
+    sealer.finish(&mut stored).unwrap();
     let mut body = bed.store.new_body(mail.id).unwrap();
-    body.write(&sealed).await.unwrap();
+    body.write(&stored).await.unwrap();
     mail.body = body.finish().await.unwrap();
     mail.message = Message { plain_len: size as u64, ..mail.message };
     let id = mail.id;
