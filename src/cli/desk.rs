@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::base::{OsEntropy, SystemClock};
 use crate::config::Config;
-use crate::daemon::control::{self, AskError};
 use crate::daemon;
+use crate::daemon::control::{self, AskError};
 use crate::daemon::keys::{self, Source};
 use crate::daemon::operate::{Answer, Office, Request};
 use crate::daemon::rotate::{KeyAnswer, KeyRequest, Keys, Progress};
