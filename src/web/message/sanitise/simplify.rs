@@ -10,8 +10,8 @@ use super::{ATTRIBUTES, GENERIC, GONE, TAGS};
 /// Elements within elements; browsers stop at 512, mails of tables within tables need some 60.
 const DEEPEST: usize = 120;
 
-/// Characters that are written as entities, in one stretch of text: the serialiser behind us takes time by the square of their
-/// number. A `<wbr>` there, where a line may break, starts a new stretch.
+/// Characters that are written as entities, in one stretch of text or one attribute: the serialiser behind us takes time by the square of their
+/// number. A `<wbr>` in the text, where a line may break, starts a new stretch; such an attribute goes.
 const MOST_ESCAPES: usize = 512;
 
 /// Elements in a mail that are worth the work; letters of many years have a few ten thousand.
@@ -121,6 +121,11 @@ pub(in super::super) fn plain(html: &str) -> String {
     out
 }
 
+/// Whether the serialiser writes an entity for it.
+const fn is_escaped(c: char) -> bool {
+    matches!(c, '&' | '<' | '>' | '"' | '\u{a0}')
+}
+
 struct Writer {
     out: String,
     open: Vec<&'static str>,
@@ -131,7 +136,7 @@ struct Writer {
 impl Writer {
     fn text(&mut self, text: &str) {
         for c in text.chars() {
-            if matches!(c, '&' | '<' | '>' | '\u{a0}') {
+            if is_escaped(c) {
                 self.escapes += 1;
                 if self.escapes > MOST_ESCAPES {
                     self.out.push_str("<wbr>");
@@ -169,7 +174,9 @@ impl Writer {
     }
 
     fn attribute(&mut self, name: &str, value: &str) {
-        if value.len() > LONGEST_VALUE && (name != "src" || value.contains('&')) {
+        let escapes = value.chars().filter(|c| is_escaped(*c)).take(MOST_ESCAPES + 1).count();
+        let long = value.len() > LONGEST_VALUE && (name != "src" || escapes > 0);
+        if long || escapes > MOST_ESCAPES {
             return;
         }
         self.out.push(' ');

@@ -146,3 +146,9 @@ fn the_lists_of_elements_fit_together() {
     assert!(within(VOID, TAGS) && within(BLOCKS, TAGS) && within(GONE_VOID, GONE) && within(RAW, GONE));
     assert!(!TAGS.iter().any(|name| GONE.contains(name)));
 }
+
+#[test]
+fn an_attribute_of_entities_goes() {
+    let titled = |count| cleaned(&format!("<p title='{}'>x", "&".repeat(count)));
+    assert!(titled(512).contains("title=\"&amp;&amp;") && titled(513) == "<p>x</p>", "{}", titled(513));
+}
