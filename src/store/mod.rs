@@ -85,6 +85,17 @@ pub struct Counts {
     pub erase_syncs: u64,
 }
 
+/// What a compaction did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Segments of the journal that are gone.
+    pub segments: u64,
+    /// Bytes of them that still counted and were written anew.
+    pub moved: u64,
+    /// Bytes of their files.
+    pub freed: u64,
+}
+
 /// The store of one organisation. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -148,6 +159,14 @@ impl Store {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.inner.engine.counts()
+    }
+
+    /// Gives back the room of removed messages now. It happens by itself too, once it is worth while.
+    ///
+    /// # Errors
+    /// [`StoreError::NotReady`] when it cannot be done now.
+    pub async fn compact(&self) -> Result<Compacted, StoreError> {
+        self.inner.engine.compact().await
     }
 
     /// Finishes what is committed, writes the proof frame and closes. Operations after it answer `NotReady`.

@@ -1,6 +1,5 @@
 //! Opening a data folder: lock, keys, recovery, and what was found on the way.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,6 +23,9 @@ pub(super) const SCHEMA: u32 = 1;
 const KEY_FILE: &str = "store.key";
 /// More than a wrapped secret takes.
 const KEY_FILE_MOST: u64 = 4096;
+
+/// So many bodies are looked at before the store serves.
+const BODIES_AT_ONCE: usize = 1000;
 
 /// Where the data are.
 #[derive(Debug, Clone)]
@@ -162,22 +164,38 @@ impl Store {
 
     /// Bodies of mails that were never taken. Whether a message names its body is read from its key: a damaged record keeps
     /// its body.
+    ///
+    /// Many are looked at while the store serves already: those that come from now on are not among them.
     async fn remove_orphans(&self) -> Result<usize, StoreError> {
+        let bodies = self.inner.engine.bodies().await?;
+        if bodies.len() <= BODIES_AT_ONCE {
+            return self.remove_unnamed(bodies).await;
+        }
+        let store = self.clone();
+        tokio::spawn(async move {
+            match store.remove_unnamed(bodies).await {
+                Ok(orphans) => tracing::info!(orphans, "bodies that no message names are removed"),
+                Err(error) => tracing::info!(%error, "bodies that no message names wait for the next start"),
+            }
+        });
+        Ok(0)
+    }
+
+    async fn remove_unnamed(&self, bodies: Vec<MessageId>) -> Result<usize, StoreError> {
         let engine = &self.inner.engine;
-        let bodies = engine.bodies().await?;
-        if bodies.is_empty() {
-            return Ok(0);
+        let mut orphans = 0;
+        for id in bodies {
+            let (from, to) = (id.as_bytes(), places::after(id.as_bytes()));
+            let mut named = false;
+            for space in [Space::Message, Space::Prepared] {
+                named |= !engine.keys(space, from, to.as_deref(), 1).await?.is_empty();
+            }
+            if !named {
+                engine.remove_body(id).await?;
+                orphans += 1;
+            }
         }
-        let mut named = BTreeSet::new();
-        for space in [Space::Message, Space::Prepared] {
-            let keys = engine.keys(space, &[], None, usize::MAX).await?;
-            named.extend(keys.iter().filter_map(|key| last_id(key)));
-        }
-        let orphans: Vec<_> = bodies.into_iter().filter(|id| !named.contains(id.as_bytes())).collect();
-        for id in &orphans {
-            engine.remove_body(*id).await?;
-        }
-        Ok(orphans.len())
+        Ok(orphans)
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::base::{Entropy, MessageId};
 
-use super::{Counts, Health, OpenError, OpenReport, Settings, StoreError};
+use super::{Compacted, Counts, Health, OpenError, OpenReport, Settings, StoreError};
 use body::{BodyReader, BodyWriter, SealedBody};
 
 /// A family of records with one kind of key. The number is part of the format; numbers are never reused.
@@ -323,6 +323,17 @@ impl Engine {
         match self {
             Self::Local(local) => local.bodies().await,
             Self::Memory(memory) => Ok(memory.bodies()),
+        }
+    }
+
+    /// Gives back the room of what counts no more, as far as that is worth while; waits for the end of it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotReady`] when it cannot be done now.
+    pub async fn compact(&self) -> Result<Compacted, StoreError> {
+        match self {
+            Self::Local(local) => local.compact().await,
+            Self::Memory(_) => Ok(Compacted::default()),
         }
     }
 

@@ -12,6 +12,7 @@ use super::super::super::StoreError;
 use super::super::body::{Committing, SealedBody};
 use super::super::{Batch, BodyRefused, CommitError};
 use super::bodies::failed;
+use super::compact::Move;
 use super::folder::Lock;
 use super::frame::{Change, Place};
 use super::group::{Accepted, Group};
@@ -28,6 +29,7 @@ const RELEASE_PAUSE: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) enum Request {
     Commit(Waiting),
+    Move(Moving),
     /// A reader could not use this index. Weak, so that requests which wait do not keep it from being released.
     IndexFailed(Weak<Index>),
     Close(oneshot::Sender<()>),
@@ -38,6 +40,13 @@ pub(super) enum Request {
 pub(super) struct Waiting {
     pub batch: Batch,
     pub body: Option<SealedBody>,
+    pub answer: Answer,
+}
+
+/// Records to write anew.
+#[derive(Debug)]
+pub(super) struct Moving {
+    pub moves: Vec<Move>,
     pub answer: Answer,
 }
 
@@ -110,6 +119,11 @@ impl Committer {
                         broken = Some(error);
                     }
                 }
+                Request::Move(moving) => {
+                    if let Err(error) = self.admit_moves(&mut group, moving) {
+                        broken = Some(error);
+                    }
+                }
                 Request::IndexFailed(index) => {
                     // Unless it was replaced since.
                     if self.shared.index().is_some_and(|current| Arc::as_ptr(&current) == index.as_ptr()) {
@@ -176,6 +190,18 @@ impl Committer {
                 Err(error)
             }
         }
+    }
+
+    /// Moves count as one batch.
+    fn admit_moves(&mut self, group: &mut Group, moving: Moving) -> Result<(), IndexError> {
+        let Moving { moves, answer } = moving;
+        let Some(index) = self.shared.index().filter(|_| !self.shared.has_ended()) else { return Ok(()) };
+        let sequence = self.journal.next() + group.accepted.len() as u64;
+        for pending in group.moved(&index, moves, sequence)? {
+            group.add(pending);
+        }
+        group.accepted.push(Accepted { answer, body: None, sequence, erases: Vec::new() });
+        Ok(())
     }
 
     /// Writes the group, tells the index, answers.

@@ -289,6 +289,22 @@ impl Header {
         }
     }
 
+    /// The table in a `frame` that may end behind it; `None` when it is damaged.
+    pub(super) fn table<'a>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
+        let table = Input(frame.get(HEADER..)?).take(usize::try_from(self.table).ok()?)?;
+        (crc32c(table) == self.table_crc).then_some(table)
+    }
+
+    /// Bytes of the frame before its values.
+    pub(super) fn values_from(&self) -> u64 {
+        HEADER as u64 + u64::from(self.table)
+    }
+
+    /// Bytes of the frame before its erasable values.
+    pub(super) fn erasable_from(&self) -> u64 {
+        self.values_from() + u64::from(self.plain)
+    }
+
     fn parts<'a>(&self, frame: &'a [u8]) -> Option<(&'a [u8], &'a [u8], &'a [u8])> {
         let mut input = Input(frame.get(HEADER..)?);
         Some((
@@ -308,11 +324,11 @@ pub(super) struct Table {
     pub superseded: Vec<Stretch>,
 }
 
-/// The table of `frame`, which stands at `offset` of `segment`. `None` when it makes no sense.
+/// The table of `frame`, which stands at `offset` of `segment` and of which the values may be left out. `None` when it is
+/// damaged.
 pub(super) fn table(segment: u64, offset: u64, frame: &[u8]) -> Option<Table> {
     let header = Header::parse(frame)?;
-    let (table, _, _) = header.parts(frame)?;
-    let mut input = Input(table);
+    let mut input = Input(header.table(frame)?);
     // No room is reserved by the header's word: each record takes bytes of the table.
     let mut found = Vec::new();
     let mut plain = offset.saturating_add(HEADER as u64).saturating_add(header.table.into());

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use super::super::body::Committing;
 use super::super::{BodyRefused, Check, Write};
 use super::committer::Answer;
-use super::frame::{Place, Record};
+use super::compact::Move;
+use super::frame::{Change, Place, Record};
 use super::index::{Index, IndexError};
 use super::raw;
+use super::segment::Entry;
 
 /// A group takes no more once it has this many bytes, or batches.
 const BYTES: usize = 8 << 20;
@@ -40,6 +42,8 @@ pub(super) struct Pending {
     erasable: bool,
     sequence: u64,
     value: Option<Vec<u8>>,
+    /// Older segments may hold the key: what says that it is deleted is written again.
+    kept: bool,
     /// Where the value now is; known only where it matters: for deletes and in erasable spaces.
     before: Option<Place>,
 }
@@ -92,9 +96,28 @@ impl Group {
             };
             let (erasable, key) = (key.space.erasable(), raw(&key));
             let before = if erasable || value.is_none() { index.get(&key)? } else { None };
-            Ok(Pending { key, erasable, sequence, value, before })
+            Ok(Pending { key, erasable, sequence, value, kept: false, before })
         };
         writes.into_iter().map(pending).collect()
+    }
+
+    /// What `moves` will change: those whose records still stand where they stood. `sequence` is for what has none of its own.
+    pub(super) fn moved(&self, index: &Index, moves: Vec<Move>, sequence: u64) -> Result<Vec<Pending>, IndexError> {
+        let mut pending = Vec::with_capacity(moves.len());
+        for Move { entry: Entry { change: Change { key, place }, erasable }, value } in moves {
+            if self.by_key.contains_key(&key) || index.get(&key)? != place {
+                continue;
+            }
+            pending.push(Pending {
+                key,
+                erasable,
+                sequence: place.map_or(sequence, |place| place.sequence),
+                value: place.map(|_| value),
+                kept: place.is_none(),
+                before: place.filter(|_| erasable),
+            });
+        }
+        Ok(pending)
     }
 
     /// The values that the group supersedes in erasable spaces. Those that were put and superseded within it never reach the
@@ -117,7 +140,8 @@ impl Group {
 
     /// The frame's records: the last word on each key, and no tombstone for what was never there.
     pub(super) fn records(&self) -> Vec<Record<'_>> {
-        let told = self.changes.iter().filter(|pending| pending.value.is_some() || pending.before.is_some());
+        let told =
+            self.changes.iter().filter(|pending| pending.value.is_some() || pending.before.is_some() || pending.kept);
         told.map(|pending| Record {
             key: &pending.key,
             sequence: pending.sequence,

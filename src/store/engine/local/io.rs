@@ -109,6 +109,10 @@ pub(super) mod faults {
         Sync,
         Cut,
         SyncFolder,
+        /// A step of compaction.
+        Move,
+        /// Removing a segment that was compacted.
+        Remove,
         Overwrite,
         SyncOverwritten,
         /// Asking for free room, which is none then.
@@ -117,22 +121,29 @@ pub(super) mod faults {
         Index,
     }
 
-    /// Which calls will fail, and how.
+    /// Which calls will fail, how, and after how many of that sort.
     #[derive(Debug, Default)]
-    pub(crate) struct Faults(Mutex<Vec<(Call, io::ErrorKind)>>);
+    pub(crate) struct Faults(Mutex<Vec<(Call, io::ErrorKind, usize)>>);
 
     impl Faults {
         /// The next call of this sort fails.
         pub(crate) fn add(&self, call: Call, kind: io::ErrorKind) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push((call, kind));
+            self.add_after(call, kind, 0);
+        }
+
+        /// The call of this sort behind the next `good` ones fails.
+        pub(crate) fn add_after(&self, call: Call, kind: io::ErrorKind, good: usize) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push((call, kind, good));
         }
 
         pub(crate) fn take(&self, call: Call) -> io::Result<()> {
             let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            match faults.iter().position(|(fault, _)| *fault == call) {
-                Some(at) => Err(faults.remove(at).1.into()),
-                None => Ok(()),
+            let Some(at) = faults.iter().position(|(fault, _, _)| *fault == call) else { return Ok(()) };
+            if let Some((_, _, good)) = faults.get_mut(at).filter(|(_, _, good)| *good > 0) {
+                *good -= 1;
+                return Ok(());
             }
+            Err(faults.remove(at).1.into())
         }
     }
 }

@@ -50,7 +50,6 @@ impl Segments {
     }
 
     /// Segments that still hold superseded values which could not be overwritten: to be compacted before any other.
-    #[cfg_attr(not(test), expect(dead_code, reason = "compaction asks"))]
     pub(super) fn condemned(&self) -> Vec<u64> {
         self.condemned.read().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
     }

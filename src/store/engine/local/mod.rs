@@ -16,13 +16,16 @@
 //! | recovery, amend | what happens at start |
 //! | group | batches on their way into one frame |
 //! | committer | the one thread that commits groups |
+//! | compact, choice | gives back the room of what counts no more; which segment next |
 //! | bodies | body files |
 
 mod amend;
 pub(super) mod bodies;
 mod build;
+mod choice;
 pub(super) mod claim;
 mod committer;
+mod compact;
 mod erase;
 mod filter;
 mod folder;
@@ -43,9 +46,9 @@ mod tests;
 mod tree;
 mod young;
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -53,12 +56,13 @@ use tokio::sync::oneshot;
 
 use crate::base::{Entropy, MessageId};
 
-use super::super::{Counts, Health, OpenError, OpenReport, StoreError};
+use super::super::{Compacted, Counts, Health, OpenError, OpenReport, StoreError};
 use super::body::{Bodies, BodyReader, BodyWriter, SealedBody};
 use super::{Batch, BodyRefused, CommitError, Key, Space, Versioned, Write};
 use bodies::Files;
 use claim::Claim;
 use committer::{Committer, Request, Waiting};
+use compact::{Ask, Compactor, Pace};
 use erase::Erasures;
 use folder::Folder;
 use frame::Place;
@@ -80,6 +84,32 @@ pub struct Local {
     /// `None` once dropping.
     requests: Option<Sender<Request>>,
     committer: Option<JoinHandle<()>>,
+    compactor: Mutex<Option<Compaction>>,
+}
+
+/// The thread that compacts.
+#[derive(Debug)]
+struct Compaction {
+    asks: Sender<Ask>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Compaction {
+    fn start(shared: &Arc<Shared>, requests: &Sender<Request>, pace: Pace) -> std::io::Result<Self> {
+        let ((asks, asked), stop) = (channel(), Arc::new(AtomicBool::new(false)));
+        let compactor = Compactor::new(Arc::clone(shared), requests.clone(), asked, Arc::clone(&stop), pace);
+        let thread = std::thread::Builder::new().name("compactor".to_owned()).spawn(move || compactor.run())?;
+        Ok(Self { asks, stop, thread })
+    }
+
+    /// Waits for the step under way.
+    fn end(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        drop(self.asks);
+        // One that panicked holds nothing any more.
+        let _ = self.thread.join();
+    }
 }
 
 /// What readers and the committer share.
@@ -224,11 +254,12 @@ struct Options {
     segment_size: u64,
     /// After this long without a commit a proof frame is written.
     idle: Duration,
+    pace: Pace,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { io: Io::default(), segment_size: SEGMENT_SIZE, idle: IDLE }
+        Self { io: Io::default(), segment_size: SEGMENT_SIZE, idle: IDLE, pace: Pace::default() }
     }
 }
 
@@ -266,7 +297,8 @@ impl Local {
         let committer = Committer::new(Arc::clone(&shared), journal, waiting, options.idle, lock);
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run());
         let committer = Some(thread.map_err(folder::at(&settings.folder))?);
-        Ok((Self { shared, requests: Some(requests), committer }, report))
+        let compactor = Compaction::start(&shared, &requests, options.pace).map_err(folder::at(&settings.folder))?;
+        Ok((Self { shared, requests: Some(requests), committer, compactor: Mutex::new(Some(compactor)) }, report))
     }
 
     /// See [`super::Engine::get`].
@@ -415,8 +447,30 @@ impl Local {
         }
     }
 
+    /// See [`super::Engine::compact`].
+    pub(super) async fn compact(&self) -> Result<Compacted, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        if let Some(compaction) = &*self.compaction() {
+            // One that is gone drops the answer.
+            let _ = compaction.asks.send(answer);
+        }
+        answered.await.unwrap_or_else(|_| Err(StoreError::NotReady("it is closed".to_owned())))
+    }
+
+    fn compaction(&self) -> MutexGuard<'_, Option<Compaction>> {
+        self.compactor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// See [`super::Engine::close`].
     pub(super) async fn close(&self) {
+        let compaction = self.compaction().take();
+        if let Some(compaction) = compaction {
+            let _ = blocking(move || {
+                compaction.end();
+                Ok(())
+            })
+            .await;
+        }
         let (done, closed) = oneshot::channel();
         if let Some(requests) = &self.requests
             && requests.send(Request::Close(done)).is_ok()
@@ -430,6 +484,10 @@ impl Local {
 impl Drop for Local {
     /// Waits for the committer: the folder is free for the next one when this returns.
     fn drop(&mut self) {
+        let compaction = self.compaction().take();
+        if let Some(compaction) = compaction {
+            compaction.end();
+        }
         drop(self.requests.take());
         if let Some(thread) = self.committer.take() {
             // A committer that panicked has closed the store.

@@ -129,10 +129,16 @@ impl Segmented {
         let openings: Vec<Opening> = segments.iter().filter_map(|segment| segment.opening()).collect();
         let ends: BTreeMap<u64, u64> =
             openings.iter().map(|opening| (opening.previous, opening.previous_end)).collect();
+        let newest = segments.last().map_or(0, |segment| segment.id);
+        // An index that is to be made again is made from footers: then all of each is read, not only its head.
+        let thorough = folder.distrust().is_some() || !folder.index().exists();
         let mut shapes = Vec::new();
         for segment in &segments {
-            let limit = ends.get(&segment.id).copied();
-            let shape = match segment.footer() {
+            // One that others follow was ended, also when the next is gone by compaction.
+            let ended = || if segment.id < newest { segment.len().ok() } else { None };
+            let limit = ends.get(&segment.id).copied().or_else(ended);
+            let footer = if thorough { segment.footer() } else { segment.footer_head() };
+            let shape = match footer {
                 Some(footer) if limit.is_none_or(|limit| footer.offset <= limit) => Seen::Closed(footer),
                 _ => Seen::Open(segment.scan(limit).map_err(at(&segment.path))?),
             };

@@ -68,9 +68,13 @@ impl Source {
         let mut frames = 0;
         match &self.shape {
             Shape::Closed(footer) if footer.header.head.last() > mark => {
-                let table = self.segment.table(footer.offset, &footer.header)?.unwrap_or_default();
-                each(&table.changes, footer.header.head.last())?;
-                frames = 1;
+                if let Some(table) = self.segment.table(footer.offset, &footer.header)? {
+                    each(&table.changes, footer.header.head.last())?;
+                    return Ok(1);
+                }
+                tracing::error!(segment = self.segment.id, "a footer is damaged; the frames before it are read");
+                let shape = Shape::Open(self.segment.scan(Some(footer.offset))?.frames);
+                return Self { segment: Arc::clone(&self.segment), shape }.changes(0, each);
             }
             Shape::Closed(_) => {}
             Shape::Open(found) => {

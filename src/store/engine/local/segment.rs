@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crc32c::crc32c;
 
-use super::frame::{self, Header, Kind, MAGIC, Place, Table};
+use super::frame::{self, Change, Header, Kind, MAGIC, Place, Table};
 
 /// Bytes before the first frame.
 pub(super) const START: u64 = 64;
@@ -107,6 +107,14 @@ pub(super) struct Footer {
     pub header: Header,
 }
 
+/// A record as its frame's table tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub change: Change,
+    /// Whether its value stands among those that are overwritten once superseded.
+    pub erasable: bool,
+}
+
 /// The file name of a segment.
 pub(super) fn name(id: u64) -> String {
     format!("{id:016x}.seg")
@@ -189,17 +197,46 @@ impl Segment {
 
     /// The footer, if the segment was closed and its footer is whole.
     pub(super) fn footer(&self) -> Option<Footer> {
+        let footer = self.footer_head()?;
+        let frame = self.bytes(footer.offset, footer.header.len()).ok()?;
+        let good = footer.header.verify(&frame);
+        (good.table && good.plain).then_some(footer)
+    }
+
+    /// The same, its table unread: enough to know that the segment was closed, and where its records end.
+    pub(super) fn footer_head(&self) -> Option<Footer> {
         let end = self.len().ok()?.checked_sub(TRAILER as u64)?;
         let bytes = self.bytes(end, TRAILER as u64).ok()?;
         let offset = u64::from_le_bytes(bytes.get(4..12)?.try_into().ok()?);
         if trailer(offset) != bytes || offset < START {
             return None;
         }
-        let frame = self.bytes(offset, end.checked_sub(offset)?).ok()?;
-        let header = Header::parse(&frame)?;
-        let good = header.verify(&frame);
+        let header = Header::parse(&self.bytes(offset, frame::HEADER as u64).ok()?)?;
         let ours = header.head.kind == Kind::Footer && header.head.segment == self.id;
-        (ours && good.table && good.plain && header.len() == frame.len() as u64).then_some(Footer { offset, header })
+        (ours && header.len() == end.checked_sub(offset)?).then_some(Footer { offset, header })
+    }
+
+    /// Every record by the frames' tables, values unread. `None` when a frame is damaged.
+    pub(super) fn entries(&self) -> io::Result<Option<Vec<Entry>>> {
+        let end = match self.footer_head() {
+            Some(footer) => footer.offset,
+            None => self.len()?,
+        };
+        let (mut found, mut at) = (Vec::new(), START);
+        while at + frame::HEADER as u64 <= end {
+            let head = self.bytes(at, (end - at).min(BLOCK as u64))?;
+            let Some(header) = Header::parse(&head) else { return Ok(None) };
+            let before_values = header.values_from();
+            let frame = if before_values <= head.len() as u64 { head } else { self.bytes(at, before_values)? };
+            let Some(table) = frame::table(self.id, at, &frame) else { return Ok(None) };
+            let erasable_from = at + header.erasable_from();
+            found.extend(table.changes.into_iter().map(|change| Entry {
+                erasable: change.place.is_some_and(|place| place.offset >= erasable_from && place.len > 0),
+                change,
+            }));
+            at += header.len();
+        }
+        Ok((at == end).then_some(found))
     }
 
     /// Reads every frame up to `limit`.

@@ -216,6 +216,12 @@ impl Tree {
         }
     }
 
+    /// Loses a change, as sled may.
+    #[cfg(test)]
+    pub(super) fn forget(&self, key: &[u8]) {
+        self.inner.layers().young.forget(key);
+    }
+
     pub(super) fn flush(&self) -> Result<(), IndexError> {
         self.settle()?;
         self.merge_in_background();

@@ -218,6 +218,12 @@ impl Young {
     pub(super) fn flush(&self) -> Result<(), IndexError> {
         guarded(|| self.db.flush()).map(drop)
     }
+
+    /// Loses a change, as sled may.
+    #[cfg(test)]
+    pub(super) fn forget(&self, key: &[u8]) {
+        self.db.remove(stored_key(key)).unwrap().unwrap();
+    }
 }
 
 #[cfg(test)]

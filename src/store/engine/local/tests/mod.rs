@@ -1,5 +1,6 @@
 //! The local engine under damage, disk errors and stops.
 
+mod compact;
 mod damage;
 mod erase;
 mod faults;
@@ -28,7 +29,8 @@ fn put(name: &str, value: &str) -> Batch {
 }
 fn options() -> Options {
     // Proof frames come with a close only, unless a test wants them.
-    Options { idle: Duration::from_hours(1), ..Options::default() }
+    let pace = Pace { every: Duration::from_hours(1), pause: Duration::ZERO };
+    Options { idle: Duration::from_hours(1), pace, ..Options::default() }
 }
 fn open_with(folder: &Path, options: &Options) -> (Local, OpenReport) {
     let settings = Settings { folder: folder.to_owned(), min_free: 0 };
