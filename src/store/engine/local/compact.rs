@@ -136,7 +136,9 @@ impl Compactor {
             self.index()?.flush()?;
         }
         let mut done = Compacted::default();
-        while let Some(segment) = self.next(asked)? {
+        // What is moved into new segments is not moved again, so this ends.
+        let newest = self.shared.segments.all().last().map_or(0, |segment| segment.id);
+        while let Some(segment) = self.next(asked, newest)? {
             match self.compact(&segment, asked) {
                 Ok(Some(moved)) => {
                     done.segments += 1;
@@ -155,7 +157,7 @@ impl Compactor {
     }
 
     /// The segment to compact next; it is not chosen again until less of it counts.
-    fn next(&mut self, asked: bool) -> Result<Option<Arc<Segment>>, Halt> {
+    fn next(&mut self, asked: bool, newest: u64) -> Result<Option<Arc<Segment>>, Halt> {
         let Some(live) = self.index()?.live() else { return Ok(None) };
         let all = self.shared.segments.all();
         // The last one is open.
@@ -170,7 +172,8 @@ impl Compactor {
             let needed = segment.opening().is_some_and(|opening| {
                 self.shared.segments.get(opening.previous).is_some_and(|before| before.footer_head().is_none())
             });
-            sizes.push(Size { segment: segment.id, len, live, condemned, barred: spared || needed });
+            let barred = spared || needed || segment.id > newest;
+            sizes.push(Size { segment: segment.id, len, live, condemned, barred });
         }
         let Some(chosen) = choose(&sizes, asked, self.shared.is_full()) else { return Ok(None) };
         self.spared.insert(chosen, live.of(chosen).bytes);
