@@ -16,7 +16,7 @@ use crate::dice::Dice;
 
 pub const TASKS: u8 = 4;
 /// Whether the engine overwrites old values of erasable spaces yet.
-pub const ERASES: bool = false;
+pub const ERASES: bool = true;
 /// Small, so that many are closed, and so that there is something to compact.
 const SEGMENT: u64 = 48 << 10;
 /// Where records live: plain ones, and those whose old values must not stay.

@@ -102,8 +102,9 @@ fn between(text: &str, from: char, to: char) -> Option<&str> {
     Some(rest.split_once(to)?.0)
 }
 
+/// What is no file (a pipe, a socket) has a name that is not in hexadecimal, and that matches nothing.
 fn path(hexadecimal: &str) -> PathBuf {
-    String::from_utf8(unescape(hexadecimal)).unwrap().into()
+    String::from_utf8_lossy(&unescape(hexadecimal)).into_owned().into()
 }
 
 fn unescape(text: &str) -> Vec<u8> {
