@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench store` prints commits per second of each with 1, 16 and 64 tasks of 8 KiB values, their ratio, and
 //! how many syncs a commit took. Both sides share syncs between the tasks that wait. Rounds alternate, and the median
-//! counts. The folder is made where `TMPDIR` says. Without `--bench` one small round shows that it works.
+//! counts. A second table compares deletes of small values in a plain and in an erasable space. The folder is made where
+//! `TMPDIR` says. Without `--bench` one small round shows that it works.
 #![expect(clippy::expect_used, clippy::disallowed_methods, reason = "a benchmark measures real time and may stop")]
 
 use std::fs::File;
@@ -42,6 +43,24 @@ fn main() {
             engine.per_second,
             engine.syncs,
             engine.per_second / plain.per_second
+        );
+    }
+    println!("tasks   plain deletes/s  syncs each   erasing/s  syncs each   ratio");
+    for tasks in [1, 16, 64] {
+        let each = if tasks == 1 { commits / 8 } else { commits / tasks };
+        let (mut plain, mut erasing) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            plain.push(runtime.block_on(delete_loop(tasks, each, Space::Job)));
+            erasing.push(runtime.block_on(delete_loop(tasks, each, Space::JobSecret)));
+        }
+        let (plain, erasing) = (Figures::of(plain, tasks * each), Figures::of(erasing, tasks * each));
+        println!(
+            "{tasks:5} {:17.0} {:11.3} {:11.0} {:11.3} {:7.2}",
+            plain.per_second,
+            plain.syncs,
+            erasing.per_second,
+            erasing.syncs,
+            erasing.per_second / plain.per_second
         );
     }
 }
@@ -108,6 +127,33 @@ async fn commit_loop(tasks: usize, each: usize) -> Round {
     assert_eq!(counts.commits, (tasks * each) as u64, "every commit counted");
     engine.close().await;
     (time, counts.syncs - before)
+}
+
+/// What a delivered notice does to its secret: each task deletes values of 100 bytes, one commit for each. In an erasable space they
+/// are overwritten before the answer.
+async fn delete_loop(tasks: usize, each: usize, space: Space) -> Round {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = Arc::new(open(folder.path()));
+    let keys: Vec<Key> = (0..tasks * each).map(|n| Key { space, bytes: n.to_be_bytes().to_vec() }).collect();
+    let writes = keys.iter().map(|key| Write::Put(key.clone(), random::<100>(&OsEntropy).to_vec())).collect();
+    engine.commit(Batch { checks: vec![], writes }).await.expect("a commit");
+    let before = engine.counts();
+    let start = Instant::now();
+    let deletes = keys.chunks(each).map(|keys| {
+        let (engine, keys) = (Arc::clone(&engine), keys.to_vec());
+        tokio::spawn(async move {
+            for key in keys {
+                let batch = Batch { checks: vec![], writes: vec![Write::Delete(key)] };
+                engine.commit(batch).await.expect("a commit");
+            }
+        })
+    });
+    join_all(deletes).await;
+    let (time, counts) = (start.elapsed(), engine.counts());
+    let erased = if space.erasable() { (tasks * each) as u64 } else { 0 };
+    assert_eq!(counts.erased, erased, "every value overwritten");
+    engine.close().await;
+    (time, counts.syncs + counts.erase_syncs - before.syncs)
 }
 
 fn open(folder: &Path) -> Engine {
