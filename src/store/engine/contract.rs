@@ -1,9 +1,11 @@
 //! What every engine must do, from one source: the model and the local engine get the same operations.
 
+mod life;
+
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -17,27 +19,22 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let mut bench = Self { folder: tempfile::tempdir().unwrap(), engine: None };
-        bench.open();
-        bench
+        Self::with_segments_of(1 << 20)
     }
-    fn open(&mut self) -> OpenReport {
-        let settings = Settings { folder: self.folder.path().to_owned(), min_free: 0 };
-        let (engine, report) = Engine::open_local(Engine::claim(&settings).unwrap(), Arc::new(OsEntropy)).unwrap();
-        self.engine = Some(engine);
-        report
+    fn with_segments_of(bytes: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (engine, _) = open(folder.path(), bytes);
+        Self { folder, engine: Some(engine) }
     }
     fn engine(&self) -> &Engine {
         self.engine.as_ref().unwrap()
     }
-    async fn reopen(&mut self, close: bool) {
-        if close {
-            self.engine().close().await;
-        }
-        self.engine = None;
-        let report = self.open();
-        assert_eq!(OpenReport { replayed: 0, ..report }, OpenReport::default());
-    }
+}
+
+fn open(folder: &Path, segments: u64) -> (Engine, OpenReport) {
+    let settings = Settings { folder: folder.to_owned(), min_free: 0 };
+    let claim = Engine::claim(&settings).unwrap().with_segments_of(segments);
+    Engine::open_local(claim, Arc::new(OsEntropy)).unwrap()
 }
 
 fn key(space: Space, name: &str) -> Key {
@@ -156,88 +153,6 @@ async fn a_closed_engine_answers_not_ready() {
         let refused = engine.commit(batch(vec![], vec![])).await;
         assert!(matches!(refused, Err(CommitError::Store(StoreError::NotReady(_)))), "{name}");
         assert!(matches!(engine.new_body(MessageId([1; 16])), Err(StoreError::NotReady(_))), "{name}");
-    }
-}
-
-/// One step of a random life.
-#[derive(Debug, Clone)]
-enum Step {
-    /// Batches submitted at once, so that they share groups.
-    Commit(Vec<Intent>),
-    Reopen {
-        close: bool,
-    },
-}
-
-/// Checks and writes of one batch, by number of the key.
-type Intent = (Vec<(u8, Guess)>, Vec<(u8, Option<u8>)>);
-
-/// What a check expects of a key's version.
-#[derive(Debug, Clone, Copy)]
-enum Guess {
-    Absent,
-    Right,
-    Wrong,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let guess = prop_oneof![Just(Guess::Absent), Just(Guess::Right), Just(Guess::Right), Just(Guess::Wrong)];
-    let checks = prop::collection::vec((0..12_u8, guess), 0..2);
-    let writes = prop::collection::vec((0..12_u8, prop::option::weighted(0.7, any::<u8>())), 0..4);
-    prop_oneof![
-        8 => prop::collection::vec((checks, writes), 1..6).prop_map(Step::Commit),
-        1 => any::<bool>().prop_map(|close| Step::Reopen { close }),
-    ]
-}
-
-fn numbered(n: u8) -> Key {
-    let space = [Space::Job, Space::Lock, Space::JobDue][usize::from(n % 3)];
-    Key { space, bytes: vec![b'k', n] }
-}
-
-async fn live(steps: Vec<Step>) {
-    let model = memory::Memory::default();
-    let mut bench = Bench::new();
-    for step in steps {
-        match step {
-            Step::Commit(batches) => {
-                let check = |(n, guess): (u8, Guess)| {
-                    let version = model.get(&numbered(n)).unwrap().map_or(7777, |found| found.version);
-                    match guess {
-                        Guess::Absent => Check::Absent(numbered(n)),
-                        Guess::Right => Check::Version(numbered(n), version),
-                        Guess::Wrong => Check::Version(numbered(n), version + 1),
-                    }
-                };
-                let write = |(n, value): (u8, Option<u8>)| match value {
-                    Some(value) => Write::Put(numbered(n), vec![value; usize::from(value)]),
-                    None => Write::Delete(numbered(n)),
-                };
-                let batches: Vec<Batch> = batches
-                    .into_iter()
-                    .map(|(checks, writes)| {
-                        batch(checks.into_iter().map(check).collect(), writes.into_iter().map(write).collect())
-                    })
-                    .collect();
-                // All are sent, in order, before the first answer is awaited.
-                let found = join_all(batches.iter().cloned().map(|batch| bench.engine().commit(batch))).await;
-                let expected: Vec<_> = batches.into_iter().map(|batch| model.commit(batch)).collect();
-                assert_eq!(found, expected);
-            }
-            Step::Reopen { close } => bench.reopen(close).await,
-        }
-        for space in [Space::Job, Space::Lock, Space::JobDue] {
-            let found = bench.engine().scan(space, b"", None, 99).await;
-            assert_eq!(found, model.scan(space, b"", None, 99));
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
-    #[test]
-    fn the_local_engine_does_what_the_model_does(steps in prop::collection::vec(step(), 1..14)) {
-        tokio::runtime::Runtime::new().unwrap().block_on(live(steps));
     }
 }
 
