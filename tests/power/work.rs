@@ -15,8 +15,6 @@ use zegel::store::{OpenReport, Settings};
 use crate::dice::Dice;
 
 pub const TASKS: u8 = 4;
-/// Whether the engine overwrites old values of erasable spaces yet.
-pub const ERASES: bool = true;
 /// Small, so that many are closed, and so that there is something to compact.
 const SEGMENT: u64 = 48 << 10;
 /// Where records live: plain ones, and those whose old values must not stay.
@@ -221,6 +219,8 @@ pub struct Ledger {
     removed: Vec<MessageId>,
     /// Values that were acknowledged as replaced or deleted, in spaces where these must not stay.
     gone: Vec<Vec<u8>>,
+    /// The same of steps that survived without having been acknowledged: gone once a start has succeeded.
+    owed: Vec<Vec<u8>>,
     count: u64,
     pub acknowledged: usize,
 }
@@ -236,12 +236,18 @@ impl Ledger {
         let count = records.get(&counter()).map_or(0, |value| number(value));
         let replaced =
             self.records.iter().filter(|(key, value)| key.space.erasable() && records.get(*key) != Some(*value));
-        let gone = self.gone.iter().cloned().chain(replaced.map(|(_, value)| value.clone())).collect();
-        Self { seed: self.seed, records, count, gone, ..Self::default() }
+        let owed = replaced.map(|(_, value)| value.clone()).chain(self.owed.iter().cloned()).collect();
+        Self { seed: self.seed, records, count, gone: self.gone.clone(), owed, ..Self::default() }
+    }
+
+    /// It has started.
+    pub fn started(&mut self) {
+        self.gone.append(&mut self.owed);
     }
 
     /// Reads one note.
     pub fn note(&mut self, line: &str) {
+        self.started();
         let words: Vec<&str> = line.split_whitespace().collect();
         let [what, task, step] = words.try_into().unwrap();
         if what == "count" {
