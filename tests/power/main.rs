@@ -11,9 +11,11 @@ mod dice;
 mod disk;
 #[path = "../support/strace.rs"]
 mod strace;
+mod struck;
 mod work;
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -78,7 +80,7 @@ impl Run {
             .output()
             .expect("strace is not installed: run tests/setup");
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(!said.contains("panicked"), "the program failed: {said}");
+        assert_eq!(output.status.signal(), Some(9), "the program failed: {said}");
         let calls = strace::calls(&fs::read_to_string(&trace).unwrap());
         fs::remove_file(trace).unwrap();
         Self { home, data, disk, calls, notes, before }
@@ -159,8 +161,15 @@ fn campaign(name: &str, rounds: usize, cuts: &[Survival], dice: &Dice) {
     let (mut from, mut ledger): (Option<TempDir>, Ledger) = (None, Ledger::new(seed));
     let (mut done, mut runs, mut acknowledged, mut first) = (0, 0, 0, 0);
     while done < rounds {
-        let order =
-            Order { seed, folder: PathBuf::new(), notes: PathBuf::new(), first, steps: STEPS, close: runs % 2 == 1 };
+        let order = Order {
+            seed,
+            folder: PathBuf::new(),
+            notes: PathBuf::new(),
+            first,
+            steps: STEPS,
+            close: runs % 2 == 1,
+            refusals: false,
+        };
         let run = Run::new(from.as_ref().map(|from| from.path().join("image")).as_deref(), ledger.clone(), &order);
         (runs, first) = (runs + 1, first + STEPS);
         let moments = run.moments();
@@ -205,7 +214,15 @@ fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
 #[test]
 fn the_followed_disk_is_the_real_one() {
     for close in [true, false] {
-        let order = Order { seed: 13, folder: PathBuf::new(), notes: PathBuf::new(), first: 0, steps: STEPS, close };
+        let order = Order {
+            seed: 13,
+            folder: PathBuf::new(),
+            notes: PathBuf::new(),
+            first: 0,
+            steps: STEPS,
+            close,
+            refusals: false,
+        };
         let run = Run::new(None, Ledger::new(13), &order);
         let dice = Dice::of(13);
         let (disk, ledger) = run.until(usize::MAX, &dice);

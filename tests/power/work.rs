@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use zegel::base::{MessageId, OsEntropy};
 use zegel::store::engine::{Batch, Check, CommitError, Engine, Key, Space, Write};
-use zegel::store::{OpenReport, Settings};
+use zegel::store::{OpenError, OpenReport, Settings, StoreError};
 
 use crate::dice::Dice;
 
@@ -91,10 +91,15 @@ fn counter() -> Key {
 }
 
 /// Opens the folder with small segments.
-pub fn open(folder: &Path) -> (Engine, OpenReport) {
+pub fn try_open(folder: &Path) -> Result<(Engine, OpenReport), OpenError> {
     let settings = Settings { folder: folder.to_owned(), min_free: 0 };
-    let claim = Engine::claim(&settings).unwrap().with_segments_of(SEGMENT);
-    Engine::open_local(claim, Arc::new(OsEntropy)).unwrap()
+    let claim = Engine::claim(&settings)?.with_segments_of(SEGMENT);
+    Engine::open_local(claim, Arc::new(OsEntropy))
+}
+
+/// The same, where it must work.
+pub fn open(folder: &Path) -> (Engine, OpenReport) {
+    try_open(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
 }
 
 /// One run of the program.
@@ -108,6 +113,8 @@ pub struct Order {
     pub steps: u32,
     /// Whether it closes the store at its end, or dies.
     pub close: bool,
+    /// Whether the store may refuse: then the task notes it and goes on. Otherwise it fails.
+    pub refusals: bool,
 }
 
 impl Order {
@@ -115,8 +122,8 @@ impl Order {
 
     /// As the program's environment.
     pub fn environment(&self) -> (&'static str, String) {
-        let Self { seed, folder, notes, first, steps, close } = self;
-        (Self::NAME, format!("{seed} {} {} {first} {steps} {close}", folder.display(), notes.display()))
+        let Self { seed, folder, notes, first, steps, close, refusals } = self;
+        (Self::NAME, format!("{seed} {} {} {first} {steps} {close} {refusals}", folder.display(), notes.display()))
     }
 
     /// The order that this process was started with.
@@ -131,12 +138,16 @@ impl Order {
             first: word().parse().unwrap(),
             steps: word().parse().unwrap(),
             close: word().parse().unwrap(),
+            refusals: word().parse().unwrap(),
         })
     }
 
     /// Carries it out.
     pub async fn work(self) {
-        let (engine, _) = open(&self.folder);
+        let (engine, _) = match try_open(&self.folder) {
+            Err(_) if self.refusals => return,
+            opened => opened.unwrap(),
+        };
         let engine = Arc::new(engine);
         let tasks = (0..TASKS).map(|task| tokio::spawn(work(Arc::clone(&engine), self.clone(), task)));
         for done in futures_util::future::join_all(tasks).await {
@@ -155,26 +166,22 @@ async fn work(engine: Arc<Engine>, order: Order, task: u8) {
     for step in order.first..order.first + order.steps {
         let intent = Intent::of(order.seed, task, step);
         note(format!("begin {task} {step}\n"));
-        let sealed = match &intent.body {
-            Some((id, bytes)) => {
-                let mut writer = engine.new_body(*id).unwrap();
-                for part in bytes.chunks(40_000) {
-                    writer.write(part).await.unwrap();
-                }
-                Some(writer.finish().await.unwrap())
-            }
-            None => None,
+        let stands = match take(&engine, &intent).await {
+            Ok(()) => "done",
+            Err(error) if !order.refusals => panic!("{error}"),
+            Err(CommitError::Store(StoreError::NotErased(_))) => "kept",
+            // Nobody knows: this task says no more.
+            Err(CommitError::Store(StoreError::Uncertain(_))) => return,
+            Err(_) => "refused",
         };
-        match sealed {
-            Some(body) => drop(engine.commit_body(intent.batch(), body).await.unwrap()),
-            None => drop(engine.commit(intent.batch()).await.unwrap()),
+        note(format!("{stands} {task} {step}\n"));
+        if let Some(id) = intent.removed.filter(|_| stands != "refused") {
+            match engine.remove_body(id).await {
+                Ok(()) => note(format!("removed {task} {step}\n")),
+                Err(error) => assert!(order.refusals, "{error}"),
+            }
         }
-        note(format!("done {task} {step}\n"));
-        if let Some(id) = intent.removed {
-            engine.remove_body(id).await.unwrap();
-            note(format!("removed {task} {step}\n"));
-        }
-        if step % 5 == 2 {
+        if step % 5 == 2 && !order.refusals {
             count(&engine, &note).await;
         }
         // Long enough without a commit that a proof is written.
@@ -182,6 +189,20 @@ async fn work(engine: Arc<Engine>, order: Order, task: u8) {
             tokio::time::sleep(Duration::from_millis(1_300)).await;
         }
     }
+}
+
+async fn take(engine: &Engine, intent: &Intent) -> Result<(), CommitError> {
+    let Some((id, bytes)) = &intent.body else { return engine.commit(intent.batch()).await.map(drop) };
+    let mut writer = engine.new_body(*id)?;
+    let written = async {
+        for part in bytes.chunks(40_000) {
+            writer.write(part).await?;
+        }
+        writer.finish().await
+    };
+    // Without its body there is no commit: certainly nothing happened.
+    let body = written.await.map_err(|error| StoreError::Full(error.to_string()))?;
+    engine.commit_body(intent.batch(), body).await.map(drop).map_err(|refused| refused.error)
 }
 
 /// Counts once more, together with all other tasks.
@@ -221,6 +242,8 @@ pub struct Ledger {
     gone: Vec<Vec<u8>>,
     /// The same of steps that survived without having been acknowledged: gone once a start has succeeded.
     owed: Vec<Vec<u8>>,
+    /// Values whose overwriting was answered as still to come.
+    kept: Vec<Vec<u8>>,
     count: u64,
     pub acknowledged: usize,
 }
@@ -236,7 +259,7 @@ impl Ledger {
         let count = records.get(&counter()).map_or(0, |value| number(value));
         let replaced =
             self.records.iter().filter(|(key, value)| key.space.erasable() && records.get(*key) != Some(*value));
-        let owed = replaced.map(|(_, value)| value.clone()).chain(self.owed.iter().cloned()).collect();
+        let owed = replaced.map(|(_, value)| value).chain(&self.owed).chain(&self.kept).cloned().collect();
         Self { seed: self.seed, records, count, gone: self.gone.clone(), owed, ..Self::default() }
     }
 
@@ -257,7 +280,8 @@ impl Ledger {
         let (task, step): (u8, u32) = (task.parse().unwrap(), step.parse().unwrap());
         match what {
             "begin" => drop(self.begun.insert(task, step)),
-            "done" => {
+            "refused" => drop(self.begun.remove(&task)),
+            "done" | "kept" => {
                 self.begun.remove(&task);
                 self.acknowledged += 1;
                 let intent = Intent::of(self.seed, task, step);
@@ -266,7 +290,8 @@ impl Ledger {
                         Some(value) => self.records.insert(key.clone(), value),
                         None => self.records.remove(&key),
                     };
-                    self.gone.extend(old.filter(|_| key.space.erasable()));
+                    let gone = if what == "done" { &mut self.gone } else { &mut self.kept };
+                    gone.extend(old.filter(|_| key.space.erasable()));
                 }
             }
             "removed" => self.removed.extend(Intent::of(self.seed, task, step).removed),
