@@ -27,7 +27,45 @@ const PREFIX: &str = "young-";
 pub(super) struct Young {
     /// Counts up: a newer part has a higher one.
     pub generation: u64,
-    db: sled::Db,
+    db: Handle<sled::Db>,
+}
+
+/// One of sled's handles. When the last one goes sled writes once more, and may panic at that, too.
+struct Handle<T>(Option<T>);
+
+impl<T> Handle<T> {
+    fn run<R>(&mut self, run: impl FnOnce(&mut T) -> sled::Result<R>) -> Result<R, IndexError> {
+        guarded(|| self.0.as_mut().map_or_else(gone, run))
+    }
+
+    fn ask<R>(&self, run: impl FnOnce(&T) -> sled::Result<R>) -> Result<R, IndexError> {
+        guarded(|| self.0.as_ref().map_or_else(gone, run))
+    }
+
+    fn let_go(&mut self) -> Result<(), IndexError> {
+        guarded(|| {
+            drop(self.0.take());
+            Ok(())
+        })
+    }
+}
+
+fn gone<T>() -> sled::Result<T> {
+    Err(sled::Error::Unsupported("it was let go".to_owned()))
+}
+
+impl<T> Drop for Handle<T> {
+    fn drop(&mut self) {
+        if let Err(error) = self.let_go() {
+            tracing::warn!(%error, "a part of the index was let go unwritten");
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Handle<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
 }
 
 /// Up to where the journal is applied, and what must be there then.
@@ -128,8 +166,8 @@ impl Young {
     /// Makes an empty one that continues at `mark`.
     pub(super) fn create(index: &Path, generation: u64, mark: &Mark) -> Result<Self, IndexError> {
         let young = Self::at(index, generation)?;
-        guarded(|| young.db.insert(MARK, mark.to_bytes()))?;
-        guarded(|| young.db.flush())?;
+        young.db.ask(|db| db.insert(MARK, mark.to_bytes()))?;
+        young.db.ask(|db| db.flush())?;
         Ok(young)
     }
 
@@ -145,15 +183,15 @@ impl Young {
         // No background flush: the journal is replayed from the mark, and the committer flushes when it has time.
         let config = sled::Config::new().path(&folder).cache_capacity(CACHE).flush_every_ms(None);
         let db = patiently(|| guarded(|| config.open()))?;
-        Ok(Self { generation, db })
+        Ok(Self { generation, db: Handle(Some(db)) })
     }
 
     fn verify(&self) -> Result<Mark, IndexError> {
-        let Some(bytes) = guarded(|| self.db.get(MARK))? else { return Err(IndexError("it has no mark".to_owned())) };
+        let Some(bytes) = self.db.ask(|db| db.get(MARK))? else { return Err(IndexError("it has no mark".to_owned())) };
         let expected = Mark::parse(&bytes).ok_or_else(|| IndexError("its mark has the wrong size".to_owned()))?;
         let mut found = Mark::at(expected.sequence, expected.live.clone());
-        let mut changes = self.db.scan_prefix([CHANGE]);
-        while let Some((key, bytes)) = guarded(|| changes.next().transpose())? {
+        let mut changes = Handle(Some(self.db.ask(|db| Ok(db.scan_prefix([CHANGE])))?));
+        while let Some((key, bytes)) = changes.run(|changes| changes.next().transpose())? {
             place(&bytes)?;
             found.add(&key, &bytes);
         }
@@ -165,21 +203,18 @@ impl Young {
     }
 
     /// sled writes once more when it goes, and may panic at that.
-    pub(super) fn release(self) -> Result<(), IndexError> {
-        guarded(|| {
-            drop(self.db);
-            Ok(())
-        })
+    pub(super) fn release(mut self) -> Result<(), IndexError> {
+        self.db.let_go()
     }
 
     /// How many changes it holds, by counting.
     pub(super) fn count(&self) -> Result<u64, IndexError> {
-        guarded(|| Ok(self.db.len() as u64))
+        self.db.ask(|db| Ok(db.len() as u64))
     }
 
     /// Its word on `key`: `None` when it has none.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Option<Place>>, IndexError> {
-        guarded(|| self.db.get(stored_key(key)))?.map(|bytes| place(&bytes)).transpose()
+        self.db.ask(|db| db.get(stored_key(key)))?.map(|bytes| place(&bytes)).transpose()
     }
 
     /// Its changes from key `from` to before `to`; without `to` all that follow.
@@ -189,9 +224,9 @@ impl Young {
         to: Option<&[u8]>,
     ) -> impl Iterator<Item = Result<Change, IndexError>> + use<> {
         let end = to.map_or_else(|| vec![CHANGE + 1], stored_key);
-        let mut stored = self.db.range(stored_key(from)..end);
+        let mut stored = Handle(self.db.0.as_ref().map(|db| db.range(stored_key(from)..end)));
         std::iter::from_fn(move || {
-            let found = guarded(|| stored.next().transpose()).transpose()?;
+            let found = stored.run(|stored| stored.next().transpose()).transpose()?;
             Some(found.and_then(|(key, bytes)| {
                 Ok(Change { key: key.get(1..).unwrap_or_default().to_vec(), place: place(&bytes)? })
             }))
@@ -203,7 +238,7 @@ impl Young {
         let mut batch = sled::Batch::default();
         for (key, place) in changes {
             let key = stored_key(key);
-            if let Some(old) = guarded(|| self.db.get(&key))? {
+            if let Some(old) = self.db.ask(|db| db.get(&key))? {
                 mark.remove(&key, &old);
             }
             let value = place.map(Place::to_bytes);
@@ -212,11 +247,11 @@ impl Young {
             batch.insert(key, value);
         }
         batch.insert(MARK, mark.to_bytes());
-        guarded(|| self.db.apply_batch(batch))
+        self.db.ask(|db| db.apply_batch(batch))
     }
 
     pub(super) fn flush(&self) -> Result<(), IndexError> {
-        guarded(|| self.db.flush()).map(drop)
+        self.db.ask(|db| db.flush()).map(drop)
     }
 
     /// Loses a change, as sled may.
@@ -242,11 +277,11 @@ mod tests {
         young.apply(&[(b"a", Some(new)), (b"c", None)], &mut mark).unwrap();
         assert_eq!(young.verify(), Ok(mark.clone()));
         assert_eq!((young.get(b"a").unwrap(), young.get(b"c").unwrap()), (Some(Some(new)), Some(None)));
-        let old = young.db.insert(b"ra", &OLD.to_bytes()).unwrap().unwrap();
+        let old = young.db.ask(|db| db.insert(b"ra", &OLD.to_bytes())).unwrap().unwrap();
         assert!(young.verify().is_err(), "an old place");
-        young.db.insert(b"ra", old).unwrap();
+        young.db.ask(|db| db.insert(b"ra", old)).unwrap();
         assert_eq!(young.verify(), Ok(mark));
-        young.db.remove(b"rc").unwrap();
+        young.db.ask(|db| db.remove(b"rc")).unwrap();
         assert!(young.verify().is_err(), "a change less");
         young.release().unwrap();
         assert!(Young::open(folder.path(), 4).is_err());
