@@ -1,3 +1,4 @@
 //! What the fuzz targets run, in a library so that each is one line.
 
+pub mod formats;
 pub mod targets;

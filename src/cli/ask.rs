@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::desk::Desk;
 use super::{Asking, complain, show};
 use crate::config::Config;
-use crate::daemon::operate::{Answer, Request};
+use crate::daemon::operate::Request;
 
 /// `zegel message find`.
 pub async fn find(to: &Asking, address: String, days: Option<u32>) -> ExitCode {

@@ -143,6 +143,7 @@ pub async fn start(
     let web_settings = Arc::new(config.web.clone());
     let router = web::router(web_settings.clone(), store.clone(), clock.clone(), entropy.clone())?;
 
+    let keys = running.keys(&config);
     let (stop, tls) = (running.stop.clone(), running.certificates.clone());
     let receiving = smtp.serve(config.receive, relay, tls.smtp(), clock.clone(), stop.clone());
     running.tasks.spawn(named("mail", receiving));
@@ -153,11 +154,7 @@ pub async fn start(
     ));
     running.tasks.spawn(named("store", store_fails(store.clone(), stop.clone())));
     running.tasks.spawn(named("sweeper", sweeper::run(retention.clone(), clock.clone(), stop.clone())));
-    let source = if config.web.demo { None } else { keys::Source::find(config.root_key.as_deref()).ok() };
-    let root = rotate::Keys::new(store.clone(), source);
-    running.tasks.spawn(named("keys", root.clone().run(stop.clone())));
-    let cost = config.intake.cost;
-    let office = operate::Office { store, retention, clock, entropy, cost, hashers, keys: root };
+    let office = operate::Office { store, retention, clock, entropy, cost: config.intake.cost, hashers, keys };
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
     running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));
     running.tasks.spawn(named("probe", hops::probe(running.hops.clone(), config.store.folder, stop)));
@@ -238,6 +235,14 @@ impl Running {
             from: config.outgoing.from.clone(),
             language: Lang::from_tag(&config.intake.language).unwrap_or_default(),
         })
+    }
+
+    /// Wrapping anew in the background, and who answers about keys. The demo's keyring stands in no file.
+    fn keys(&mut self, config: &Config) -> rotate::Keys {
+        let source = if config.web.demo { None } else { keys::Source::find(config.root_key.as_deref()).ok() };
+        let keys = rotate::Keys::new(self.store.clone(), source);
+        self.tasks.spawn(named("keys", keys.clone().run(self.stop.clone())));
+        keys
     }
 
     /// The page's certificates are read again now.
