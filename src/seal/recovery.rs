@@ -256,6 +256,33 @@ mod tests {
         assert_eq!(private.open(ConversationId([0; 16]), &lock), Err(OpenError::Damaged));
     }
 
+    /// Never changes: what version 1 wrote, this release writes, and every later one opens.
+    #[test]
+    fn version_1_is_frozen() {
+        let hex = |bytes: &[u8]| HEXLOWER.encode(bytes);
+        let private = RecoveryPrivate::generate(&SeededEntropy::new(200));
+        let key = ConversationKey::generate(&SeededEntropy::new(201));
+        let (conversation, records) = (ConversationId([0x70; 16]), SecretBytes::new([0x40; 32]));
+        let public = private.public();
+        let written = serde_json::json!({
+            "private": private.to_text().expose_secret(),
+            "public": public.to_text(),
+            "id": public.id().to_string(),
+            "conversation": hex(conversation.as_bytes()),
+            "conversation_key": hex(key.secret().expose()),
+            "lock": hex(&public.lock(&key, conversation, &SeededEntropy::new(202))),
+            "records_key": hex(records.expose()),
+            "sealed_records_key": hex(&public.seal_records_key(&records, &SeededEntropy::new(203))),
+        });
+        let frozen = include_str!("../../tests/vectors/recovery-v1.json");
+        let frozen: serde_json::Value = serde_json::from_str(frozen).unwrap();
+        assert!(written == frozen, "this release writes:\n{written:#}");
+        let bytes = |name: &str| HEXLOWER.decode(frozen[name].as_str().unwrap().as_bytes()).unwrap();
+        let private = RecoveryPrivate::parse(frozen["private"].as_str().unwrap()).unwrap();
+        assert!(private.open(conversation, &bytes("lock")).unwrap() == key);
+        assert_eq!(private.open_records_key(&bytes("sealed_records_key")).unwrap(), records);
+    }
+
     #[test]
     fn files_read_back_and_halves_are_told_apart() {
         let private = RecoveryPrivate::generate(&SeededEntropy::new(1));
