@@ -21,6 +21,8 @@ use super::{Inner, Store, StoreError, places};
 
 /// Locks in one step at most.
 const STEP: usize = 64;
+/// Bytes of the key of an assisted or recovery lock: conversation and number. Keys of other kinds are longer.
+const OURS: usize = 16 + 4;
 
 /// How far keys were wrapped anew, for which keys.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -152,6 +154,10 @@ impl Store {
         let keys = inner.engine.keys(Space::Lock, &from, None, limit).await?;
         counted.next = keys.last().filter(|_| keys.len() == limit).cloned();
         for bytes in keys {
+            if bytes.len() != OURS {
+                counted.other += 1;
+                continue;
+            }
             counted.add(inner.read::<ByteVec>(&Key { space: Space::Lock, bytes }).await)?;
         }
         if after.is_none() {
@@ -213,6 +219,9 @@ impl Inner {
         draft: &mut Draft<'_>,
         work: &mut Rewrap,
     ) -> Result<(), StoreError> {
+        if place.bytes.len() != OURS {
+            return Ok(());
+        }
         work.seen += 1;
         let done = match self.read::<ByteVec>(place).await {
             Ok(None) => Ok(0),
@@ -231,7 +240,7 @@ impl Inner {
     }
 
     /// Returns how many locks it changed.
-    async fn renew(
+    pub(super) async fn renew(
         &self,
         place: &Key,
         found: &Found<ByteVec>,

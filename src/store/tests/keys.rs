@@ -132,8 +132,8 @@ on_each_engine! {
         let place = places::assisted_lock(all[0].0);
         let found = inner.read::<ByteVec>(&place).await.unwrap().unwrap();
         let mut renewed = inner.draft();
-        renewed.unchanged(place.clone(), Some(&found));
-        renewed.put(place.clone(), &found.record).unwrap();
+        let keys = inner.keyring.wrapping().await;
+        assert_eq!(inner.renew(&place, &found, &keys, &mut renewed).await.unwrap(), 1);
         let mut erased = inner.draft();
         erased.delete(place.clone());
         assert!(erased.commit().await.unwrap());
@@ -151,11 +151,13 @@ on_each_engine! {
         draft.put(places::assisted_lock(all[0].0), &ByteVec::from(lock)).unwrap();
         draft.commit().await.unwrap();
         bed.overwrite(places::assisted_lock(all[1].0), b"spoilt").await;
+        let strict = Key { space: Space::Lock, bytes: vec![9; 52] };
+        bed.overwrite(strict, b"of another kind, whose form is not known here").await;
         bed.store.use_keyring(bed.keyring.with_new(&*bed.entropy)).await.unwrap();
         let state = rewrapped(&bed.store).await;
         assert_eq!((state.seen, state.changed, state.failed), (3, 1, 2));
         let counted = bed.store.key_use(None, 10).await.unwrap();
-        assert_eq!((counted.damaged, counted.locks.get(&stranger.active())), (1, Some(&1)));
+        assert_eq!((counted.damaged, counted.other, counted.locks.get(&stranger.active())), (1, 1, Some(&1)));
         opens(&bed.store, &all[2..]).await;
     }
 

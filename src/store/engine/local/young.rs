@@ -257,7 +257,7 @@ impl Young {
     /// Loses a change, as sled may.
     #[cfg(test)]
     pub(super) fn forget(&self, key: &[u8]) {
-        self.db.remove(stored_key(key)).unwrap().unwrap();
+        self.db.ask(|db| db.remove(stored_key(key))).unwrap().unwrap();
     }
 }
 
