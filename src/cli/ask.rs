@@ -42,6 +42,16 @@ pub async fn queue(to: &Asking) -> ExitCode {
     ask(to, Request::QueueList).await
 }
 
+/// `zegel queue hold`.
+pub async fn hold(to: &Asking) -> ExitCode {
+    ask(to, Request::QueueHold).await
+}
+
+/// `zegel queue release`.
+pub async fn release(to: &Asking) -> ExitCode {
+    ask(to, Request::QueueRelease).await
+}
+
 async fn ask(to: &Asking, request: Request) -> ExitCode {
     let config = match Config::load(&to.file.config) {
         Ok(config) => config,

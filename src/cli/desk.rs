@@ -12,6 +12,7 @@ use crate::daemon::control::{self, AskError};
 use crate::daemon::keys::{self, Source};
 use crate::daemon::operate::{Answer, Office, Request};
 use crate::daemon::rotate::{KeyAnswer, KeyRequest, Keys, Progress};
+use crate::daemon::upkeep::Upkeep;
 use crate::seal::hashers::Hashers;
 use crate::store::Store;
 
@@ -63,9 +64,9 @@ impl Desk {
                 return Err(text);
             }
         };
-        let keys = Keys::new(store.clone(), Some(source));
+        let (keys, upkeep) = (Keys::new(store.clone(), Some(source)), Upkeep::new(store.clone()));
         let (cost, hashers) = (config.intake.cost, Hashers::new(1));
-        Ok(Self::Here(Box::new(Office { store, retention, clock, entropy, cost, hashers, keys })))
+        Ok(Self::Here(Box::new(Office { store, retention, clock, entropy, cost, hashers, keys, upkeep })))
     }
 
     /// Asks.
@@ -98,6 +99,7 @@ impl Desk {
     /// Gives the folder back.
     pub async fn close(self) {
         if let Self::Here(office) = self {
+            office.upkeep.end().await;
             office.store.close().await;
         }
     }

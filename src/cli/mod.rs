@@ -7,6 +7,7 @@ mod export;
 mod keys;
 mod serve;
 mod show;
+mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,7 +69,7 @@ enum Command {
     /// Root keys and the recovery key.
     #[command(subcommand)]
     Keys(Keys),
-    /// The data folder.
+    /// The data folder: is it sound, backups of it, export.
     #[command(subcommand)]
     Store(Folder),
 }
@@ -147,6 +148,18 @@ enum Queue {
         #[command(flatten)]
         to: Asking,
     },
+    /// Send nothing until `queue release`; mail is still taken.
+    #[command(after_help = "Example:\n  zegel queue hold")]
+    Hold {
+        #[command(flatten)]
+        to: Asking,
+    },
+    /// Let a held queue go: after a restore, once you have looked at `queue list`.
+    #[command(after_help = "Example:\n  zegel queue release")]
+    Release {
+        #[command(flatten)]
+        to: Asking,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -201,6 +214,8 @@ enum Keys {
 
 #[derive(Debug, Subcommand)]
 enum Folder {
+    #[command(flatten)]
+    Upkeep(store::Upkeep),
     /// Write messages as .eml files with the recovery key, from a folder that no daemon holds or a copy of one.
     #[command(after_help = "Example:\n  zegel store export --recovery-key recovery.key --folder /mnt/copy out/\n  \
                             gpg -d recovery.key.gpg | zegel store export --recovery-key - --folder /mnt/copy out/")]
@@ -264,6 +279,9 @@ async fn run(command: Command) -> ExitCode {
         Command::Store(Folder::Export { to, recovery_key, folder, address, out }) => {
             export::run(&to, &recovery_key, folder, address.as_deref(), &out).await
         }
+        Command::Queue(Queue::Hold { to }) => ask::hold(&to).await,
+        Command::Queue(Queue::Release { to }) => ask::release(&to).await,
+        Command::Store(Folder::Upkeep(command)) => command.run().await,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::daemon::operate::{Answer, JobRow, MessageRow, RecipientRow};
+use crate::daemon::upkeep::Outcome;
+use crate::store::check::{Damage, Finding, Report};
 
 /// The text, ending in a line feed.
 pub fn text(answer: &Answer) -> String {
@@ -26,8 +28,17 @@ pub fn text(answer: &Answer) -> String {
             counts + unless(*complete)
         }
         Answer::NewCode { mailbox } => format!("a new code is on its way to {mailbox}; the old one no longer works\n"),
-        Answer::Queue { jobs } if jobs.is_empty() => "nothing to send\n".to_owned(),
-        Answer::Queue { jobs } => jobs.iter().map(job).collect(),
+        Answer::Queue { jobs, held } => {
+            let held = held.iter().map(|held| format!("held {held}; `zegel queue release` lets it go\n"));
+            let jobs = if jobs.is_empty() { "nothing to send\n".to_owned() } else { jobs.iter().map(job).collect() };
+            held.collect::<String>() + &jobs
+        }
+        Answer::QueueIs { held, changed } => {
+            let now = if *held { "held: nothing is sent until `zegel queue release`" } else { "not held" };
+            let was = if *changed { "" } else { ", as it was" };
+            format!("the queue is {now}{was}\n")
+        }
+        Answer::Work { running, done } => work(running.as_deref(), done.as_ref()),
         // The commands about keys write their own text.
         Answer::Keys { .. } => String::new(),
         Answer::Refused { text } => format!("{text}\n"),
@@ -37,6 +48,88 @@ pub fn text(answer: &Answer) -> String {
 /// What is said of a removal that is not complete.
 fn unless(complete: bool) -> &'static str {
     if complete { "" } else { "not everything is removed yet; it is finished in the background: ask again later\n" }
+}
+
+fn work(running: Option<&str>, done: Option<&Outcome>) -> String {
+    let running = running.map(|line| format!("{line}\n")).unwrap_or_default();
+    running + &done.map(outcome).unwrap_or_default()
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Checked { report } => checked(report),
+        Outcome::Rebuilt => "the index is made anew\n".to_owned(),
+        Outcome::BackedUp(row) => {
+            let unreadable: String = row.unreadable.iter().map(|place| format!("cannot be read: {place}\n")).collect();
+            format!(
+                "{unreadable}{} holds {} files, up to commit {}; copied {} files of {} bytes, removed {}\n",
+                row.folder, row.files, row.sequence, row.copied, row.copied_bytes, row.removed
+            )
+        }
+        Outcome::Failed { text } => format!("{text}\n"),
+    }
+}
+
+fn checked(report: &Report) -> String {
+    let mut text: String = report.findings.iter().map(finding).collect();
+    let told: u64 = report.counts.values().sum();
+    if told > report.findings.len() as u64 {
+        let _ = writeln!(text, "and {} more", told - report.findings.len() as u64);
+    }
+    let _ = writeln!(
+        text,
+        "{}: {} frames ({} bytes), {} records, {} bodies ({} bytes)",
+        report.at, report.frames, report.journal_bytes, report.records, report.bodies, report.body_bytes
+    );
+    if report.sealed_off > 0 {
+        let _ = writeln!(text, "{} bodies open with their link only: their lengths were compared", report.sealed_off);
+    }
+    for (damage, count) in &report.counts {
+        let _ = writeln!(text, "{}: {count}", named(*damage));
+    }
+    let verdict = match report {
+        report if !report.complete => "stopped before its end".to_owned(),
+        report if !report.is_sound() => {
+            let mendable: u64 =
+                report.counts.iter().filter(|(damage, _)| damage.is_mendable()).map(|(_, count)| count).sum();
+            match (report.repair, mendable) {
+                (true, _) => format!("damaged; {} repaired", report.mended),
+                (false, 0) => "damaged".to_owned(),
+                (false, _) => format!("damaged; `zegel store repair` makes {mendable} of it good"),
+            }
+        }
+        report if report.mended > 0 => format!("sound; {} repaired", report.mended),
+        _ => "sound".to_owned(),
+    };
+    text + &verdict + "\n"
+}
+
+const fn named(damage: Damage) -> &'static str {
+    match damage {
+        Damage::Frame => "damaged places in the journal",
+        Damage::Record => "damaged records",
+        Damage::Missing => "missing records",
+        Damage::Body => "damaged bodies",
+        Damage::Orphan => "records or bodies that nothing leads to",
+        Damage::Dangling => "entries of lists that lead nowhere",
+        Damage::Unlisted => "missing entries of lists",
+    }
+}
+
+fn finding(finding: &Finding) -> String {
+    let mended = if finding.mended { "  (repaired)" } else { "" };
+    let mut text = format!("{}  {}{mended}\n", finding.place, finding.why);
+    if let Some(whom) = &finding.whom {
+        let unknown = || "unknown".to_owned();
+        let sender = whom.sender.clone().unwrap_or_else(unknown);
+        let received = whom.received.clone().unwrap_or_else(unknown);
+        let to = if whom.recipients.is_empty() { unknown() } else { whom.recipients.join(", ") };
+        let _ = writeln!(text, "  message {}  from {sender}  to {to}  received {received}", whom.message);
+        if !whom.references.is_empty() {
+            let _ = writeln!(text, "  reference {}", whom.references.join(", "));
+        }
+    }
+    text
 }
 
 fn message(row: &MessageRow) -> String {

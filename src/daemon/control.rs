@@ -23,8 +23,8 @@ use tracing::{info, warn};
 
 use super::operate::{Answer, Office, Request};
 
-/// Largest request and answer, bytes.
-const MAX_BODY: usize = 1 << 20;
+/// Largest answer, bytes: a check that lists a thousand messages.
+const MAX_BODY: usize = 16 << 20;
 /// Longest wait for one exchange.
 const EXCHANGE: Duration = Duration::from_secs(30);
 

@@ -10,9 +10,11 @@ mod hops;
 pub mod keys;
 pub mod operate;
 mod remove;
+mod restored;
 pub mod rotate;
 pub mod signals;
 mod sweeper;
+pub mod upkeep;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -88,6 +90,7 @@ pub struct Running {
     hops: Vec<NextHop>,
     /// What it was given the dot of may still be on its way when its client has gone.
     relay: Option<Relay>,
+    upkeep: upkeep::Upkeep,
     stop: CancellationToken,
     tasks: JoinSet<&'static str>,
 }
@@ -114,6 +117,7 @@ pub async fn start(
     store.use_recovery(recovery).await.map_err(crate::store::OpenError::from)?;
     log_report(&report);
     let retention = retention(&store, &config)?;
+    restored::settle(&store, &retention, &config.retention.ledger, &report).await?;
     hops::recall(&hops, &config.store.folder);
     let control =
         control::Listener::bind(&config.control).map_err(|cause| StartError::Listen { what: "control", cause })?;
@@ -125,6 +129,7 @@ pub async fn start(
         certificates,
         hops,
         relay: None,
+        upkeep: upkeep::Upkeep::new(store.clone()),
         stop: CancellationToken::new(),
         tasks: JoinSet::new(),
     };
@@ -154,7 +159,9 @@ pub async fn start(
     ));
     running.tasks.spawn(named("store", store_fails(store.clone(), stop.clone())));
     running.tasks.spawn(named("sweeper", sweeper::run(retention.clone(), clock.clone(), stop.clone())));
-    let office = operate::Office { store, retention, clock, entropy, cost: config.intake.cost, hashers, keys };
+    let upkeep = running.upkeep.clone();
+    running.tasks.spawn(named("scrub", upkeep.clone().scrub(clock.clone(), stop.clone())));
+    let office = operate::Office { store, retention, clock, entropy, cost: config.intake.cost, hashers, keys, upkeep };
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
     running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));
     running.tasks.spawn(named("probe", hops::probe(running.hops.clone(), config.store.folder, stop)));
@@ -262,6 +269,7 @@ impl Running {
     /// Stops in order; `false` when something had to be cut off.
     pub async fn stop(mut self) -> bool {
         self.stop.cancel();
+        self.upkeep.end().await;
         let drain = async {
             while self.tasks.join_next().await.is_some() {}
             if let Some(relay) = &self.relay {

@@ -1,5 +1,6 @@
 //! What an operator may ask of the store: the same commands over the control socket and on a folder that no daemon holds.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use crate::store::retention::Retention;
 use crate::store::{Store, StoreError};
 
 use super::remove::gone;
+use super::upkeep::{Outcome, Upkeep, Work, last_check};
 
 /// Rows in one answer at most.
 const ROWS: usize = 500;
@@ -67,6 +69,26 @@ pub enum Request {
         /// What about them.
         request: KeyRequest,
     },
+    /// Sends nothing until it is let go.
+    QueueHold,
+    /// Lets a held queue go.
+    QueueRelease,
+    /// Begins to read everything in the store.
+    StoreCheck {
+        /// Mends what can be mended.
+        repair: bool,
+    },
+    /// Begins to make the index anew.
+    StoreRebuild,
+    /// Begins to make or refresh a backup.
+    StoreBackup {
+        /// Its folder: an absolute path.
+        folder: PathBuf,
+    },
+    /// How far that is.
+    StoreWork,
+    /// What the last check found.
+    StoreLastCheck,
 }
 
 /// An answer.
@@ -128,6 +150,23 @@ pub enum Answer {
     Queue {
         /// One row each.
         jobs: Vec<JobRow>,
+        /// Why nothing is sent, if so.
+        #[serde(default)]
+        held: Option<String>,
+    },
+    /// The queue was held, or let go.
+    QueueIs {
+        /// Now.
+        held: bool,
+        /// It was otherwise before.
+        changed: bool,
+    },
+    /// Long work on the store.
+    Work {
+        /// How far it is; nothing when none is under way.
+        running: Option<String>,
+        /// How the last piece of it ended.
+        done: Option<Outcome>,
     },
     /// About root keys.
     Keys {
@@ -223,6 +262,8 @@ pub struct Office {
     pub hashers: Hashers,
     /// Root keys.
     pub keys: rotate::Keys,
+    /// Does long work on the store.
+    pub upkeep: Upkeep,
 }
 
 impl Office {
@@ -240,6 +281,13 @@ impl Office {
             Request::ContactNewCode { recipient, sender } => self.new_code(&recipient, sender.as_deref()).await,
             Request::QueueList => self.queue().await,
             Request::Keys { request } => Ok(Answer::Keys { keys: self.keys.carry_out(request).await? }),
+            Request::QueueHold => self.hold().await,
+            Request::QueueRelease => self.release().await,
+            Request::StoreCheck { repair } => Ok(self.begin(Work::Check { repair })),
+            Request::StoreRebuild => Ok(self.begin(Work::Rebuild)),
+            Request::StoreBackup { folder } => Ok(self.begin(Work::Backup(folder))),
+            Request::StoreWork => Ok(self.work()),
+            Request::StoreLastCheck => Ok(Answer::Work { running: None, done: last_check(&self.store).await? }),
         }
     }
 
@@ -327,7 +375,34 @@ impl Office {
             attempts: job.attempts,
             last: job.last.clone(),
         };
-        Ok(Answer::Queue { jobs: jobs.iter().map(row).collect() })
+        let held = match self.store.held().await {
+            Ok(held) => held.map(|held| format!("since {}: {}", held.since, held.why)),
+            Err(StoreError::Damaged(_)) => Some("its record is damaged".to_owned()),
+            Err(error) => return Err(error),
+        };
+        Ok(Answer::Queue { jobs: jobs.iter().map(row).collect(), held })
+    }
+
+    async fn hold(&self) -> Result<Answer, StoreError> {
+        let changed = !self.store.is_held();
+        if changed {
+            self.store.hold_queue("by an operator").await?;
+        }
+        Ok(Answer::QueueIs { held: true, changed })
+    }
+
+    async fn release(&self) -> Result<Answer, StoreError> {
+        let changed = self.store.release_queue().await?;
+        Ok(Answer::QueueIs { held: false, changed })
+    }
+
+    fn begin(&self, work: Work) -> Answer {
+        if self.upkeep.begin(work) { self.work() } else { refused("other work on the store is under way") }
+    }
+
+    fn work(&self) -> Answer {
+        let (running, done) = self.upkeep.look();
+        Answer::Work { running, done }
     }
 }
 

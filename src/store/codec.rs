@@ -57,6 +57,12 @@ pub(super) fn open_under<T: for<'b> Decode<'b, ()>>(
     minicbor::decode(&plain).map_err(|_| damaged(place, "it is no record of this space"))
 }
 
+/// Whether a value was written for this place and is whole.
+pub(super) fn is_whole(keys: &StoreKeys, place: &Key, sealed: &[u8]) -> Result<(), StoreError> {
+    let opened = seal::record::open(secret(keys, place.space), place.space as u8, &place.bytes, sealed);
+    opened.map(drop).map_err(|cause| damaged(place, cause))
+}
+
 /// The error for one record. Keys are random ids or keyed hashes: naming one names no person.
 pub(super) fn damaged(place: &Key, cause: impl std::fmt::Display) -> StoreError {
     let key = data_encoding::HEXLOWER.encode(&place.bytes);

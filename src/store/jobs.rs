@@ -61,12 +61,15 @@ const PAGE: usize = 64;
 impl Store {
     /// Leases up to `max` due jobs, oldest first. A lease lasts until [`finish_job`](Self::finish_job) or the process ends.
     ///
-    /// A job whose link or contact is gone is dropped. One whose record is damaged is reported to the log and left alone
+    /// None while the queue is held. A job whose link or contact is gone is dropped. One whose record is damaged is reported to the log and left alone
     /// until the next start. A notice is leased also when its link has expired meanwhile: the worker decides.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn lease_due(&self, now: Timestamp, max: usize) -> Result<Vec<LeasedJob>, StoreError> {
+        if self.is_held() {
+            return Ok(Vec::new());
+        }
         // The guards give every lease back when this future is dropped, or fails, half way.
         let mut leased = Vec::new();
         let mut from = Vec::new();
@@ -220,11 +223,14 @@ impl Store {
         draft.put(place, &found.record)
     }
 
-    /// When the next job that is not leased is due.
+    /// When the next job that is not leased is due; none is while the queue is held.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        if self.is_held() {
+            return Ok(None);
+        }
         let mut from = Vec::new();
         loop {
             let due = self.inner.engine.keys(Space::JobDue, &from, None, PAGE).await?;

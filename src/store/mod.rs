@@ -10,15 +10,20 @@
 //! [`StoreError::NotErased`] it has, and only the erasing is still to come.
 
 pub mod archive;
+pub mod backup;
+pub mod check;
 mod codec;
 #[doc(hidden)] // public for benchmarks only
 pub mod engine;
+mod held;
 pub mod intake;
 pub mod jobs;
 pub mod look;
+mod migrate;
 pub mod open;
 mod places;
 mod plan;
+pub mod progress;
 pub mod proof;
 pub mod records;
 pub mod retention;
@@ -32,6 +37,7 @@ use crate::base::{Clock, Entropy};
 use crate::seal::keyring::{RootKeyring, StoreKeys, StoreSecret};
 
 pub use engine::body::{BodyReader, BodyWriter, SealedBody};
+pub use held::Held;
 pub(crate) use open::write_durably;
 pub use open::{OpenError, OpenReport, Settings};
 
@@ -110,6 +116,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     leases: jobs::Leases,
+    /// Nothing is sent.
+    held: std::sync::atomic::AtomicBool,
     turns: proof::Turns,
     seen: sessions::Seen,
     purges: std::sync::atomic::AtomicU64,
@@ -137,10 +145,10 @@ impl Store {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        let leases = jobs::Leases::default();
+        let (leases, held) = (jobs::Leases::default(), std::sync::atomic::AtomicBool::new(false));
         let (turns, seen) = (proof::Turns::default(), sessions::Seen::default());
         let purges = std::sync::atomic::AtomicU64::new(0);
-        Self { inner: Arc::new(Inner { engine, keys, keyring, clock, entropy, leases, turns, seen, purges }) }
+        Self { inner: Arc::new(Inner { engine, keys, keyring, clock, entropy, leases, held, turns, seen, purges }) }
     }
 
     /// The keys for hashing and peppering that belong to this data folder.

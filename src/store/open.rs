@@ -12,12 +12,12 @@ use crate::seal::keyring::{RootKeyring, StoreSecret};
 
 use super::engine::{Engine, Space};
 use super::intake::Prepared;
+use super::migrate;
 use super::places::last_id;
 use super::root::RootKeys;
 use super::{Store, StoreError, places};
 
-/// What this release writes, and the newest that it reads.
-pub(super) const SCHEMA: u32 = 1;
+pub(super) use super::migrate::SCHEMA;
 
 /// The store secret's file, wrapped under the root keyring.
 const KEY_FILE: &str = "store.key";
@@ -57,8 +57,13 @@ pub enum OpenError {
         cause: std::io::Error,
     },
     /// Written by a newer release.
-    #[error("the data folder has schema {0}, which this release does not know")]
+    #[error(
+        "the data folder has schema {0}, which this release does not know: use the release that wrote it, or a newer one"
+    )]
     Newer(u32),
+    /// Written by a newer release, or not by Zegel.
+    #[error("{0} is of a format that this release does not know: use the release that wrote it, or a newer one")]
+    UnknownSchema(PathBuf),
     /// It opens, but cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -84,6 +89,8 @@ pub struct OpenReport {
     pub orphans: usize,
     /// Frames replayed into the index.
     pub replayed: u64,
+    /// The folder was put back from a backup: which one. Until [`Store::restore_is_done`].
+    pub restored: Option<String>,
     /// Superseded values that could not be overwritten and are still on disk.
     pub unerased: usize,
 }
@@ -108,7 +115,12 @@ impl Store {
 
     /// What every start does once the engine runs.
     pub(super) async fn begin(&self, report: &mut OpenReport) -> Result<(), OpenError> {
-        self.check_schema().await?;
+        let schema = self.check_schema().await?;
+        if let Ok(folder) = self.inner.engine.root() {
+            migrate::note(&folder)?;
+        }
+        migrate::run(self, schema).await?;
+        self.begin_held(report).await?;
         report.dropped = self.drop_all_prepared().await?;
         // A quarantined frame may be the one that named a body.
         if report.quarantined.is_empty() && !report.quarantine_held {
@@ -117,31 +129,32 @@ impl Store {
         Ok(())
     }
 
-    /// The first record that was ever written also tells whether the secret is this folder's.
-    async fn check_schema(&self) -> Result<(), OpenError> {
+    /// The schema of the records. The first record that was ever written also tells whether the secret is this folder's.
+    async fn check_schema(&self) -> Result<u32, OpenError> {
         let place = places::schema();
         // What the disk spoilt has no checksum and is one record like any other; what is whole and does not open was written
         // under another secret, and so was everything else.
-        let whole = match self.inner.engine.get(&place).await {
-            Ok(found) => found.is_some(),
+        let (whole, from) = match self.inner.engine.get(&place).await {
+            Ok(found) => (found.is_some(), SCHEMA),
             Err(StoreError::Damaged(cause)) => {
                 tracing::error!(%cause, "the record of the schema is damaged; it is written again");
-                false
+                // Every migration may be run again.
+                (false, 1)
             }
             Err(error) => return Err(error.into()),
         };
         if whole {
             return match self.inner.read::<u32>(&place).await {
                 Ok(Some(found)) if found.record > SCHEMA => Err(OpenError::Newer(found.record)),
-                Ok(_) => Ok(()),
+                Ok(found) => Ok(found.map_or(from, |found| found.record)),
                 Err(StoreError::Damaged(_)) => Err(OpenError::Key(seal::OpenError::WrongKey)),
                 Err(error) => Err(error.into()),
             };
         }
         let mut draft = self.inner.draft();
-        draft.put(place, &SCHEMA)?;
+        draft.put(place, &from)?;
         draft.commit().await?;
-        Ok(())
+        Ok(from)
     }
 
     /// Nobody is left who could commit them. One whose record is damaged stays: invisible, and reported.
@@ -209,6 +222,7 @@ async fn open_engine(
     let (settings, entropy) = (settings.clone(), Arc::clone(entropy));
     let open = move || {
         let claim = Engine::claim(&settings)?;
+        migrate::admit(&claim, &settings.folder)?;
         let secret = store_secret(&settings.folder, claim.is_used()?, &keyring, &*entropy)?;
         let (engine, mut report) = Engine::open_local(claim, entropy)?;
         report.quarantine_held = holds_damage(&settings.folder.join("quarantine"));

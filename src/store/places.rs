@@ -14,6 +14,12 @@ fn key(space: Space, parts: &[&[u8]]) -> Key {
 pub(super) fn schema() -> Key {
     key(Space::Meta, &[b"schema"])
 }
+pub(super) fn checked() -> Key {
+    key(Space::Meta, &[b"checked"])
+}
+pub(super) fn held() -> Key {
+    key(Space::Meta, &[b"held"])
+}
 pub(super) fn message(id: MessageId) -> Key {
     key(Space::Message, &[id.as_bytes()])
 }

@@ -10,12 +10,16 @@ mod contract;
 pub mod local;
 pub mod memory;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::base::{Entropy, MessageId};
+use crate::base::{Entropy, MessageId, Timestamp};
 
+use super::progress::Progress;
 use super::{Compacted, Counts, Health, OpenError, OpenReport, Settings, StoreError};
 use body::{BodyReader, BodyWriter, SealedBody};
+pub use local::bodies::HeldBodies;
+pub use local::pin::{Frames, JournalFile, Moment};
 
 /// A family of records with one kind of key. The number is part of the format; numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,6 +168,10 @@ pub enum Engine {
     Memory(memory::Memory),
 }
 
+fn no_files() -> StoreError {
+    StoreError::NotReady("this store has no files".to_owned())
+}
+
 /// A data folder that is this process's, not yet recovered.
 #[derive(Debug)]
 pub struct Claim(local::claim::Claim);
@@ -181,6 +189,14 @@ impl Claim {
     #[must_use]
     pub fn with_segments_of(self, bytes: u64) -> Self {
         Self(self.0.with_segments_of(bytes))
+    }
+
+    /// A file of the journal whose format only a newer release knows.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] when the disk fails.
+    pub fn unknown_format(&self) -> Result<Option<PathBuf>, OpenError> {
+        self.0.unknown_format()
     }
 }
 
@@ -334,6 +350,100 @@ impl Engine {
         match self {
             Self::Local(local) => local.compact().await,
             Self::Memory(_) => Ok(Compacted::default()),
+        }
+    }
+
+    /// The data folder.
+    ///
+    /// # Errors
+    /// [`StoreError::NotReady`] when it has none.
+    pub fn root(&self) -> Result<PathBuf, StoreError> {
+        match self {
+            Self::Local(local) => Ok(local.root()),
+            Self::Memory(_) => Err(no_files()),
+        }
+    }
+
+    /// Does `work` on the journal as it stands at one moment; commits wait until it returns.
+    ///
+    /// # Errors
+    /// [`StoreError::NotReady`] when it is closed, or has no journal.
+    pub async fn moment<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Moment) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::Local(local) => local.moment(work).await,
+            Self::Memory(_) => Err(no_files()),
+        }
+    }
+
+    /// Bodies that are removed keep their files until the answer is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::NotReady`] when it has no files.
+    pub fn hold_bodies(&self) -> Result<HeldBodies, StoreError> {
+        match self {
+            Self::Local(local) => Ok(local.hold_bodies()),
+            Self::Memory(_) => Err(no_files()),
+        }
+    }
+
+    /// Reads every frame of the journal and compares its checksums.
+    ///
+    /// # Errors
+    /// When a file of the journal cannot be read, or the store is closed.
+    pub async fn audit(&self, progress: &Arc<Progress>) -> Result<Frames, StoreError> {
+        match self {
+            Self::Local(local) => local.audit(progress).await,
+            Self::Memory(_) => Ok(Frames::default()),
+        }
+    }
+
+    /// Throws the index away and makes it anew from the journal; meanwhile nothing else is answered.
+    ///
+    /// # Errors
+    /// When the journal cannot be read: the store is closed then.
+    pub async fn rebuild_index(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Local(local) => local.rebuild_index().await,
+            Self::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Moves a body that is no value and that nothing names out of the way, where it can be looked at.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn set_body_aside(&self, message: MessageId) -> Result<(), StoreError> {
+        match self {
+            Self::Local(local) => local.set_body_aside(message).await,
+            Self::Memory(memory) => {
+                memory.remove_body(message);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a body came within the last hour: the commit that names it may still be under way.
+    ///
+    /// # Errors
+    /// When the store is closed.
+    pub async fn is_new_body(&self, message: MessageId, now: Timestamp) -> Result<bool, StoreError> {
+        match self {
+            Self::Local(local) => local.is_new_body(message, now).await,
+            Self::Memory(_) => Ok(false),
+        }
+    }
+
+    /// Keeps a value that is about to be removed where it can be looked at, as `name`.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn set_value_aside(&self, name: String, value: Vec<u8>) -> Result<(), StoreError> {
+        match self {
+            Self::Local(local) => local.set_value_aside(name, value).await,
+            Self::Memory(_) => Ok(()),
         }
     }
 

@@ -29,39 +29,6 @@ pub(super) const LIMITS: SessionLimits =
 /// How long a link tells why its message is gone.
 pub(super) const ENDED_LINKS: Duration = Duration::from_hours(30 * 24);
 
-/// All of them.
-const SPACES: [Space; 29] = [
-    Space::KeyWork,
-    Space::Recovery,
-    Space::Meta,
-    Space::Message,
-    Space::Manifest,
-    Space::Body,
-    Space::Conversation,
-    Space::Lock,
-    Space::ContentKey,
-    Space::Contact,
-    Space::Verifier,
-    Space::ContactIndex,
-    Space::Grant,
-    Space::GrantIndex,
-    Space::GrantTries,
-    Space::ContactTries,
-    Space::Session,
-    Space::Job,
-    Space::JobSecret,
-    Space::JobDue,
-    Space::Prepared,
-    Space::Repeat,
-    Space::ByAddress,
-    Space::Expiry,
-    Space::Delivery,
-    Space::Purge,
-    Space::Stub,
-    Space::StubEnd,
-    Space::Erasure,
-];
-
 pub(super) struct Bed {
     pub(super) store: Store,
     pub(super) clock: Arc<ManualClock>,
@@ -133,7 +100,7 @@ impl Bed {
     /// Everything the engine holds.
     pub(super) async fn raw(&self) -> BTreeMap<Key, Vec<u8>> {
         let mut all = BTreeMap::new();
-        for space in SPACES {
+        for space in crate::store::check::SPACES {
             for (bytes, found) in self.store.inner.engine.scan(space, &[], None, usize::MAX).await.unwrap() {
                 all.insert(Key { space, bytes }, found.value);
             }

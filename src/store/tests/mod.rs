@@ -1,6 +1,8 @@
 //! The operations, from one source on every engine.
 
+mod backup;
 mod bed;
+mod check;
 mod folder;
 mod intake;
 mod jobs;
@@ -11,3 +13,4 @@ mod records;
 mod retention;
 mod secrecy;
 mod sessions;
+mod upgrade;

@@ -7,10 +7,10 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::base::MessageId;
+use crate::base::{MessageId, Timestamp};
 
 use super::super::super::{OpenError, StoreError};
 use super::blocking;
@@ -26,6 +26,24 @@ pub(in super::super) struct Files {
     folder: Folder,
     /// A folder's sync failed: no later one is believed.
     broken: AtomicBool,
+    /// How many hold bodies at this moment, and what was removed meanwhile.
+    held: Mutex<(usize, Vec<MessageId>)>,
+}
+
+/// As long as it lives, bodies that are removed keep their files. What a crash leaves of them is found at the next start.
+#[derive(Debug)]
+pub struct HeldBodies(Arc<Files>);
+
+impl Drop for HeldBodies {
+    fn drop(&mut self) {
+        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.0 = held.0.saturating_sub(1);
+        if held.0 == 0 {
+            for message in std::mem::take(&mut held.1) {
+                self.0.discard(message);
+            }
+        }
+    }
 }
 
 /// The unfinished file of one body; dropping it removes the file.
@@ -49,7 +67,7 @@ pub(in super::super) fn failed(error: &io::Error) -> StoreError {
 impl Files {
     /// Makes the folders and removes what was never finished.
     pub(super) fn open(folder: Folder) -> Result<Self, OpenError> {
-        let files = Self { folder, broken: AtomicBool::new(false) };
+        let files = Self { folder, broken: AtomicBool::new(false), held: Mutex::default() };
         let root = files.folder.bodies();
         let part = root.join(PART);
         make(&part)?;
@@ -93,8 +111,33 @@ impl Files {
         }
     }
 
+    /// Keeps every file that is there now, or comes, until the answer is dropped.
+    pub(super) fn hold(self: &Arc<Self>) -> HeldBodies {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
+        HeldBodies(Arc::clone(self))
+    }
+
+    /// Moves a body's file that nothing names to quarantine.
+    pub(super) fn set_aside(&self, message: MessageId) -> Result<(), StoreError> {
+        let aside = self.folder.quarantine().join(format!("{message}.body"));
+        match fs::rename(self.path(message), aside) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(failed(&error)),
+            Ok(()) => self
+                .sync_folder(&self.folder.quarantine())
+                .and_then(|()| self.sync_folder(&self.shelf(message)))
+                .map_err(|error| failed(&error)),
+        }
+    }
+
     /// Removes a body's file, durably.
     pub(super) fn remove(&self, message: MessageId) -> Result<(), StoreError> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.0 > 0 {
+            held.1.push(message);
+            return Ok(());
+        }
+        drop(held);
         match fs::remove_file(self.path(message)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(failed(&error)),
@@ -114,6 +157,13 @@ impl Files {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::Damaged(format!("body {message}: {error}"))),
         }
+    }
+
+    /// When a body's file was last written to.
+    pub(super) fn written(&self, message: MessageId) -> Option<Timestamp> {
+        let modified = fs::metadata(self.path(message)).and_then(|meta| meta.modified()).ok()?;
+        let since = modified.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// The messages that have a file.

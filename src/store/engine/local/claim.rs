@@ -1,6 +1,8 @@
 //! A data folder that is this process's alone, before anything in it is read or changed: whoever finds that it cannot be opened
 //! leaves it as it is.
 
+use std::path::PathBuf;
+
 use super::super::super::{OpenError, Settings};
 use super::folder::{Folder, Lock, at};
 use super::{Options, segment};
@@ -27,6 +29,12 @@ impl Claim {
     /// See [`super::super::Claim::with_segments_of`].
     pub(in super::super) fn with_segments_of(self, bytes: u64) -> Self {
         Self { options: Options { segment_size: bytes, ..self.options }, ..self }
+    }
+
+    /// See [`super::super::Claim::unknown_format`].
+    pub(in super::super) fn unknown_format(&self) -> Result<Option<PathBuf>, OpenError> {
+        let journal = self.folder.journal();
+        segment::any_of_newer_format(&journal).map_err(at(&journal))
     }
 
     /// See [`super::super::Claim::is_used`].

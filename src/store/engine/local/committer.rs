@@ -18,6 +18,7 @@ use super::frame::{Change, Place};
 use super::group::{Accepted, Group};
 use super::index::{Index, IndexError};
 use super::journal::Journal;
+use super::pin::{Moment, Pin};
 use super::replay::Source;
 use super::{Gate, Shared, recovery};
 
@@ -32,6 +33,8 @@ pub(super) enum Request {
     Move(Moving),
     /// A reader could not use this index. Weak, so that requests which wait do not keep it from being released.
     IndexFailed(Weak<Index>),
+    /// Reads the journal while nothing is written.
+    Pin(Pin),
     Close(oneshot::Sender<()>),
 }
 
@@ -110,7 +113,7 @@ impl Committer {
     /// One group: `first` and all that waits behind it.
     fn serve(&mut self, first: Request) -> Option<oneshot::Sender<()>> {
         let mut group = Group::default();
-        let (mut closing, mut broken) = (None, None);
+        let (mut closing, mut broken, mut pins) = (None, None, Vec::new());
         let mut next = Some(first);
         while let Some(request) = next.take() {
             match request {
@@ -130,6 +133,7 @@ impl Committer {
                         broken = Some(IndexError("a reader could not use it".to_owned()));
                     }
                 }
+                Request::Pin(pin) => pins.push(pin),
                 Request::Close(done) => closing = Some(done),
             }
             if closing.is_none() && broken.is_none() && !group.is_full() {
@@ -145,12 +149,20 @@ impl Committer {
         if self.shared.has_ended() {
             return closing;
         }
+        for Pin(work) in pins {
+            work(self.moment());
+        }
         match self.journal.rotate() {
             Ok(false) => {}
             Ok(true) => self.flush_index(),
             Err(error) => self.poisoned(Group::default(), &error),
         }
         closing
+    }
+
+    fn moment(&self) -> io::Result<Moment> {
+        let (files, last) = (self.journal.files()?, self.journal.synced());
+        Ok(Moment { files, last, removed: self.shared.folder.removed_list()? })
     }
 
     /// Judges one batch against the index and the group so far.

@@ -74,6 +74,9 @@ impl Folder {
         Ok((folder, Lock { _file: file }))
     }
 
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
     pub(super) fn journal(&self) -> PathBuf {
         self.root.join("journal")
     }
@@ -134,6 +137,14 @@ impl Folder {
     pub(super) fn removed(&self) -> BTreeSet<u64> {
         let list = fs::read_to_string(self.journal().join(REMOVED)).unwrap_or_default();
         list.lines().filter_map(|line| u64::from_str_radix(line, 16).ok()).collect()
+    }
+
+    /// That list as it stands on disk.
+    pub(super) fn removed_list(&self) -> io::Result<Vec<u8>> {
+        match fs::read(self.journal().join(REMOVED)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
     }
 
     /// Notes, durably, that a segment is no longer needed: before its file is removed, so that no start takes it for lost.

@@ -14,6 +14,7 @@ use crate::base::entropy::random;
 use super::erase::{Eraser, Old};
 use super::folder::Folder;
 use super::frame::{self, Change, Head, Kind, Place, Record};
+use super::pin::JournalFile;
 use super::segment::{self, Found, Opening, Segment};
 
 /// All segments that may hold values, for readers.
@@ -131,6 +132,15 @@ impl Journal {
     /// Highest sequence number known synced.
     pub(super) fn synced(&self) -> u64 {
         self.synced
+    }
+
+    /// All files, and how far each is durable.
+    pub(super) fn files(&self) -> io::Result<Vec<JournalFile>> {
+        let end = |segment: &Segment| {
+            if segment.id == self.active.segment.id { Ok(self.active.end) } else { segment.len() }
+        };
+        let all = self.segments().all();
+        all.into_iter().map(|segment| Ok(JournalFile { end: end(&segment)?, segment })).collect()
     }
 
     /// fdatasync calls so far.

@@ -17,6 +17,7 @@
 //! | group | batches on their way into one frame |
 //! | committer | the one thread that commits groups |
 //! | compact, choice | gives back the room of what counts no more; which segment next |
+//! | pin | the journal at one moment, for backup and check |
 //! | bodies | body files |
 
 mod amend;
@@ -37,6 +38,7 @@ mod journal;
 mod layers;
 mod live;
 mod merge;
+pub mod pin;
 mod recovery;
 mod replay;
 mod run;

@@ -17,6 +17,7 @@ pub(super) const START: u64 = 64;
 /// Bytes after a footer: magic, the footer's offset, checksum.
 const TRAILER: usize = 16;
 const SEGMENT_MAGIC: [u8; 8] = *b"ZGLSEG01";
+const SEGMENT_FAMILY: [u8; 6] = *b"ZGLSEG";
 const TRAILER_MAGIC: [u8; 4] = *b"ZGLe";
 const SEARCH: usize = 1 << 20;
 const BLOCK: usize = 4096;
@@ -136,6 +137,24 @@ pub(super) fn any_written(journal: &Path) -> io::Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// A segment in `journal` whose opening is whole but of another version: every version begins with the same six letters and ends
+/// in the same checksum.
+pub(super) fn any_of_newer_format(journal: &Path) -> io::Result<Option<PathBuf>> {
+    for entry in fs::read_dir(journal)? {
+        let path = entry?.path();
+        let mut opening = [0; START as usize];
+        if number(&path).is_none() || File::open(&path)?.read_exact_at(&mut opening, 0).is_err() {
+            continue;
+        }
+        let Some((checked, crc)) = opening.split_last_chunk::<4>() else { continue };
+        let ours = checked.starts_with(&SEGMENT_MAGIC);
+        if checked.starts_with(&SEGMENT_FAMILY) && !ours && crc32c(checked) == u32::from_le_bytes(*crc) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 /// What follows a footer that stands at `offset`, so that it is found from the file's end.

@@ -1,0 +1,199 @@
+//! `zegel store`: long work on the store, begun at the running daemon or done on the folder when none runs, with a progress line.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Subcommand;
+
+use super::desk::Desk;
+use super::{Asking, complain, show};
+use crate::config::Config;
+use crate::daemon::operate::{Answer, Request};
+use crate::daemon::upkeep::Outcome;
+use crate::store::backup::BackupError;
+use crate::store::progress::Progress;
+
+/// Between two looks at how far it is.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Commands about the data folder as a whole.
+#[derive(Debug, Subcommand)]
+pub enum Upkeep {
+    /// Read everything and say what is damaged, and for whom. Exit code 0: sound, 1: not.
+    #[command(after_help = "Example:\n  zegel store check --json")]
+    Check {
+        #[command(flatten)]
+        to: Asking,
+        /// Show what the last check found instead; the daemon makes one each week.
+        #[arg(long)]
+        last: bool,
+    },
+    /// The same, and mend what can be mended. What is removed is in quarantine/ first.
+    #[command(after_help = "Example:\n  zegel store repair")]
+    Repair {
+        #[command(flatten)]
+        to: Asking,
+    },
+    /// Throw the index away and make it anew from the journal. Mail and pages wait meanwhile.
+    #[command(after_help = "Example:\n  zegel store rebuild")]
+    Rebuild {
+        #[command(flatten)]
+        to: Asking,
+    },
+    /// Make a backup, or bring one up to date, while everything runs. The root key is no part of it.
+    #[command(after_help = "Example:\n  zegel store backup /var/backups/zegel")]
+    Backup {
+        #[command(flatten)]
+        to: Asking,
+        /// The folder; it is made where it is missing. The daemon must be able to write there.
+        folder: PathBuf,
+    },
+    /// Put a backup back into an empty folder. Needs no config.
+    #[command(after_help = "Example:\n  zegel store restore /var/backups/zegel --into /var/lib/zegel")]
+    Restore {
+        /// The folder of the backup.
+        from: PathBuf,
+        /// The new data folder: empty, or not there yet.
+        #[arg(long, value_name = "FOLDER")]
+        into: PathBuf,
+        /// Put back what is whole when files of the backup are damaged.
+        #[arg(long)]
+        even_damaged: bool,
+    },
+}
+
+impl Upkeep {
+    /// Runs it.
+    pub async fn run(self) -> ExitCode {
+        match self {
+            Self::Check { to, last } => check(&to, last).await,
+            Self::Repair { to } => work(&to, Request::StoreCheck { repair: true }).await,
+            Self::Rebuild { to } => work(&to, Request::StoreRebuild).await,
+            Self::Backup { to, folder } => backup(&to, &folder).await,
+            Self::Restore { from, into, even_damaged } => restore(from, into, even_damaged).await,
+        }
+    }
+}
+
+async fn check(to: &Asking, last: bool) -> ExitCode {
+    work(to, if last { Request::StoreLastCheck } else { Request::StoreCheck { repair: false } }).await
+}
+
+async fn backup(to: &Asking, folder: &Path) -> ExitCode {
+    match std::path::absolute(folder) {
+        Ok(folder) => work(to, Request::StoreBackup { folder }).await,
+        Err(cause) => complain(&format!("{}: {cause}", folder.display())),
+    }
+}
+
+/// Needs neither config nor root key: a bare machine has none yet.
+async fn restore(from: PathBuf, into: PathBuf, even_damaged: bool) -> ExitCode {
+    let progress = Arc::new(Progress::default());
+    let (watched, target) = (Arc::clone(&progress), into.clone());
+    let restoring =
+        tokio::task::spawn_blocking(move || crate::store::backup::restore(&from, &into, even_damaged, &progress));
+    tokio::pin!(restoring);
+    let done = loop {
+        tokio::select! {
+            done = &mut restoring => break done,
+            () = tokio::time::sleep(LOOK) => line(&watched.line()),
+        }
+    };
+    end_line();
+    match done {
+        Ok(Ok(restored)) => {
+            for path in &restored.damaged {
+                println!("damaged: {path}");
+            }
+            println!(
+                "{} holds the backup of {}: {} files, up to commit {}. Nothing is sent until `zegel queue release`.",
+                target.display(),
+                restored.head.made,
+                restored.files,
+                restored.head.sequence
+            );
+            if restored.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Ok(Err(BackupError::Damaged(paths))) => {
+            for path in &paths {
+                println!("damaged: {path}");
+            }
+            complain(
+                "files of the backup are damaged or missing; nothing was written. `--even-damaged` puts the rest back",
+            )
+        }
+        Ok(Err(cause)) => complain(&cause.to_string()),
+        Err(cause) => complain(&cause.to_string()),
+    }
+}
+
+async fn work(to: &Asking, request: Request) -> ExitCode {
+    let config = match Config::load(&to.file.config) {
+        Ok(config) => config,
+        Err(cause) => {
+            eprintln!("{cause}");
+            return ExitCode::from(super::BAD_CONFIG);
+        }
+    };
+    let (desk, begun) = match Desk::open(config, &request).await {
+        Ok(begun) => begun,
+        Err(text) => return complain(&text),
+    };
+    let ended = watch(&desk, begun).await;
+    desk.close().await;
+    match ended {
+        Ok(answer) => told(to, &answer),
+        Err(text) => complain(&text),
+    }
+}
+
+/// Shows how far it is until it ends.
+async fn watch(desk: &Desk, mut answer: Answer) -> Result<Answer, String> {
+    while let Answer::Work { running: Some(progress), .. } = &answer {
+        line(progress);
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            stopped = tokio::signal::ctrl_c(), if matches!(desk, Desk::Here(_)) => {
+                end_line();
+                return Err(stopped.map_or_else(|cause| cause.to_string(), |()| "stopped".to_owned()));
+            }
+        }
+        answer = desk.ask(&Request::StoreWork).await?;
+    }
+    end_line();
+    Ok(answer)
+}
+
+fn told(to: &Asking, answer: &Answer) -> ExitCode {
+    if to.json {
+        match serde_json::to_string_pretty(answer) {
+            Ok(text) => println!("{text}"),
+            Err(cause) => return complain(&cause.to_string()),
+        }
+    } else {
+        print!("{}", show::text(answer));
+    }
+    match answer {
+        Answer::Work { done: Some(Outcome::Checked { report }), .. } if report.is_sound() => ExitCode::SUCCESS,
+        Answer::Work { done: Some(Outcome::Rebuilt), .. } => ExitCode::SUCCESS,
+        Answer::Work { done: Some(Outcome::BackedUp(row)), .. } if row.unreadable.is_empty() => ExitCode::SUCCESS,
+        Answer::Work { done: None, running: None } => complain("the store was not checked yet"),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// One line on a terminal that is written over; nothing where nobody looks.
+fn line(text: &str) {
+    let mut out = std::io::stderr();
+    if out.is_terminal() {
+        // Nobody to tell that this failed.
+        let _ = write!(out, "\r\x1b[K{text}").and_then(|()| out.flush());
+    }
+}
+
+fn end_line() {
+    line("");
+}

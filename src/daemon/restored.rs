@@ -1,0 +1,40 @@
+//! The first start of a folder that was put back from a backup: what was erased since the backup is erased again, before anything
+//! is served.
+
+use std::path::Path;
+
+use tracing::{info, warn};
+
+use super::StartError;
+use crate::store::retention::Retention;
+use crate::store::retention::ledger::Ledger;
+use crate::store::{OpenReport, Store};
+
+/// Does what must follow a restore, and says what an operator must know.
+pub(super) async fn settle(
+    store: &Store,
+    retention: &Retention,
+    ledger: &Path,
+    report: &OpenReport,
+) -> Result<(), StartError> {
+    if report.restored.is_some() {
+        let gone = Ledger::read(ledger, store.keys())?;
+        if gone.is_empty() {
+            warn!(ledger = %ledger.display(), "the erasure ledger is empty: what was taken back or erased since the backup is here again");
+        }
+        if gone.unreadable > 0 {
+            warn!(entries = gone.unreadable, "entries of the erasure ledger are damaged and have no effect");
+        }
+        let applied = retention.apply(&gone).await.map_err(crate::store::OpenError::Store)?;
+        info!(
+            deliveries = applied.deliveries,
+            contacts = applied.contacts,
+            "erased again what was erased since the backup"
+        );
+        store.restore_is_done().map_err(crate::store::OpenError::Store)?;
+    }
+    if store.is_held() {
+        warn!("the queue is held: nothing is sent until `zegel queue release`");
+    }
+    Ok(())
+}

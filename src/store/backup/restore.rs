@@ -1,0 +1,162 @@
+//! Putting a backup back into an empty folder. Every hash is compared before anything is written, and again while copying.
+//!
+//! The folder gets a note that it was restored. The first start finds it: it ends all sessions, holds the queue until an operator
+//! lets it go, and then removes the note. The store's secret is written last: a folder whose restore was cut short does not open.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::store::migrate::SCHEMA;
+use crate::store::progress::Progress;
+
+use super::manifest::{Entry, Head, Reader, hex};
+use super::target::{make, private};
+use super::{BackupError, journal};
+
+/// The note in a restored folder.
+pub(in crate::store) const NOTE: &str = "restored";
+const STEP: usize = 1 << 20;
+
+/// What was put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// The backup.
+    pub head: Head,
+    /// Files.
+    pub files: u64,
+    /// Files that are damaged or missing in the backup; what they hold is lost, everything else is there.
+    pub damaged: Vec<String>,
+}
+
+/// Puts the backup in `from` into `into`, which must be empty or missing. Blocks. With `even_damaged` a backup of which files are
+/// damaged is put back as far as it goes.
+///
+/// # Errors
+/// See [`BackupError`]; [`BackupError::Damaged`] names every file that is not what it was.
+pub fn restore(from: &Path, into: &Path, even_damaged: bool, progress: &Progress) -> Result<Restored, BackupError> {
+    let head = open(from)?.head;
+    if head.schema > SCHEMA {
+        return Err(BackupError::NewerSchema(head.schema));
+    }
+    if into.exists() && fs::read_dir(into).map_err(BackupError::at(into))?.next().is_some() {
+        return Err(BackupError::NotEmpty(into.to_owned()));
+    }
+    let damaged = verify(from, progress)?;
+    if !damaged.is_empty() && !even_damaged {
+        return Err(BackupError::Damaged(damaged));
+    }
+    let files = put_back(from, into, progress, &damaged)?;
+    Ok(Restored { head, files, damaged })
+}
+
+fn open(from: &Path) -> Result<Reader, BackupError> {
+    Reader::open(from)?.ok_or_else(|| BackupError::Nothing(from.to_owned()))
+}
+
+/// The files that are not what the manifest says.
+fn verify(from: &Path, progress: &Progress) -> Result<Vec<String>, BackupError> {
+    let mut manifest = open(from)?;
+    let mut damaged = Vec::new();
+    progress.begin("verified files", 0);
+    while let Some(Entry { hash, path }) = manifest.next()? {
+        if read(&from.join(&path), progress, |_| Ok(())).ok() != Some(hash) {
+            if progress.is_stopped() {
+                return Err(BackupError::Stopped);
+            }
+            damaged.push(path);
+        }
+        progress.advance();
+    }
+    Ok(damaged)
+}
+
+/// Gives `each` the bytes of a file; its hash.
+fn read(path: &Path, progress: &Progress, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; STEP];
+    loop {
+        if progress.is_stopped() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let len = file.read(&mut buffer)?;
+        if len == 0 {
+            return Ok(hex(hash));
+        }
+        let bytes = buffer.get(..len).unwrap_or_default();
+        hash.update(bytes);
+        each(bytes)?;
+    }
+}
+
+fn put_back(from: &Path, into: &Path, progress: &Progress, damaged: &[String]) -> Result<u64, BackupError> {
+    let mut manifest = open(from)?;
+    let mut folders = vec![into.to_owned()];
+    let (mut files, mut key) = (0, None);
+    make(into)?;
+    progress.begin("restored files", 0);
+    while let Some(entry) = manifest.next()? {
+        files += 1;
+        progress.advance();
+        if entry.path.starts_with("store.key-") {
+            key = Some(entry);
+            continue;
+        }
+        let place = into.join(place(&entry.path)?);
+        if let Some(folder) = place.parent()
+            && !folders.iter().any(|made| made == folder)
+        {
+            make(folder)?;
+            folders.extend([folder.to_owned()]);
+        }
+        copy(from, &entry, &place, progress, damaged)?;
+    }
+    folders.push(into.join("bodies"));
+    let key = key.ok_or_else(|| BackupError::Manifest(from.join("manifest")))?;
+    let note = into.join(NOTE);
+    let written = private().write(true).create_new(true).open(&note).and_then(|mut file| {
+        writeln!(file, "backup of {}, sequence {}", manifest.head.made, manifest.head.sequence)?;
+        file.sync_all()
+    });
+    written.map_err(BackupError::at(&note))?;
+    sync(&folders)?;
+    copy(from, &key, &into.join("store.key"), progress, damaged)?;
+    sync(&[into.to_owned()])?;
+    Ok(files)
+}
+
+fn sync(folders: &[PathBuf]) -> Result<(), BackupError> {
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        File::open(folder).and_then(|file| file.sync_all()).map_err(BackupError::at(folder))?;
+    }
+    Ok(())
+}
+
+/// Where a file of the backup belongs in the data folder.
+fn place(path: &str) -> Result<PathBuf, BackupError> {
+    match journal::number(path) {
+        Some(number) => Ok(Path::new("journal").join(format!("{number:016x}.seg"))),
+        None if path.starts_with("bodies/") => Ok(PathBuf::from(path)),
+        None if path.starts_with(journal::REMOVED) => Ok(PathBuf::from(journal::REMOVED)),
+        None => Err(BackupError::Manifest(PathBuf::from(path))),
+    }
+}
+
+/// One file. One that is known to be damaged is taken as it is: what is whole in it counts.
+fn copy(from: &Path, entry: &Entry, to: &Path, progress: &Progress, damaged: &[String]) -> Result<(), BackupError> {
+    let known = damaged.contains(&entry.path);
+    let source = from.join(&entry.path);
+    if known && !source.is_file() {
+        return Ok(());
+    }
+    let mut out = private().write(true).create_new(true).open(to).map_err(BackupError::at(to))?;
+    let hash = read(&source, progress, |bytes| out.write_all(bytes)).map_err(BackupError::at(&source))?;
+    out.sync_all().map_err(BackupError::at(to))?;
+    if hash != entry.hash && !known {
+        return Err(BackupError::Damaged(vec![entry.path.clone()]));
+    }
+    Ok(())
+}

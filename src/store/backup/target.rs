@@ -1,0 +1,172 @@
+//! The folder that a backup goes to. Files there are complete under their names or not there at all; what a manifest names is
+//! never changed, and removed only after a newer manifest stands.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use sha2::{Digest, Sha256};
+
+use super::BackupError;
+use super::manifest::{self, Hash, hex};
+
+/// Files that are being written.
+const PART: &str = "part";
+const LOCK: &str = "lock";
+const ZEROS: [u8; 65_536] = [0; 65_536];
+
+/// See the module. Held by one backup at a time.
+#[derive(Debug)]
+pub(super) struct Target {
+    root: PathBuf,
+    _lock: File,
+}
+
+/// A file on its way.
+#[derive(Debug)]
+pub(super) struct Unfinished {
+    file: File,
+    path: PathBuf,
+    hash: Sha256,
+    pub len: u64,
+}
+
+impl Target {
+    /// Makes the folder where it is missing. One that holds other things than a backup is left alone.
+    pub(super) fn open(root: &Path) -> Result<Self, BackupError> {
+        make(root)?;
+        let known = ["journal", "bodies", PART, LOCK, "manifest.new"];
+        if !root.join(manifest::NAME).exists() {
+            for entry in fs::read_dir(root).map_err(BackupError::at(root))? {
+                let name = entry.map_err(BackupError::at(root))?.file_name();
+                let ours =
+                    known.iter().any(|known| name == **known) || name.to_string_lossy().starts_with("store.key-");
+                if !ours {
+                    return Err(BackupError::NotEmpty(root.to_owned()));
+                }
+            }
+        }
+        let path = root.join(LOCK);
+        let lock = private().create(true).truncate(false).write(true).open(&path).map_err(BackupError::at(&path))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| BackupError::InUse(root.to_owned()))?;
+        let target = Self { root: root.to_owned(), _lock: lock };
+        for folder in [target.root.join("journal"), target.root.join("bodies"), target.root.join(PART)] {
+            make(&folder)?;
+        }
+        for (name, _) in target.list(PART)? {
+            target.erase(&format!("{PART}/{name}"))?;
+        }
+        Ok(target)
+    }
+
+    /// Length of a file; `None` when it is not there.
+    pub(super) fn len(&self, path: &str) -> Option<u64> {
+        fs::metadata(self.root.join(path)).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
+    }
+
+    /// Names and whether they are folders, in order; empty when the folder is missing.
+    pub(super) fn list(&self, folder: &str) -> Result<Vec<(String, bool)>, BackupError> {
+        let path = self.root.join(folder);
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(BackupError::at(&path))?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(BackupError::at(&path))?;
+            names.push((entry.file_name().to_string_lossy().into_owned(), entry.path().is_dir()));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Starts a file.
+    pub(super) fn begin(&self, name: &str) -> Result<Unfinished, BackupError> {
+        let path = self.root.join(PART).join(name);
+        let file = private().create(true).truncate(true).write(true).open(&path).map_err(BackupError::at(&path))?;
+        Ok(Unfinished { file, path, hash: Sha256::new(), len: 0 })
+    }
+
+    /// Ends a file: on disk, then under the name that `named` gives it. Its folder is synced later, by [`sync`](Self::sync).
+    pub(super) fn finish(
+        &self,
+        unfinished: Unfinished,
+        named: impl FnOnce(&str) -> String,
+    ) -> Result<(String, Hash), BackupError> {
+        let hash = hex(unfinished.hash);
+        let path = named(&hash);
+        let place = self.root.join(&path);
+        unfinished.file.sync_all().map_err(BackupError::at(&unfinished.path))?;
+        if let Some(folder) = place.parent() {
+            make(folder)?;
+        }
+        fs::rename(&unfinished.path, &place).map_err(BackupError::at(&place))?;
+        Ok((path, hash))
+    }
+
+    /// Makes the names in a folder durable.
+    pub(super) fn sync(&self, folder: &str) -> Result<(), BackupError> {
+        let path = self.root.join(folder);
+        File::open(&path).and_then(|folder| folder.sync_all()).map_err(BackupError::at(&path))
+    }
+
+    /// The file of a new manifest.
+    pub(super) fn new_manifest(&self) -> Result<File, BackupError> {
+        let path = self.root.join("manifest.new");
+        private().create(true).truncate(true).write(true).open(&path).map_err(BackupError::at(&path))
+    }
+
+    /// The new manifest stands; the old one is gone.
+    pub(super) fn commit(&self) -> Result<(), BackupError> {
+        let path = self.root.join(manifest::NAME);
+        fs::rename(self.root.join("manifest.new"), &path).map_err(BackupError::at(&path))?;
+        self.sync("")
+    }
+
+    /// Overwrites a file that may hold keys, then removes it.
+    pub(super) fn erase(&self, path: &str) -> Result<(), BackupError> {
+        let path = self.root.join(path);
+        let overwrite = || -> io::Result<()> {
+            let mut file = File::options().write(true).open(&path)?;
+            let mut left = file.metadata()?.len();
+            while left > 0 {
+                let step =
+                    ZEROS.get(..usize::try_from(left).unwrap_or(usize::MAX).min(ZEROS.len())).unwrap_or_default();
+                file.write_all(step)?;
+                left -= step.len() as u64;
+            }
+            file.sync_data()
+        };
+        overwrite().and_then(|()| fs::remove_file(&path)).map_err(BackupError::at(&path))
+    }
+
+    /// Removes a file that is of no use to who finds it.
+    pub(super) fn remove(&self, path: &str) -> Result<(), BackupError> {
+        let path = self.root.join(path);
+        fs::remove_file(&path).map_err(BackupError::at(&path))
+    }
+}
+
+impl Unfinished {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), BackupError> {
+        self.file.write_all(bytes).map_err(BackupError::at(&self.path))?;
+        self.hash.update(bytes);
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// Options for files that only their owner reads.
+pub(super) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+/// Makes a folder that only its owner reads, if it is not there.
+pub(super) fn make(path: &Path) -> Result<(), BackupError> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(BackupError::at(path))
+}

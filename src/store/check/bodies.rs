@@ -1,0 +1,137 @@
+//! Bodies: every chunk of each opens, and each belongs to a message.
+
+use crate::base::MessageId;
+use crate::seal::body::{ContentKey, HEADER, Opener};
+use crate::store::engine::Key;
+use crate::store::places::{self, last_id};
+use crate::store::{BodyReader, StoreError};
+
+use super::records::Mend;
+use super::{Check, Damage, Fault};
+
+/// How the reading of a body ended.
+enum Opened {
+    /// Every chunk opens.
+    Whole,
+    /// Nobody here has its key.
+    SealedOff,
+    /// Why not.
+    Not(String),
+}
+
+impl Check {
+    /// The body of a message whose record can be read.
+    pub(super) async fn body_of(&mut self, key: &Key) -> Result<Option<Fault>, StoreError> {
+        let Some(id) = last_id(&key.bytes).map(MessageId) else { return Ok(None) };
+        let mut opened = self.open_body(id).await?;
+        if matches!(opened, Some(Opened::Not(_))) {
+            // It may have been taken back meanwhile.
+            opened = self.open_body(id).await?;
+        }
+        match opened {
+            Some(Opened::Not(why)) => {
+                let place = format!("body {id}");
+                Ok(Some(Fault { damage: Damage::Body, place, why, message: Some(id), mend: None }))
+            }
+            Some(Opened::SealedOff) => {
+                self.report.sealed_off += 1;
+                Ok(None)
+            }
+            Some(Opened::Whole) => {
+                self.report.bodies += 1;
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    async fn open_body(&mut self, id: MessageId) -> Result<Option<Opened>, StoreError> {
+        let store = self.store.clone();
+        let damaged = |result: Result<Option<BodyReader>, StoreError>| match result {
+            Err(StoreError::Damaged(why)) => Ok(Err(why)),
+            other => other.map(Ok),
+        };
+        let Ok(Some(message)) = store.message(id).await else { return Ok(None) };
+        let reader = match damaged(store.body(id).await)? {
+            Ok(Some(reader)) => reader,
+            Ok(None) if store.message(id).await?.is_none() => return Ok(None),
+            Ok(None) => return Ok(Some(Opened::Not("it is missing".to_owned()))),
+            Err(why) => return Ok(Some(Opened::Not(why))),
+        };
+        if reader.len() != message.sealed_len {
+            return Ok(Some(Opened::Not("its length is not what its record says".to_owned())));
+        }
+        let mut why = None;
+        for conversation in &message.conversations {
+            match store.content_key(*conversation, id).await {
+                Ok(Some(key)) => return self.read_body(id, &key, &reader).await.map(Some),
+                Ok(None) => {}
+                Err(StoreError::Damaged(cause)) => why = Some(cause),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(why.map_or(Opened::SealedOff, Opened::Not)))
+    }
+
+    async fn read_body(&mut self, id: MessageId, key: &ContentKey, reader: &BodyReader) -> Result<Opened, StoreError> {
+        let header = match reader.read_at(0, HEADER).await {
+            Err(StoreError::Damaged(why)) => return Ok(Opened::Not(why)),
+            other => other?,
+        };
+        let opener = match Opener::new(key, id, &header, reader.len()) {
+            Ok(opener) => opener,
+            Err(why) => return Ok(Opened::Not(why.to_string())),
+        };
+        for index in 0..opener.chunks() {
+            let Some((offset, len)) = opener.place(index) else { break };
+            if self.progress.is_stopped() {
+                break;
+            }
+            let chunk = match reader.read_at(offset, len).await {
+                Err(StoreError::Damaged(why)) => return Ok(Opened::Not(why)),
+                other => other?,
+            };
+            if opener.open(index, &chunk).is_err() {
+                return Ok(Opened::Not(format!("chunk {index} of {} does not open", opener.chunks())));
+            }
+            self.report.body_bytes += len as u64;
+            tokio::time::sleep(self.progress.rest(len as u64)).await;
+        }
+        Ok(Opened::Whole)
+    }
+
+    /// Files that no message names. (What a mail brings in at this moment is named in the same second.)
+    pub(super) async fn body_files(&mut self) -> Result<(), StoreError> {
+        let files = self.store.inner.engine.bodies().await?;
+        self.progress.begin("body files", files.len() as u64);
+        for id in files {
+            if self.progress.is_stopped() {
+                break;
+            }
+            self.progress.advance();
+            let now = self.store.inner.clock.now();
+            if self.is_named(id).await? || self.store.inner.engine.is_new_body(id, now).await? {
+                continue;
+            }
+            let place = format!("body {id}");
+            let why = "a file that no message names".to_owned();
+            let mend = Some(Mend::SetBodyAside(id));
+            self.tell(Fault { damage: Damage::Orphan, place, why, message: None, mend }).await?;
+        }
+        Ok(())
+    }
+
+    async fn is_named(&self, id: MessageId) -> Result<bool, StoreError> {
+        for key in [places::message(id), places::prepared(id)] {
+            if self.store.is_there(&key).await? {
+                return Ok(true);
+            }
+        }
+        // A body goes after its message.
+        if !self.store.nothing_is_leaving().await? {
+            return Ok(true);
+        }
+        // A message that was prepared at the first question and committed at the second.
+        self.store.is_there(&places::message(id)).await
+    }
+}

@@ -1,0 +1,189 @@
+//! A moment of the journal, held still by the thread that writes it: what a backup copies and a check reads.
+//!
+//! While the work runs nothing is committed and nothing is overwritten, so whatever it reads up to the ends it is given belongs
+//! to one moment: every commit up to `last` and none behind. Files stay readable afterwards, also when they are removed.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::base::{MessageId, Timestamp};
+
+use super::super::super::StoreError;
+use super::super::super::progress::Progress;
+use super::Local;
+use super::bodies::HeldBodies;
+use super::committer::Request;
+use super::segment::{self, Segment};
+
+/// So long after it was written a body may wait for the commit that names it.
+const NEW: Duration = Duration::from_hours(1);
+
+/// The journal at one moment.
+#[derive(Debug)]
+pub struct Moment {
+    /// Its files in order.
+    pub files: Vec<JournalFile>,
+    /// Sequence number of the last commit.
+    pub last: u64,
+    /// The list of files that were removed on purpose, as it stands on disk; empty when there is none.
+    pub removed: Vec<u8>,
+}
+
+/// One file of the journal, up to where it was durable.
+#[derive(Debug, Clone)]
+pub struct JournalFile {
+    pub(super) segment: Arc<Segment>,
+    /// Where its durable bytes end.
+    pub end: u64,
+}
+
+/// What a full reading of the journal found.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Frames {
+    /// Frames read.
+    pub frames: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Damaged stretches, as `segment:offset`.
+    pub damaged: Vec<String>,
+}
+
+/// Work for that moment.
+pub(super) struct Pin(pub Box<dyn FnOnce(io::Result<Moment>) + Send>);
+
+impl std::fmt::Debug for Pin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pin")
+    }
+}
+
+impl JournalFile {
+    /// Its number in the journal.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.segment.id
+    }
+
+    /// Its name in the folder of the journal.
+    #[must_use]
+    pub fn name(&self) -> String {
+        segment::name(self.segment.id)
+    }
+
+    /// Any of its bytes.
+    ///
+    /// # Errors
+    /// When the disk does not give them.
+    pub fn read(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+        self.segment.bytes(offset, len)
+    }
+
+    /// Reads every frame and compares every checksum. Erasable values are not judged here: those that count are read one by
+    /// one, the others may have been overwritten on purpose.
+    ///
+    /// # Errors
+    /// When the disk does not give it.
+    pub fn audit(&self, found: &mut Frames) -> io::Result<()> {
+        let scan = self.segment.scan(Some(self.end))?;
+        let place = |offset: u64| format!("{:x}:{offset}", self.segment.id);
+        if self.segment.opening().is_none() {
+            found.damaged.push(place(0));
+        }
+        for frame in &scan.frames {
+            if !(frame.verdict.table && frame.verdict.plain) {
+                found.damaged.push(place(frame.offset));
+            }
+        }
+        found.damaged.extend(scan.gaps.iter().map(|gap| place(gap.offset)));
+        found.frames += scan.frames.len() as u64;
+        found.bytes += scan.end;
+        Ok(())
+    }
+}
+
+impl Local {
+    /// See [`super::super::Engine::moment`].
+    pub(in super::super) async fn moment<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Moment) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let pin = Pin(Box::new(move |moment| {
+            // Whoever asked may be gone.
+            let _ = answer.send(moment.map(work));
+        }));
+        let sent = self.requests.as_ref().is_some_and(|requests| requests.send(Request::Pin(pin)).is_ok());
+        match answered.await {
+            Ok(Ok(done)) if sent => Ok(done),
+            Ok(Err(error)) => Err(StoreError::Damaged(format!("the journal: {error}"))),
+            _ => Err(StoreError::NotReady("it is closed".to_owned())),
+        }
+    }
+
+    /// See [`super::super::Engine::root`].
+    pub(in super::super) fn root(&self) -> PathBuf {
+        self.shared.folder.root().to_owned()
+    }
+
+    /// See [`super::super::Engine::hold_bodies`].
+    pub(in super::super) fn hold_bodies(&self) -> HeldBodies {
+        self.shared.files.hold()
+    }
+
+    /// See [`super::super::Engine::set_body_aside`].
+    pub(in super::super) async fn set_body_aside(&self, message: MessageId) -> Result<(), StoreError> {
+        let files = Arc::clone(&self.shared.files);
+        super::blocking(move || files.set_aside(message)).await
+    }
+
+    /// See [`super::super::Engine::is_new_body`].
+    pub(in super::super) async fn is_new_body(&self, message: MessageId, now: Timestamp) -> Result<bool, StoreError> {
+        let files = Arc::clone(&self.shared.files);
+        super::blocking(move || Ok(files.written(message).is_some_and(|then| now.since(then) < NEW))).await
+    }
+
+    /// See [`super::super::Engine::set_value_aside`].
+    pub(in super::super) async fn set_value_aside(&self, name: String, value: Vec<u8>) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let keep = move || shared.folder.keep(&name, &value).map_err(|error| StoreError::Uncertain(error.to_string()));
+        super::blocking(keep).await
+    }
+
+    /// See [`super::super::Engine::audit`].
+    pub(in super::super) async fn audit(&self, progress: &Arc<Progress>) -> Result<Frames, StoreError> {
+        let files = self.moment(|moment| moment.files).await?;
+        let mut found = Frames::default();
+        progress.begin("journal files", files.len() as u64);
+        for file in files {
+            if progress.is_stopped() {
+                break;
+            }
+            let before = found.bytes;
+            found = super::blocking(move || {
+                let place = file.name();
+                file.audit(&mut found).map_err(|error| StoreError::Damaged(format!("{place}: {error}")))?;
+                Ok(found)
+            })
+            .await?;
+            progress.advance();
+            tokio::time::sleep(progress.rest(found.bytes - before)).await;
+        }
+        Ok(found)
+    }
+
+    /// See [`super::super::Engine::rebuild_index`].
+    pub(in super::super) async fn rebuild_index(&self) -> Result<(), StoreError> {
+        if let Some(index) = self.shared.index()
+            && let Some(requests) = &self.requests
+        {
+            // A committer that is gone closed the store already: the moment says so.
+            let _ = requests.send(Request::IndexFailed(Arc::downgrade(&index)));
+        }
+        self.moment(drop).await?;
+        self.shared.readable().map(drop)
+    }
+}
