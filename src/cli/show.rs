@@ -60,7 +60,8 @@ fn outcome(outcome: &Outcome) -> String {
         Outcome::Checked { report } => checked(report),
         Outcome::Rebuilt => "the index is made anew\n".to_owned(),
         Outcome::BackedUp(row) => {
-            let unreadable: String = row.unreadable.iter().map(|place| format!("cannot be read: {place}\n")).collect();
+            let places: Vec<String> = row.unreadable.iter().map(|place| format!("cannot be read: {place}\n")).collect();
+            let unreadable = places.concat();
             format!(
                 "{unreadable}{} holds {} files, up to commit {}; copied {} files of {} bytes, removed {}\n",
                 row.folder, row.files, row.sequence, row.copied, row.copied_bytes, row.removed

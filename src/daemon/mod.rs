@@ -157,10 +157,8 @@ pub async fn start(
         "queue",
         queue::run(config.queue, store.clone(), notifier, clock.clone(), entropy.clone(), stop.clone()),
     ));
-    running.tasks.spawn(named("store", store_fails(store.clone(), stop.clone())));
-    running.tasks.spawn(named("sweeper", sweeper::run(retention.clone(), clock.clone(), stop.clone())));
+    running.tend(&retention, &clock);
     let upkeep = running.upkeep.clone();
-    running.tasks.spawn(named("scrub", upkeep.clone().scrub(clock.clone(), stop.clone())));
     let office = operate::Office { store, retention, clock, entropy, cost: config.intake.cost, hashers, keys, upkeep };
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
     running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));
@@ -215,6 +213,14 @@ async fn store_fails(store: Store, stop: CancellationToken) {
 }
 
 impl Running {
+    /// What the store needs while it serves.
+    fn tend(&mut self, retention: &Retention, clock: &Arc<dyn Clock>) {
+        let stop = || self.stop.clone();
+        self.tasks.spawn(named("store", store_fails(self.store.clone(), stop())));
+        self.tasks.spawn(named("sweeper", sweeper::run(retention.clone(), clock.clone(), stop())));
+        self.tasks.spawn(named("scrub", self.upkeep.clone().scrub(clock.clone(), stop())));
+    }
+
     fn hop(&self, name: &str) -> Result<NextHop, StartError> {
         let found = self.hops.iter().find(|hop| hop.name() == name);
         found.cloned().ok_or_else(|| StartError::NoSuchHop(name.to_owned()))

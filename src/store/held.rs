@@ -77,7 +77,9 @@ impl Store {
                 return Ok(());
             }
             let mut draft = self.inner.draft();
-            sessions.into_iter().for_each(|place| draft.delete(place));
+            for place in sessions {
+                draft.delete(place);
+            }
             draft.commit().await?;
         }
     }

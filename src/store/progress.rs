@@ -55,7 +55,7 @@ impl Progress {
 
     /// How long to wait after so many bytes.
     pub(super) fn rest(&self, bytes: u64) -> Duration {
-        if self.pace == 0 { Duration::ZERO } else { Duration::from_micros(bytes.saturating_mul(1_000_000) / self.pace) }
+        bytes.saturating_mul(1_000_000).checked_div(self.pace).map_or(Duration::ZERO, Duration::from_micros)
     }
 }
 

@@ -44,7 +44,7 @@ impl Copy {
 }
 
 /// What the journal stood at.
-struct Last {
+struct Standing {
     files: Vec<(JournalFile, Vec<u8>)>,
     last: u64,
     removed: Vec<u8>,
@@ -75,7 +75,7 @@ pub(super) struct Journal {
 /// The number of the segment that a path of the manifest names.
 pub(super) fn number(path: &str) -> Option<u64> {
     let (number, rest) = path.strip_prefix("journal/")?.split_once('-')?;
-    rest.ends_with(".seg").then(|| u64::from_str_radix(number, 16).ok())?
+    rest.strip_suffix(".seg").and_then(|_| u64::from_str_radix(number, 16).ok())
 }
 
 fn path(number: u64, hash: &str) -> String {
@@ -136,7 +136,7 @@ impl<'a> JournalRun<'a> {
         Ok((hex(hash) == entry.hash).then(|| entry.clone()))
     }
 
-    fn finish(mut self, Last { files, last, removed }: Last) -> Result<Journal, BackupError> {
+    fn finish(mut self, Standing { files, last, removed }: Standing) -> Result<Journal, BackupError> {
         let mut journal = Journal {
             entries: Vec::new(),
             last,
@@ -210,7 +210,11 @@ impl<'a> JournalRun<'a> {
 
 /// What is missing of each file, if that is little; else the files.
 #[expect(clippy::type_complexity, reason = "two outcomes, each said above")]
-fn rest(moment: Moment, lens: &BTreeMap<u64, u64>, most: u64) -> Result<Result<Last, Vec<JournalFile>>, StoreError> {
+fn rest(
+    moment: Moment,
+    lens: &BTreeMap<u64, u64>,
+    most: u64,
+) -> Result<Result<Standing, Vec<JournalFile>>, StoreError> {
     let missing = |file: &JournalFile| {
         let have = lens.get(&file.number()).copied().unwrap_or(0);
         (have, file.end.saturating_sub(have))
@@ -224,7 +228,7 @@ fn rest(moment: Moment, lens: &BTreeMap<u64, u64>, most: u64) -> Result<Result<L
         Ok((file, bytes))
     };
     let files = moment.files.into_iter().map(read).collect::<Result<_, StoreError>>()?;
-    Ok(Ok(Last { files, last: moment.last, removed: moment.removed }))
+    Ok(Ok(Standing { files, last: moment.last, removed: moment.removed }))
 }
 
 impl Run {

@@ -128,7 +128,7 @@ struct Run {
 impl Run {
     fn whole(&self, folder: &Path) -> Result<Report, BackupError> {
         let data = self.data()?;
-        self.outside(&data, folder)?;
+        outside(&data, folder)?;
         let target = Target::open(folder)?;
         let store = data_encoding::HEXLOWER.encode(&self.inner.keys.blind("backup", b"")).split_off(32);
         let old = Reader::open(folder)?;
@@ -137,14 +137,14 @@ impl Run {
         }
         let mut old = old.map(Old::new).transpose()?;
         // From here on bodies stay until they are copied, so that every one that a copied record names is there.
-        let held = self.inner.engine.hold_bodies()?;
+        let bodies_stay = self.inner.engine.hold_bodies()?;
         let journal = JournalRun::new(self, &target, old.as_ref()).copy()?;
         let head = Head { store, schema: SCHEMA, sequence: journal.last, made: self.inner.clock.now() };
         let mut report =
             Report { head, files: 0, copied: 0, copied_bytes: 0, removed: 0, unreadable: journal.damaged.clone() };
         let mut writer = Writer::new(target.new_manifest()?, &report.head).map_err(BackupError::at(folder))?;
         let mut add = |entry: &Entry| writer.add(entry).map_err(BackupError::at(folder));
-        let key = self.copy_key(&target, &data, &mut report)?;
+        let key = copy_key(&target, &data, &mut report)?;
         add(&key)?;
         for entry in &journal.entries {
             add(entry)?;
@@ -153,7 +153,7 @@ impl Run {
         report.copied_bytes += journal.copied_bytes;
         let bodies = BodiesRun { run: self, target: &target, data: &data };
         let kept = bodies.copy(old.as_mut(), &mut report, &mut add)?;
-        drop(held);
+        drop(bodies_stay);
         for folder in ["journal", "bodies"] {
             target.sync(folder)?;
         }
@@ -175,38 +175,38 @@ impl Run {
     fn data(&self) -> Result<PathBuf, BackupError> {
         Ok(self.inner.engine.root()?)
     }
-
-    fn outside(&self, data: &Path, folder: &Path) -> Result<(), BackupError> {
-        target::make(folder)?;
-        let real = |path: &Path| path.canonicalize().map_err(BackupError::at(path));
-        if real(folder)?.starts_with(real(data)?) {
-            // An empty folder that was made just now is all there is of it.
-            let _ = std::fs::remove_dir(folder);
-            return Err(BackupError::Inside(folder.to_owned()));
-        }
-        Ok(())
-    }
-
-    /// The wrapped store secret. It changes when root keys do, so its name says which it is.
-    fn copy_key(&self, target: &Target, data: &Path, report: &mut Report) -> Result<Entry, BackupError> {
-        let path = data.join("store.key");
-        let bytes = std::fs::read(&path).map_err(BackupError::at(&path))?;
-        let mut copy = target.begin("store.key")?;
-        copy.write(&bytes)?;
-        let mut there = false;
-        let (path, hash) = target.finish(copy, |hash| {
-            let path = format!("store.key-{}", hash.get(..16).unwrap_or_default());
-            there = target.len(&path).is_some();
-            path
-        })?;
-        if !there {
-            report.copied += 1;
-            report.copied_bytes += bytes.len() as u64;
-        }
-        Ok(Entry { hash, path })
-    }
 }
 
+/// A backup in the data folder would be lost with it.
+fn outside(data: &Path, folder: &Path) -> Result<(), BackupError> {
+    target::make(folder)?;
+    let real = |path: &Path| path.canonicalize().map_err(BackupError::at(path));
+    if real(folder)?.starts_with(real(data)?) {
+        // An empty folder that was made just now is all there is of it.
+        let _ = std::fs::remove_dir(folder);
+        return Err(BackupError::Inside(folder.to_owned()));
+    }
+    Ok(())
+}
+
+/// The wrapped store secret. It changes when root keys do, so its name says which it is.
+fn copy_key(target: &Target, data: &Path, report: &mut Report) -> Result<Entry, BackupError> {
+    let path = data.join("store.key");
+    let bytes = std::fs::read(&path).map_err(BackupError::at(&path))?;
+    let mut copy = target.begin("store.key")?;
+    copy.write(&bytes)?;
+    let mut there = false;
+    let (path, hash) = target.finish(copy, |hash| {
+        let path = format!("store.key-{}", hash.get(..16).unwrap_or_default());
+        there = target.len(&path).is_some();
+        path
+    })?;
+    if !there {
+        report.copied += 1;
+        report.copied_bytes += bytes.len() as u64;
+    }
+    Ok(Entry { hash, path })
+}
 fn sweep_keys(target: &Target, key: &Entry) -> Result<u64, BackupError> {
     let mut removed = 0;
     for (name, folder) in target.list("")? {

@@ -15,7 +15,7 @@ use super::manifest::{self, Hash, hex};
 /// Files that are being written.
 const PART: &str = "part";
 const LOCK: &str = "lock";
-const ZEROS: [u8; 65_536] = [0; 65_536];
+static ZEROS: [u8; 65_536] = [0; 65_536];
 
 /// See the module. Held by one backup at a time.
 #[derive(Debug)]

@@ -315,9 +315,8 @@ impl Store {
         let (first, last) = (key.bytes.first_chunk::<16>().copied().unwrap_or_default(), last_id(&key.bytes));
         let last = last.unwrap_or_default();
         let owners = match key.space {
-            Space::Manifest | Space::Body => message_or_prepared(MessageId(last)),
+            Space::Manifest | Space::Body | Space::ContentKey => message_or_prepared(MessageId(last)),
             Space::Delivery => message_or_prepared(MessageId(first)),
-            Space::ContentKey => message_or_prepared(MessageId(last)),
             Space::Lock => vec![places::conversation(ConversationId(first))],
             Space::GrantTries => vec![places::grant(GrantId(last))],
             Space::ContactTries => vec![places::contact(ContactId(last))],

@@ -13,7 +13,8 @@ use crc32c::crc32c;
 use super::frame::{self, Change, Header, Kind, MAGIC, Place, Table};
 
 /// Bytes before the first frame.
-pub(super) const START: u64 = 64;
+pub(super) const START: u64 = OPENING as u64;
+const OPENING: usize = 64;
 /// Bytes after a footer: magic, the footer's offset, checksum.
 const TRAILER: usize = 16;
 const SEGMENT_MAGIC: [u8; 8] = *b"ZGLSEG01";
@@ -144,7 +145,7 @@ pub(super) fn any_written(journal: &Path) -> io::Result<bool> {
 pub(super) fn any_of_newer_format(journal: &Path) -> io::Result<Option<PathBuf>> {
     for entry in fs::read_dir(journal)? {
         let path = entry?.path();
-        let mut opening = [0; START as usize];
+        let mut opening = [0; OPENING];
         if number(&path).is_none() || File::open(&path)?.read_exact_at(&mut opening, 0).is_err() {
             continue;
         }
