@@ -25,7 +25,9 @@ pub fn text(answer: &Answer) -> String {
         Answer::Erased { messages, recipients, contacts, complete } => {
             let counts =
                 format!("{messages} messages, {recipients} recipients of messages, {contacts} contacts erased\n");
-            counts + unless(*complete)
+            // Who did not wait for the end did not hear the counts either.
+            let heard = *complete || messages + recipients + contacts > 0;
+            if heard { counts + unless(*complete) } else { unless(false).to_owned() }
         }
         Answer::NewCode { mailbox } => format!("a new code is on its way to {mailbox}; the old one no longer works\n"),
         Answer::Queue { jobs, held } => {

@@ -41,6 +41,17 @@ impl Leases {
     }
 }
 
+/// The jobs of the queue by what they are about.
+pub(super) type Queued = BTreeMap<Subject, Vec<QueuedJob>>;
+
+/// One of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct QueuedJob {
+    pub(super) id: JobId,
+    /// A notice that may yet be given up, or the mail that tells its sender so.
+    pub(super) tells: bool,
+}
+
 /// How an attempt ended.
 #[derive(Debug)]
 pub enum JobEnd {
@@ -275,8 +286,8 @@ impl Store {
     }
 
     /// Every job of the queue by what it is about. One that is damaged is left out and reported to the log.
-    pub(super) async fn queued(&self) -> Result<BTreeMap<Subject, Vec<JobId>>, StoreError> {
-        let mut queued: BTreeMap<Subject, Vec<JobId>> = BTreeMap::new();
+    pub(super) async fn queued(&self) -> Result<Queued, StoreError> {
+        let mut queued = Queued::new();
         let mut from = Vec::new();
         loop {
             let due = self.inner.engine.keys(Space::JobDue, &from, None, PAGE).await?;
@@ -284,7 +295,8 @@ impl Store {
             from = [last.as_slice(), &[0]].concat();
             for id in due.iter().filter_map(|key| last_id(key)).map(JobId) {
                 let Some(job) = readable(self.inner.read::<Job>(&places::job(id)).await)? else { continue };
-                queued.entry(job.record.kind.subject()).or_default().push(id);
+                let tells = matches!(job.record.kind, JobKind::Notice { .. } | JobKind::Undeliverable { .. });
+                queued.entry(job.record.kind.subject()).or_default().push(QueuedJob { id, tells });
             }
         }
     }

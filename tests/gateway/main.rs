@@ -8,6 +8,7 @@ mod faults;
 mod keys;
 mod ordinary;
 mod page;
+mod retention;
 mod secured;
 mod support;
 mod trace;

@@ -4,8 +4,10 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use zegel::base::{OsEntropy, SystemClock};
+use zegel::base::{Clock, OsEntropy, SystemClock, Timestamp};
 use zegel::config::Config;
 use zegel::daemon;
 use zegel::seal::keyring::RootKeyring;
@@ -30,6 +32,30 @@ const TEXT: &str = "From: Anna Jansen <anna@voorbeeld.example>\r\nTo: Jan <jan@e
     --b1\r\nContent-Type: text/plain; name=\"uitleg.txt\"\r\nContent-Disposition: attachment; filename=\"uitleg.txt\"\r\n\r\n\
     Uitleg.\r\n--b1--\r\n";
 
+/// The machine's clock, days ahead.
+#[derive(Debug, Default)]
+struct Ahead(AtomicU64);
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + Duration::from_hours(24) * u32::try_from(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+}
+
+/// Links to a message that expired and to one that was withdrawn.
+fn gone(site: &Site, sink: &Sink, smtp: std::net::SocketAddr, clock: &Ahead) -> [String; 2] {
+    let paths = ["piet@example.nl", "klaas@example.nl"].map(|to| {
+        let mail = TEXT.replace("Message-ID", "Zegel-Expires: 1d\r\nMessage-ID");
+        assert_eq!(client::send(smtp, "anna@voorbeeld.example", &[to], mail.as_bytes()).1.code, 250);
+        link(&notice_for(sink, to))
+    });
+    let found = site.ask(&["message", "find", "klaas@example.nl"]);
+    let recalled = site.ask(&["message", "recall", found["messages"][0]["id"].as_str().unwrap()]);
+    assert_eq!(recalled["complete"], true, "{recalled}");
+    clock.0.store(2, Ordering::SeqCst);
+    paths
+}
+
 #[test]
 fn chromium_reads_a_mail_at_every_width() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -44,8 +70,10 @@ fn chromium_reads_a_mail_at_every_width() {
     config.web.limits.per_grant = 10_000;
     config.web.limits.per_contact = 10_000;
     let keyring = RootKeyring::generate(&OsEntropy);
-    let running = runtime.block_on(daemon::start(config, keyring, Arc::new(SystemClock), Arc::new(OsEntropy))).unwrap();
+    let clock = Arc::new(Ahead::default());
+    let running = runtime.block_on(daemon::start(config, keyring, clock.clone(), Arc::new(OsEntropy))).unwrap();
     let page = running.page[0];
+    let [expired, withdrawn] = gone(&site, &sink, running.smtp[0], &clock);
 
     let mut links = Vec::new();
     for raw in [TEXT, HTML] {
@@ -66,6 +94,8 @@ fn chromium_reads_a_mail_at_every_width() {
     let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/run"))
         .env("PAGE_LINKS", links.join(" "))
         .env("PAGE_CODE", &code)
+        .env("PAGE_EXPIRED", format!("http://{page}{expired}"))
+        .env("PAGE_WITHDRAWN", format!("http://{page}{withdrawn}"))
         .env("PAGE_WRONG", if code == "00000000" { "00000001" } else { "00000000" })
         .env("PAGE_SHOTS", shots)
         .output()

@@ -5,6 +5,7 @@
 //   PAGE_LINKS  addresses of notices (http://…/b/…), with blanks between; the first is also tried with a wrong code
 //   PAGE_CODE   the access code that opens them
 //   PAGE_WRONG  a code that does not (default 00000000); three of the five wrong tries in ten minutes are used
+//   PAGE_EXPIRED, PAGE_WITHDRAWN  addresses of notices whose messages are gone (optional)
 //   PAGE_SHOTS  folder for screenshots (optional)
 //   CHROMIUM    the browser (default /usr/bin/chromium)
 
@@ -13,6 +14,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
+const { PAGE_EXPIRED, PAGE_WITHDRAWN } = process.env;
 const { PAGE_LINKS = "", PAGE_CODE, PAGE_WRONG = "00000000", PAGE_SHOTS, CHROMIUM = "/usr/bin/chromium" } = process.env;
 const links = PAGE_LINKS.split(/\s+/).filter(Boolean);
 if (links.length === 0 || !PAGE_CODE) {
@@ -24,8 +26,8 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/
 const origin = new URL(links[0]).origin;
 
 const words = {
-  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", gone: "U bent uitgelogd", ended: "U bent niet ingelogd" },
-  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", gone: "You are logged out", ended: "You are not logged in" },
+  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken" },
+  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn" },
 };
 const problems = [];
 let looks = 0;
@@ -48,7 +50,7 @@ async function look(browser, way, visit) {
   });
   const page = await context.newPage();
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type()) && !/status of (403|404)/.test(message.text())) fail(`console: ${message.text()}`);
+    if (["error", "warning"].includes(message.type()) && !/status of (403|404|410)/.test(message.text())) fail(`console: ${message.text()}`);
   });
   page.on("pageerror", (error) => fail(`page error: ${error}`));
   try {
@@ -179,6 +181,12 @@ async function leave(way, link) {
   await judge(way, "7-no-code");
   await page.goto(`${origin}/b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa?taal=${way.lang}`);
   await judge(way, "8-nowhere");
+  for (const [what, gone] of Object.entries({ expired: PAGE_EXPIRED, withdrawn: PAGE_WITHDRAWN })) {
+    if (!gone) continue;
+    await page.goto(`${gone}?taal=${way.lang}`);
+    if ((await page.locator("h1").innerText()) !== t[what]) fail(`a link whose message is ${what} does not say so`);
+    await judge(way, `9-${what}`);
+  }
 }
 
 /** Only the keyboard: skip link, field, button, in this order and visibly. */

@@ -447,6 +447,14 @@ impl Engine {
         }
     }
 
+    /// The next overwrite of a superseded value fails.
+    #[cfg(test)]
+    pub(super) fn fail_overwrite(&self) {
+        if let Self::Local(local) = self {
+            local.fail_overwrite();
+        }
+    }
+
     /// Whether reads and intake are open.
     #[must_use]
     pub fn health(&self) -> Health {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::base::{ContactId, ConversationId, GrantId, MessageId, Timestamp};
 use crate::store::codec::{ATTEMPTS, applied, busy, readable};
 use crate::store::engine::{Key, Space};
+use crate::store::jobs::Queued;
 use crate::store::places::{self, last_id};
 use crate::store::plan::Plan;
 use crate::store::records::{Conversation, Subject};
@@ -12,7 +13,7 @@ use crate::store::{Store, StoreError};
 
 use super::ledger::{Entry, Name};
 use super::records::{Ending, Purge};
-use super::{Pending, Queued, Retention, erasable};
+use super::{Pending, Retention, erasable};
 
 /// Spaces whose keys begin with a contact's id: they go with it.
 const OF_CONTACT: [Space; 3] = [Space::Verifier, Space::Contact, Space::ContactTries];
@@ -97,7 +98,7 @@ impl Retention {
                 keys.into_iter().for_each(|place| draft.delete(place));
             }
             for job in queued.get(&Subject::Contact(id)).into_iter().flatten() {
-                self.store().withdraw_job(&mut draft, *job).await?;
+                self.store().withdraw_job(&mut draft, job.id).await?;
             }
             let batch = draft.into_batch();
             let erasable = erasable(&batch);

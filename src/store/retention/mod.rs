@@ -31,16 +31,17 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::base::entropy::random;
-use crate::base::{ConversationId, GrantId, MessageId};
+use crate::base::{ConversationId, GrantId, MessageId, Timestamp};
 use crate::seal::token::LinkToken;
 
 use super::codec::{ATTEMPTS, busy, readable};
 use super::engine::{Batch, Key, Space, Write};
+use super::jobs::Queued;
 use super::proof::{GrantView, SessionLimits};
 use super::{Store, StoreError, places};
 use ledger::Ledger;
 use records::Purge;
-use removal::{Queued, Removal, Terms, Whom};
+use removal::{Removal, Terms, Whom};
 
 pub use erasure::{Applied, Erased};
 pub use records::{Ending, Stub};
@@ -152,10 +153,8 @@ impl Retention {
             let Some(stub) = self.store().message_stub(id).await? else { return Ok(Recall::NoMessage) };
             return Ok(Recall::Before { stub, complete: !self.is_pending(id).await? });
         };
-        if removed.recipients == 0 {
-            return Ok(Recall::NoRecipient);
-        }
-        let complete = self.complete(removed.pending.into_iter().collect()).await;
+        let Some(pending) = removed.pending else { return Ok(Recall::NoRecipient) };
+        let complete = self.complete(vec![pending]).await;
         Ok(Recall::Done { recipients: removed.recipients, whole: removed.whole, complete })
     }
 
@@ -176,6 +175,10 @@ impl Retention {
             }
             self.step()?;
             let terms = Terms { now: inner.clock.now(), ended_links: self.inner.settings.ended_links };
+            if removal.must_be_told(queued, terms.now) {
+                self.remove_keys(&removal, terms.now).await?;
+                return Ok(Some(Removed { recipients, whole, pending: None }));
+            }
             let mut draft = inner.draft();
             let purge = removal.add_to(self.store(), &mut draft, queued, terms).await?;
             let place = places::purge(&random(&*inner.entropy));
@@ -218,6 +221,20 @@ impl Retention {
                 Ok(true)
             }
             Err(StoreError::NotErased(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a message unreadable whose records are still needed for a while.
+    async fn remove_keys(&self, removal: &Removal, now: Timestamp) -> Result<(), StoreError> {
+        let mut draft = self.store().inner.draft();
+        removal.add_keys_to(&mut draft, now)?;
+        let noticed = |inner: &super::Inner| {
+            inner.purges.fetch_add(1, Ordering::SeqCst);
+        };
+        match self.store().commit_then(draft.into_batch(), noticed).await {
+            // The keys are deleted again with the rest, and that waits until they are overwritten.
+            Ok(_) | Err(StoreError::NotErased(_)) => Ok(()),
             Err(error) => Err(error),
         }
     }

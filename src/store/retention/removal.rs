@@ -3,12 +3,13 @@
 //! Gathering bears damage: what cannot be read is found by its key, or left out with a line in the log. A damaged record must
 //! never keep the keys of its message alive.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::base::{ConversationId, GrantId, JobId, MessageId, Timestamp};
+use crate::base::{ConversationId, GrantId, MessageId, Timestamp};
 use crate::store::codec::{Draft, Found, readable};
 use crate::store::engine::{Key, Space};
+use crate::store::jobs::Queued;
 use crate::store::places::{self, address_key, last_id};
 use crate::store::records::{Conversation, Delivery, Grant, Message, Subject};
 use crate::store::{Store, StoreError};
@@ -18,8 +19,11 @@ use super::records::{Ending, Purge, Stub};
 /// Spaces whose keys begin with a conversation's id: they go with its last message.
 const OF_CONVERSATION: [Space; 2] = [Space::Conversation, Space::Lock];
 
-/// The jobs of the queue by what they are about.
-pub(super) type Queued = BTreeMap<Subject, Vec<JobId>>;
+/// How long the end of a message waits at most until its sender is told of a notice that never left.
+const TOLD_WITHIN: Duration = Duration::from_hours(30 * 24);
+
+/// How often that is looked at.
+const LOOKED_AT_AGAIN: Duration = Duration::from_hours(1);
 
 /// For whom a message goes.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +110,28 @@ impl Removal {
         self.staying.is_empty()
     }
 
+    /// Whether its end must wait: a notice that did not leave yet will be given up, and its sender told, which takes its records.
+    /// No longer than [`TOLD_WITHIN`]. Nobody waits for what was taken back.
+    pub(super) fn must_be_told(&self, queued: &Queued, now: Timestamp) -> bool {
+        let expires = self.message.as_ref().map(|found| found.record.expires);
+        let jobs = self.going.iter().filter_map(|side| queued.get(&Subject::Grant(side.grant?))).flatten();
+        self.why == Ending::Expired
+            && expires.is_some_and(|expires| now < expires + TOLD_WITHIN)
+            && jobs.into_iter().any(|job| job.tells)
+    }
+
+    /// Adds to a draft what makes it unreadable now, and the place where its end is looked at again.
+    pub(super) fn add_keys_to(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<(), StoreError> {
+        for side in &self.going {
+            draft.delete(places::content_key(side.conversation, self.id));
+            let locks = side.conversation_places.iter().filter(|place| place.space.erasable());
+            locks.for_each(|place| draft.delete(place.clone()));
+        }
+        draft.delete(places::manifest(self.id));
+        draft.delete(places::body(self.id));
+        draft.put(places::expiry(now + LOOKED_AT_AGAIN, self.id), &())
+    }
+
     /// Adds to a draft everything that removes it, and the purge that is to be seen through; returns that purge.
     pub(super) async fn add_to(
         &self,
@@ -121,7 +147,7 @@ impl Removal {
             self.remove_side(store, draft, side, terms)?;
             let jobs = side.grant.and_then(|grant| queued.get(&Subject::Grant(grant)));
             for job in jobs.map_or(&[][..], Vec::as_slice) {
-                store.withdraw_job(draft, *job).await?;
+                store.withdraw_job(draft, job.id).await?;
             }
         }
         if self.whole() {

@@ -17,8 +17,11 @@ use crate::store::{Store, StoreError};
 use super::records::{Ending, Purge, Stub};
 use super::{Retention, Whom};
 
-/// Messages, stubs and purges of one round, each.
+/// Messages and stubs of one round, each.
 const MOST: usize = 64;
+
+/// Unfinished removals that one round looks at: few, but those that wait for other mail must not hide the rest.
+const MOST_LEFT: usize = 1024;
 
 /// Records that are looked at in one round for whether anything still names them.
 const LOOKED_AT: usize = 256;
@@ -112,7 +115,7 @@ impl Retention {
     async fn finish_left(&self) -> Result<usize, StoreError> {
         let mut finished = 0;
         let mut failed = None;
-        for place in self.store().inner.keys_of(Space::Purge, &[], MOST).await? {
+        for place in self.store().inner.keys_of(Space::Purge, &[], MOST_LEFT).await? {
             let Some(purge) = readable(self.store().inner.read::<Purge>(&place).await)? else { continue };
             match self.finish(vec![(place, purge.record)]).await {
                 Ok(waiting) => finished += 1 - waiting.min(1),

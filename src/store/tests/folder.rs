@@ -16,7 +16,7 @@ fn path(bed: &Bed, name: &str) -> PathBuf {
 }
 
 /// Every file under a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -2,6 +2,7 @@
 
 mod backup;
 mod bed;
+mod canaries;
 mod check;
 mod folder;
 mod intake;

@@ -61,6 +61,13 @@ async fn opens(bed: &Bed, token: &LinkToken) -> bool {
     key.is_some()
 }
 
+/// Everything that waits leaves.
+async fn sent(bed: &Bed) {
+    for job in bed.store.lease_due(bed.now(), 99).await.unwrap() {
+        bed.store.finish_job(job.id, JobEnd::Done).await.unwrap();
+    }
+}
+
 async fn bodies(bed: &Bed) -> usize {
     bed.store.inner.engine.bodies().await.unwrap().len()
 }
@@ -122,9 +129,7 @@ on_each_engine! {
         let (_, first) = taken(&bed, bed.mail(&["jan@example.nl"], LARGE).await).await;
         bed.pass(60);
         let (_, second) = taken(&bed, bed.mail(&["jan@example.nl"], 100).await).await;
-        for job in bed.store.lease_due(bed.now(), 9).await.unwrap() {
-            bed.store.finish_job(job.id, JobEnd::Done).await.unwrap();
-        }
+        sent(&bed).await;
         let retention = bed.retention();
         // The collection of what nothing names takes a round for each space.
         let mut round = retention.round().await.unwrap();
@@ -275,6 +280,41 @@ on_each_engine! {
         assert_eq!(ending(&bed, &tokens[0]).await, Some(Ending::Recalled));
     }
 
+    /// Its content is unreadable at its end; its records wait until the sender was told.
+    async fn a_notice_that_never_left_is_told_before_its_message_goes(bed) {
+        let (mut mail, tokens) = bed.mail(&["jan@example.nl"], LARGE).await;
+        mail.message.expires = bed.now() + Duration::from_hours(24);
+        let id = mail.id;
+        assert!(bed.store.take(mail).await.unwrap().is_ok());
+        let view = bed.view(&tokens[0]).await;
+        let retention = bed.retention();
+        bed.clock.advance(Duration::from_hours(24));
+        retention.round().await.unwrap();
+        for space in [Space::ContentKey, Space::Lock, Space::Manifest] {
+            assert!(bed.places(space).await.is_empty(), "{space:?}");
+        }
+        assert_eq!(ending(&bed, &tokens[0]).await, Some(Ending::Expired));
+        let leased = bed.store.lease_due(bed.now(), 9).await.unwrap();
+        let notice = leased.iter().find(|job| matches!(job.job.kind, JobKind::Notice { .. })).unwrap();
+        let told = bed.job(JobKind::Undeliverable { grant: view.id, answer: "it ended".into() }, None);
+        let told_id = told.id;
+        bed.store.finish_job(notice.id, JobEnd::GiveUp("it ended".into(), Some(told))).await.unwrap();
+        bed.clock.advance(Duration::from_hours(1));
+        retention.round().await.unwrap();
+        assert!(bed.store.grant_by_id(view.id).await.unwrap().is_some(), "the mail to the sender needs it");
+        let leased = bed.store.lease_due(bed.now(), 9).await.unwrap();
+        assert_eq!(leased.iter().map(|job| job.id).collect::<Vec<_>>(), [told_id]);
+        bed.store.finish_job(told_id, JobEnd::Done).await.unwrap();
+        bed.clock.advance(Duration::from_hours(1));
+        retention.round().await.unwrap();
+        assert!(bed.store.message(id).await.unwrap().is_none());
+        assert_eq!(bodies(&bed).await, 0);
+        for space in [Space::Expiry, Space::Purge, Space::Grant] {
+            assert!(bed.places(space).await.is_empty(), "{space:?}");
+        }
+        assert_eq!(ending(&bed, &tokens[0]).await, Some(Ending::Expired));
+    }
+
     /// What the client of a lost reply sends again is not taken anew after it was recalled.
     async fn a_recalled_mail_that_is_repeated_is_not_taken_again(bed) {
         let (mut mail, _) = bed.mail(&["jan@example.nl"], 100).await;
@@ -337,6 +377,7 @@ on_each_engine! {
     async fn damaged_records_do_not_keep_a_message(bed) {
         for space in [Space::Message, Space::Conversation, Space::Delivery, Space::Grant, Space::Manifest] {
             let (_, token) = bed.taken("jan@example.nl").await;
+            sent(&bed).await;
             let place = bed.places(space).await.remove(0);
             bed.overwrite(place, b"junk").await;
             let retention = bed.retention();
@@ -386,10 +427,11 @@ on_each_engine! {
                 let ledger = Ledger::in_memory();
                 let retention = bed.retention_with(ledger.clone());
                 if what == What::Expire {
+                    sent(&bed).await;
                     bed.clock.advance(LIFE);
                 }
                 retention.ends_after(steps);
-                let whole = what.run(&retention, id).await;
+                let whole = what.run(&retention, id, "jan@example.nl").await;
                 drop(retention);
                 bed.restart().await;
                 if bed.places(Space::ContentKey).await.is_empty() {
@@ -398,7 +440,7 @@ on_each_engine! {
                 let retention = bed.retention_with(ledger.clone());
                 if steps == 0 && what == What::Recall {
                     assert!(opens(&bed, &tokens[0]).await, "nothing happened yet");
-                    what.run(&retention, id).await;
+                    what.run(&retention, id, "jan@example.nl").await;
                 }
                 for _ in 0..4 {
                     retention.round().await.unwrap();
@@ -430,7 +472,7 @@ fn bed_grant(job: &crate::store::records::LeasedJob) -> GrantId {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
+pub(super) enum What {
     Recall,
     Expire,
     Erase,
@@ -438,11 +480,11 @@ enum What {
 
 impl What {
     /// Runs it; whether it came to its end.
-    async fn run(self, retention: &Retention, id: MessageId) -> bool {
+    pub(super) async fn run(self, retention: &Retention, id: MessageId, address: &str) -> bool {
         match self {
             Self::Recall => matches!(retention.recall(id, None).await, Ok(Recall::Done { complete: true, .. })),
             Self::Expire => retention.round().await.is_ok(),
-            Self::Erase => retention.erase("jan@example.nl").await.is_ok(),
+            Self::Erase => retention.erase(address).await.is_ok(),
         }
     }
 
@@ -513,7 +555,7 @@ async fn a_backup_that_is_put_back_forgets_what_the_ledger_names() {
     assert_eq!(retention.apply(&gone).await.unwrap().deliveries, 0, "once more changes nothing");
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+pub(super) fn copy(from: &std::path::Path, to: &std::path::Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());

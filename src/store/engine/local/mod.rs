@@ -463,6 +463,12 @@ impl Local {
         self.compactor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// See [`super::Engine::fail_overwrite`].
+    #[cfg(test)]
+    pub(super) fn fail_overwrite(&self) {
+        self.shared.folder.io().faults.add(io::faults::Call::Overwrite, std::io::ErrorKind::Other);
+    }
+
     /// See [`super::Engine::close`].
     pub(super) async fn close(&self) {
         let compaction = self.compaction().take();
