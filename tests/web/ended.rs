@@ -99,13 +99,11 @@ async fn a_download_under_way_stops_when_its_message_is_withdrawn() {
         }
         let mut broken = false;
         while let Some(frame) = body.frame().await {
-            match frame {
-                Ok(frame) => read += frame.into_data().unwrap().len(),
-                Err(_) => {
-                    broken = true;
-                    break;
-                }
-            }
+            let Ok(frame) = frame else {
+                broken = true;
+                break;
+            };
+            read += frame.into_data().unwrap().len();
         }
         assert_eq!(broken, withdrawn, "after {read} bytes");
         assert_eq!(read > text.len(), !withdrawn);

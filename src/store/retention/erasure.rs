@@ -62,7 +62,7 @@ impl Retention {
         draft.commit().await?;
         let erased = self.go_on(&hash, usize::MAX).await?;
         drop(turn);
-        rest.is_none();
+        rest.done();
         Ok(erased)
     }
 
@@ -193,7 +193,7 @@ impl Retention {
 struct Rest<'a>(Option<&'a Notify>);
 
 impl Rest<'_> {
-    fn is_none(mut self) {
+    fn done(mut self) {
         self.0 = None;
     }
 }

@@ -58,7 +58,9 @@ impl Retention {
         self.inner.ledger.append(done.iter().flat_map(|(_, purge)| self.entries(purge)).collect()).await?;
         self.step()?;
         let mut draft = self.store().inner.draft();
-        done.into_iter().for_each(|(place, _)| draft.delete(place));
+        for (place, _) in done {
+            draft.delete(place);
+        }
         draft.commit().await?;
         Ok(waiting)
     }
@@ -95,7 +97,9 @@ impl Retention {
             let mut draft = self.store().inner.draft();
             for space in OF_CONTACT {
                 let keys = self.store().inner.keys_of(space, id.as_bytes(), usize::MAX).await?;
-                keys.into_iter().for_each(|place| draft.delete(place));
+                for place in keys {
+                    draft.delete(place);
+                }
             }
             for job in queued.get(&Subject::Contact(id)).into_iter().flatten() {
                 self.store().withdraw_job(&mut draft, job.id).await?;

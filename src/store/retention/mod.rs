@@ -214,7 +214,9 @@ impl Retention {
         let owed = self.inner.owed.lock().unwrap_or_else(PoisonError::into_inner).get(purge).cloned();
         let Some(owed) = owed else { return Ok(true) };
         let mut draft = self.store().inner.draft();
-        owed.into_iter().for_each(|key| draft.delete(key));
+        for key in owed {
+            draft.delete(key);
+        }
         match draft.commit().await {
             Ok(_) => {
                 self.inner.owed.lock().unwrap_or_else(PoisonError::into_inner).remove(purge);

@@ -51,9 +51,11 @@ fn pieces(value: &[u8]) -> impl Iterator<Item = [u8; PIECE]> + '_ {
 
 /// Which of these pieces lie in a file of the folder.
 fn found(folder: &Path, wanted: &HashSet<[u8; PIECE]>) -> Vec<String> {
-    let mut first = [false; 65536];
+    let mut first = vec![false; 65536];
     let number = |bytes: &[u8]| usize::from(bytes[0]) << 8 | usize::from(bytes[1]);
-    wanted.iter().for_each(|piece| first[number(piece)] = true);
+    for piece in wanted {
+        first[number(piece)] = true;
+    }
     let mut places = Vec::new();
     for file in files(folder).into_iter().filter(|file| !file.ends_with("reserve")) {
         let bytes = std::fs::read(&file).unwrap();

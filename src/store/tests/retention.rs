@@ -137,7 +137,7 @@ on_each_engine! {
             assert_eq!(round.expired, 0);
             round = retention.round().await.unwrap();
         }
-        bed.clock.advance(LIFE - Duration::from_secs(61));
+        bed.clock.advance(LIFE.checked_sub(Duration::from_secs(61)).unwrap());
         retention.round().await.unwrap();
         assert!(opens(&bed, &first[0]).await, "a second before its end");
         bed.pass(1);
