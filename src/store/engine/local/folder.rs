@@ -151,6 +151,16 @@ impl Folder {
     pub(super) fn note_removed(&self, id: u64) -> io::Result<()> {
         let mut removed = self.removed();
         removed.insert(id);
+        self.write_removed(&removed)
+    }
+
+    /// Drops the numbers that nothing names any more.
+    pub(super) fn forget_removed(&self, named: impl Fn(u64) -> bool) -> io::Result<()> {
+        let (named, others): (BTreeSet<_>, BTreeSet<_>) = self.removed().into_iter().partition(|id| named(*id));
+        if others.is_empty() { Ok(()) } else { self.write_removed(&named) }
+    }
+
+    fn write_removed(&self, removed: &BTreeSet<u64>) -> io::Result<()> {
         let lines: Vec<String> = removed.iter().map(|id| format!("{id:x}\n")).collect();
         self.io.replace(&self.journal().join(REMOVED), lines.concat().as_bytes())
     }

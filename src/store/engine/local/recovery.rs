@@ -33,9 +33,10 @@ pub(super) struct Recovered {
 /// Brings a data folder up.
 pub(super) fn recover(folder: &Folder, entropy: Arc<dyn Entropy>, segment_size: u64) -> Result<Recovered, OpenError> {
     let mut report = OpenReport::default();
-    let Survivors { sources, newest, last, erased } = survivors(folder, &mut report)?;
+    let Survivors { sources, newest, last, erased, named } = survivors(folder, &mut report)?;
     let index = bring_up(folder, &sources, last, &mut report)?;
-    // One that was just made knows no more than the journal.
+    folder.forget_removed(|id| named.contains(&id)).map_err(at(&folder.journal()))?;
+    // An index that was just made knows no more than the journal.
     let amended = if report.rebuilt.is_none() { amendments(&index, &sources) } else { Ok(BTreeMap::new()) };
     let amended = amended.map_err(unreadable(&folder.journal()))?;
     let segments = Arc::new(Segments::default());
@@ -79,6 +80,8 @@ pub(super) struct Survivors {
     pub last: u64,
     /// What frames up to this sequence number list was overwritten.
     pub erased: u64,
+    /// Segments that an opening names as the one before it.
+    pub named: BTreeSet<u64>,
 }
 
 /// Reads the journal; cuts what was never acknowledged, quarantines what was and is damaged.
@@ -87,6 +90,7 @@ pub(super) fn survivors(folder: &Folder, report: &mut OpenReport) -> Result<Surv
     for id in found.missing(&folder.removed()) {
         note_missing(folder, id, report)?;
     }
+    let named = found.openings.iter().map(|opening| opening.previous).collect();
     let newest = found.segments.last().map_or(0, |segment| segment.id);
     let (proven, erased) = (found.proven(), found.erased());
     let mut sources = Vec::new();
@@ -98,7 +102,7 @@ pub(super) fn survivors(folder: &Folder, report: &mut OpenReport) -> Result<Surv
         sources.push(Source { segment, shape });
     }
     let last = sources.iter().map(Source::last).max().unwrap_or(0).max(proven);
-    Ok(Survivors { sources, newest, last, erased })
+    Ok(Survivors { sources, newest, last, erased, named })
 }
 
 /// How a segment looked before anything was decided.
