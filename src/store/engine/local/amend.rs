@@ -1,11 +1,11 @@
-//! What a start can still make good after the last run: overwrites that a crash interrupted, and records of damaged tables
-//! that the index remembers.
+//! What a start can still make good after the last run: overwrites that a crash interrupted, records of damaged tables that
+//! the index remembers, and a note of segments that are lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::super::OpenError;
+use super::super::super::{OpenError, OpenReport};
 use super::erase::{Eraser, Old};
-use super::folder::at;
+use super::folder::{Folder, at};
 use super::frame::{Change, Place};
 use super::index::Index;
 use super::replay::{ReplayError, Shape, Source};
@@ -47,6 +47,16 @@ pub(super) fn amendments(index: &Index, sources: &[Source]) -> Result<BTreeMap<u
     let deleted = deleted(index, sources)?.into_iter().map(|key| Change { key, place: None });
     amendments.entry(newest).or_default().extend(deleted);
     Ok(amendments)
+}
+
+/// Reports a lost segment, once: a note in quarantine keeps the bodies whose records it may have held.
+pub(super) fn note_missing(folder: &Folder, id: u64, report: &mut OpenReport) -> Result<(), OpenError> {
+    report.missing.push(id);
+    let note = format!(
+        "Segment {id:x} of the journal was missing. Bodies that no record names stay while this file is here.\n"
+    );
+    folder.keep(&format!("{id:016x}.missing"), note.as_bytes())?;
+    folder.note_removed(id).map_err(at(&folder.journal()))
 }
 
 /// Keys that the readable tables leave with a value, and the index without: a damaged one deleted them.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::base::Entropy;
 
 use super::super::super::{OpenError, OpenReport};
-use super::amend::{self, amendments};
+use super::amend::{self, amendments, note_missing};
 use super::erase::Eraser;
 use super::folder::{Folder, at};
 use super::frame::{self, Change, Head, Kind};
@@ -176,16 +176,6 @@ impl Segmented {
         });
         by_openings.chain(by_frames).max().unwrap_or(0)
     }
-}
-
-/// Reports a lost segment, once: a note in quarantine keeps the bodies whose records it may have held.
-fn note_missing(folder: &Folder, id: u64, report: &mut OpenReport) -> Result<(), OpenError> {
-    report.missing.push(id);
-    let note = format!(
-        "Segment {id:x} of the journal was missing. Bodies that no record names stay while this file is here.\n"
-    );
-    folder.keep(&format!("{id:016x}.missing"), note.as_bytes())?;
-    folder.note_removed(id).map_err(at(&folder.journal()))
 }
 
 /// One segment without a footer: what of it stays.
