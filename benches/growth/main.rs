@@ -28,7 +28,7 @@ use report::{Churn, Row, Started};
 const BODY: usize = 4 << 10;
 /// Messages in one commit while filling.
 const BATCH: u64 = 64;
-/// Commits, and messages opened, of which the latency is taken.
+/// Messages opened, of which the latency is taken; and commits at most.
 const SAMPLES: u64 = 1000;
 
 fn main() {
@@ -83,7 +83,7 @@ async fn grow(sizes: &[u64]) -> Vec<Row> {
         let row = Row { messages: *size, filled: (size - there, filled), commit, open, start, rebuild, journal, index };
         println!("{row:?}");
         rows.push(row);
-        there = size + SAMPLES;
+        there = size + samples(*size);
     }
     rows
 }
@@ -104,10 +104,15 @@ fn percentiles(mut times: Vec<Duration>) -> (Duration, Duration) {
     (at(50), at(99))
 }
 
+/// Commits at this size of which the latency is taken.
+fn samples(messages: u64) -> u64 {
+    SAMPLES.min(messages / 2)
+}
+
 /// One mail after the other.
 async fn commits(engine: &Engine, from: u64) -> (Duration, Duration) {
     let mut times = Vec::new();
-    for number in from..from + SAMPLES {
+    for number in from..from + samples(from) {
         let batch = Mail { number, body: BODY }.taken();
         let begin = Instant::now();
         engine.commit(batch).await.expect("a commit");
