@@ -18,8 +18,14 @@ pub fn mixed(number: u64) -> u64 {
 
 /// `len` bytes that no disk compresses, the same for the same seed.
 fn random(seed: u64, len: usize) -> Vec<u8> {
-    let words = (0_u64..).flat_map(|at| mixed(seed ^ mixed(at)).to_le_bytes());
-    words.take(len).collect()
+    let mut bytes = Vec::with_capacity(len + 8);
+    let mut next = mixed(seed);
+    while bytes.len() < len {
+        next = mixed(next);
+        bytes.extend(next.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
 }
 
 /// Batches as one.
@@ -64,7 +70,7 @@ impl Mail {
             (key(Space::Grant, 16), 170),
             (key(Space::GrantIndex, 32), 57),
         ];
-        if self.number % 5 == 0 {
+        if self.number.is_multiple_of(5) {
             let contact = [(key(Space::Contact, 16), 220), (key(Space::Verifier, 16), 170)];
             records.extend(contact);
             records.push((key(Space::ContactIndex, 64), 57));
@@ -75,6 +81,12 @@ impl Mail {
     fn job(&self) -> [(Key, usize); 3] {
         [(Space::Job, 16, 110), (Space::JobSecret, 16, 120), (Space::JobDue, 24, 41)]
             .map(|(space, key, len)| (self.key(space, key), len))
+    }
+
+    /// Taken in and delivered in one: what stays.
+    pub fn kept(&self) -> Batch {
+        let writes = self.records().into_iter().map(|(key, len)| self.put(key, len)).collect();
+        Batch { checks: vec![Check::Absent(self.key(Space::Repeat, 32))], writes }
     }
 
     /// Taken in.

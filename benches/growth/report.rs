@@ -74,7 +74,7 @@ fn mb(bytes: u64) -> f64 {
 }
 
 /// As Markdown.
-pub fn table(rows: &[Row], churn: &Churn, syncs: f64) -> String {
+pub fn table(rows: &[Row]) -> String {
     let mut out = String::from(
         "| messages | filled/s | commit ms p50 / p99 | open ms p50 / p99 | start s | memory MB after start | rebuild s | memory MB at most | journal MB | index MB |\n\
          |---|---|---|---|---|---|---|---|---|---|\n",
@@ -100,9 +100,15 @@ pub fn table(rows: &[Row], churn: &Churn, syncs: f64) -> String {
             mb(row.index),
         );
     }
+    out
+}
+
+/// The figures of the steady run, and the syncs for each message.
+pub fn steady(churn: &Churn, syncs: f64) -> String {
+    let mut out = String::new();
     let _ = writeln!(
         out,
-        "\nComing and going: {} messages, each place taken twice more in {:.0} s ({:.0} messages/s in and as many out; commit of 64, p99 {:.1} ms). \
+        "Coming and going: {} messages, each place taken twice more in {:.0} s ({:.0} messages/s in and as many out; commit of 64, p99 {:.1} ms). \
          Live {:.0} MB; on disk before {:.0} MB ({:.2}), at most {:.0} MB ({:.2}), at the end {:.0} MB ({:.2}).",
         churn.messages,
         churn.took.as_secs_f64(),

@@ -58,7 +58,9 @@ impl Builder {
         let streams = std::iter::once(Box::new(chunk.into_iter().map(Ok)) as Sorted<'_>).chain(older).collect();
         let made = merge(&self.folder, self.number(), (streams, most), true, Duration::ZERO, || false)?;
         let Some((run, live)) = made else { return Err(IndexError("its making was stopped".to_owned()).into()) };
-        self.runs.iter().for_each(|run| run::remove(&self.folder, run.number));
+        for run in &self.runs {
+            run::remove(&self.folder, run.number);
+        }
         let mark = Mark::at(sequence, live);
         Ok(Layers::begin(&self.folder, &mark, vec![Arc::new(run)])?)
     }
@@ -84,7 +86,7 @@ mod tests {
     fn the_last_word_on_each_key_is_there() {
         let change = |n: u16, sequence: u64| {
             let place = Place { segment: sequence, offset: n.into(), len: 3, crc: 5, sequence };
-            Change { key: n.to_be_bytes().to_vec(), place: (n % 5 != 0 || sequence == 1).then_some(place) }
+            Change { key: n.to_be_bytes().to_vec(), place: (!n.is_multiple_of(5) || sequence == 1).then_some(place) }
         };
         for most in [50, 10_000] {
             let folder = tempfile::tempdir().unwrap();

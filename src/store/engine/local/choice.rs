@@ -45,13 +45,16 @@ pub(super) fn choose(sizes: &[Size], asked: bool, full: bool) -> Option<u64> {
 mod tests {
     use super::*;
 
+    /// Its name, the segments, asked for, disk full, the choice.
+    type Case = (&'static str, Vec<Size>, bool, bool, Option<u64>);
+
     #[test]
     fn the_worst_goes_first_and_good_ones_stay() {
         let size = |segment, len, live| Size { segment, len, live, condemned: false, barred: false };
         let condemned = |segment| Size { condemned: true, ..size(segment, 100, 100) };
         let barred = |segment| Size { barred: true, ..size(segment, 100, 0) };
         let good: Vec<Size> = (10..30).map(|n| size(n, 100, 99)).collect();
-        let cases: [(&str, Vec<Size>, bool, bool, Option<u64>); 10] = [
+        let cases: [Case; 10] = [
             ("nothing", vec![], true, false, None),
             ("all of it counts", vec![size(1, 100, 98)], false, false, None),
             ("mostly dead among good ones", [vec![size(1, 100, 49)], good.clone()].concat(), false, false, Some(1)),

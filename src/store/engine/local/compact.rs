@@ -11,7 +11,7 @@
 //! Until 3 the segment is as good as before: a stop leaves records twice, the later ones count. Little is read and written at a time,
 //! with a pause after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -218,11 +218,11 @@ impl Compactor {
     /// Whether a segment older than `id` may hold `key`.
     fn may_stand_before(&mut self, id: u64, key: &[u8]) -> Result<bool, Halt> {
         for segment in self.shared.segments.all().into_iter().take_while(|segment| segment.id < id) {
-            if !self.keys.contains_key(&segment.id) {
-                let filter = keys(&segment)?;
-                self.keys.insert(segment.id, filter);
-            }
-            if self.keys.get(&segment.id).is_none_or(|keys| keys.may_hold(key)) {
+            let known = match self.keys.entry(segment.id) {
+                btree_map::Entry::Occupied(known) => known.into_mut(),
+                btree_map::Entry::Vacant(unknown) => unknown.insert(keys(&segment)?),
+            };
+            if known.may_hold(key) {
                 return Ok(true);
             }
         }
@@ -305,6 +305,7 @@ impl Compactor {
         }
         #[cfg(test)]
         io.faults.take(super::io::faults::Call::Remove)?;
+        self.shared.folder.note_removed(segment.id)?;
         // Whoever looks for a value there looks in the index again, and then elsewhere.
         std::fs::remove_file(&segment.path)?;
         self.shared.segments.remove(segment.id);
@@ -321,7 +322,9 @@ impl Compactor {
 fn keys(segment: &Arc<Segment>) -> Result<Filter, Halt> {
     let changes = Source::of(Arc::clone(segment))?.all().map_err(|error| Halt::Damaged(error.to_string()))?;
     let mut filter = Filter::new(changes.len() as u64, FILTER_BITS);
-    changes.iter().for_each(|change| filter.add(&change.key));
+    for change in &changes {
+        filter.add(&change.key);
+    }
     Ok(filter)
 }
 

@@ -19,6 +19,10 @@ const STEP: usize = 1024;
 #[error("index: {0}")]
 pub(super) struct IndexError(pub String);
 
+/// What one part of the index says of a key: where its value lies, or that it was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Word(pub Option<Place>);
+
 /// A range of keys as they were found.
 pub(super) type Entries = Vec<(Vec<u8>, Place)>;
 

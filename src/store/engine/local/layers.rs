@@ -13,7 +13,7 @@ use std::time::Duration;
 use crc32c::crc32c;
 
 use super::frame::{Change, Place};
-use super::index::IndexError;
+use super::index::{IndexError, Word};
 use super::io::Io;
 use super::live::Live;
 use super::merge::{Merge, Sorted};
@@ -87,7 +87,9 @@ impl Layers {
         };
         let (stale, current): (Vec<u64>, Vec<u64>) =
             generations.into_iter().partition(|generation| *generation <= list.merged);
-        stale.into_iter().for_each(|generation| young::remove(folder, generation));
+        for generation in stale {
+            young::remove(folder, generation);
+        }
         for number in run::numbers(folder).map_err(|error| failed(&error))? {
             if !list.runs.contains(&number) {
                 run::remove(folder, number);
@@ -115,12 +117,12 @@ impl Layers {
     /// The newest word on `key`.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Place>, IndexError> {
         for young in std::iter::once(&self.young).chain(&self.frozen) {
-            if let Some(found) = young.get(key)? {
+            if let Some(Word(found)) = young.get(key)? {
                 return Ok(found);
             }
         }
         for run in &self.runs {
-            if let Some(found) = run.get(key)? {
+            if let Some(Word(found)) = run.get(key)? {
                 return Ok(found);
             }
         }

@@ -21,7 +21,7 @@ use crc32c::{crc32c, crc32c_append};
 
 use super::filter::Filter;
 use super::frame::{Change, Place};
-use super::index::IndexError;
+use super::index::{IndexError, Word};
 
 const MAGIC: [u8; 8] = *b"ZGLRUN01";
 const TRAILER: usize = 48;
@@ -170,7 +170,7 @@ impl Run {
     }
 
     /// The last word of this run on `key`: `None` when it has none.
-    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Option<Place>>, IndexError> {
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Word>, IndexError> {
         if !self.filter.may_hold(key) {
             return Ok(None);
         }
@@ -179,7 +179,7 @@ impl Run {
         let mut rest = bytes.as_slice();
         while let Some((found, place, behind)) = entry(rest) {
             if found >= key {
-                return Ok((found == key).then_some(place));
+                return Ok((found == key).then_some(Word(place)));
             }
             rest = behind;
         }
@@ -373,7 +373,7 @@ mod tests {
 
     fn change(n: u32) -> Change {
         let place = Place { segment: 7, offset: n.into(), len: 3, crc: 5, sequence: 1 };
-        Change { key: n.to_be_bytes().to_vec(), place: (n % 10 != 0).then_some(place) }
+        Change { key: n.to_be_bytes().to_vec(), place: (!n.is_multiple_of(10)).then_some(place) }
     }
 
     /// Every even number up to `count`.
@@ -391,7 +391,7 @@ mod tests {
             let run = made(folder.path(), count);
             assert_eq!(run.changes, u64::from(count / 2));
             for n in (0..count + 2).chain([u32::MAX]) {
-                let expected = (n < count && n % 2 == 0).then(|| change(n).place);
+                let expected = (n < count && n % 2 == 0).then(|| Word(change(n).place));
                 assert_eq!(run.get(&n.to_be_bytes()).unwrap(), expected, "{n}");
             }
             for from in [0_u32, 1, 4999, 9998, u32::MAX] {
@@ -418,7 +418,7 @@ mod tests {
             assert!(run.from(&[]).any(|change| change.is_err()), "byte {at}");
             for n in (0..count).step_by(20) {
                 let found = run.get(&n.to_be_bytes());
-                assert!(found.is_err() || found == Ok(Some(change(n).place)), "{n}, byte {at}");
+                assert!(found.is_err() || found == Ok(Some(Word(change(n).place))), "{n}, byte {at}");
             }
         }
         for len in [0, 10, TRAILER, whole.len() - 1] {

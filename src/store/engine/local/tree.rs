@@ -288,7 +288,9 @@ impl Inner {
             layers.runs = runs;
             layers.frozen = None;
         }
-        taken.iter().for_each(|run| run::remove(&self.folder, run.number));
+        for run in taken {
+            run::remove(&self.folder, run.number);
+        }
         self.discard(frozen);
         Ok(())
     }
@@ -369,7 +371,9 @@ mod tests {
         }
         tree.flush().unwrap();
         let mut live = Live::default();
-        model.iter().for_each(|(key, place)| live.add(key, place));
+        for (key, place) in &model {
+            live.add(key, place);
+        }
         assert_eq!(tree.live(), live);
         assert!(!tree.inner.layers().runs.is_empty());
     }

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::frame::{Change, Place};
-use super::index::IndexError;
+use super::index::{IndexError, Word};
 use super::live::{Live, checksum};
 
 /// How often, and with what pause, a lock of sled that is still held is tried again: five seconds in all.
@@ -213,8 +213,8 @@ impl Young {
     }
 
     /// Its word on `key`: `None` when it has none.
-    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Option<Place>>, IndexError> {
-        self.db.ask(|db| db.get(stored_key(key)))?.map(|bytes| place(&bytes)).transpose()
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Word>, IndexError> {
+        self.db.ask(|db| db.get(stored_key(key)))?.map(|bytes| place(&bytes).map(Word)).transpose()
     }
 
     /// Its changes from key `from` to before `to`; without `to` all that follow.
@@ -276,7 +276,7 @@ mod tests {
         young.apply(&[(b"a", Some(OLD)), (b"b", Some(OLD))], &mut mark).unwrap();
         young.apply(&[(b"a", Some(new)), (b"c", None)], &mut mark).unwrap();
         assert_eq!(young.verify(), Ok(mark.clone()));
-        assert_eq!((young.get(b"a").unwrap(), young.get(b"c").unwrap()), (Some(Some(new)), Some(None)));
+        assert_eq!((young.get(b"a").unwrap(), young.get(b"c").unwrap()), (Some(Word(Some(new))), Some(Word(None))));
         let old = young.db.ask(|db| db.insert(b"ra", &OLD.to_bytes())).unwrap().unwrap();
         assert!(young.verify().is_err(), "an old place");
         young.db.ask(|db| db.insert(b"ra", old)).unwrap();

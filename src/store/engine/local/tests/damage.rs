@@ -76,10 +76,7 @@ async fn an_index_that_is_gone_or_rubbish_is_made_again() {
     }
     let harms: [(&str, &str, Harm); 12] = [
         ("deleted", "missing", |index| fs::remove_dir_all(index).unwrap()),
-        ("a file", "index", |index| {
-            fs::remove_dir_all(index).unwrap();
-            fs::write(index, "rubbish").unwrap();
-        }),
+        ("a file", "index", |index| fs::remove_dir_all(index).and_then(|()| fs::write(index, "rubbish")).unwrap()),
         ("cut to 9/10", "", |index| shorten(index, 9)),
         ("cut to 5/10", "", |index| shorten(index, 5)),
         ("cut to 1/10", "", |index| shorten(index, 1)),
