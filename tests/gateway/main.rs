@@ -12,3 +12,4 @@ mod retention;
 mod secured;
 mod support;
 mod trace;
+mod upkeep;
