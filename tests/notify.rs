@@ -18,7 +18,7 @@ use zegel::mail::{Address, DomainSet};
 use zegel::nexthop::{self, NextHop, Routes};
 use zegel::notify::verp::Subject;
 use zegel::notify::{Notifier, Outcome, Settings};
-use zegel::policy::{Identity, Terms};
+use zegel::policy::{Identity, Mode, Terms};
 use zegel::queue;
 use zegel::seal::code::{AccessCode, Cost};
 use zegel::seal::hashers::Memory;
@@ -85,7 +85,13 @@ impl Rig {
             language: Lang::Nl,
         };
         let cheap = Cost { memory_kib: 64, passes: 1, lanes: 1 };
-        let taking = intake::Settings { max_size: 1 << 20, cost: cheap, hashers: 2, language: "nl".to_owned() };
+        let taking = intake::Settings {
+            max_size: 1 << 20,
+            cost: cheap,
+            strict_cost: cheap,
+            hashers: 2,
+            language: "nl".to_owned(),
+        };
         Self {
             intake: Intake::new(taking, store.clone(), clock.clone(), entropy.clone()),
             notifier: Notifier::new(settings, store.clone(), clock.clone()).unwrap(),
@@ -137,7 +143,7 @@ impl Rig {
             name: "Anna Jansen".to_owned(),
             mailbox: mailbox.parse().unwrap(),
         };
-        let terms = Terms { reason: "subject tag [veilig]".to_owned(), expires: life };
+        let terms = Terms { reason: "subject tag [veilig]".to_owned(), expires: life, mode: Mode::Assisted };
         let recipients = recipients
             .iter()
             .map(|address| intake::Recipient { address: address.parse().unwrap(), terms: terms.clone() })

@@ -6,7 +6,7 @@ use zegel::mail::dot::{Unstuffer, stuff};
 use zegel::mail::header::HeaderBlock;
 use zegel::mail::mime::{Indexer, LeafDecoder, Limits, MimeIndex, to_text};
 use zegel::mail::{Address, Domain};
-use zegel::policy::{EnvelopeFacts, Home, Settings, Verdict};
+use zegel::policy::{EnvelopeFacts, Home, Mode, Settings, Verdict};
 
 /// A mail: the same index in one piece and byte by byte, parts within their parents, every leaf decodes.
 pub fn mime(data: &[u8]) {
@@ -41,6 +41,7 @@ pub fn header(data: &[u8]) {
         rules: Vec::new(),
         tags: ["veilig", "secure"].map(String::from).to_vec(),
         expires: Duration::from_secs(1),
+        mode: Mode::Assisted,
     };
     let block = HeaderBlock::new(data);
     assert_eq!(block.fields().map(|field| field.raw).collect::<Vec<_>>().concat(), data);

@@ -65,8 +65,9 @@ impl Desk {
             }
         };
         let (keys, upkeep) = (Keys::new(store.clone(), Some(source)), Upkeep::new(store.clone()));
-        let (cost, hashers) = (config.intake.cost, Hashers::new(1));
-        Ok(Self::Here(Box::new(Office { store, retention, clock, entropy, cost, hashers, keys, upkeep })))
+        let (cost, strict_cost, hashers) = (config.intake.cost, config.intake.strict_cost, Hashers::new(1));
+        let office = Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep };
+        Ok(Self::Here(Box::new(office)))
     }
 
     /// Asks.

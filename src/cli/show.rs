@@ -29,7 +29,14 @@ pub fn text(answer: &Answer) -> String {
             let heard = *complete || messages + recipients + contacts > 0;
             if heard { counts + unless(*complete) } else { unless(false).to_owned() }
         }
-        Answer::NewCode { mailbox } => format!("a new code is on its way to {mailbox}; the old one no longer works\n"),
+        Answer::NewCode { mailbox, strict: false } => {
+            format!("a new code is on its way to {mailbox}; the old one no longer works\n")
+        }
+        Answer::NewCode { mailbox, strict: true } => format!(
+            "a new code is on its way to {mailbox}, for strict messages from now on and all others\nit cannot open strict messages \
+             sent before: those open with the earlier code only, and nobody can change that. If somebody else knows the earlier code, or \
+             it is lost, take those messages back and send them again\n"
+        ),
         Answer::Queue { jobs, held } => {
             let held = held.iter().map(|held| format!("held {held}; `zegel queue release` lets it go\n"));
             let jobs = if jobs.is_empty() { "nothing to send\n".to_owned() } else { jobs.iter().map(job).collect() };
@@ -146,6 +153,12 @@ fn recipient(row: &RecipientRow) -> String {
     let mut line = format!("  {}  {}", row.address, row.status);
     if let Some(since) = &row.since {
         let _ = write!(line, " {since}");
+    }
+    if row.mode == "strict" {
+        line.push_str("  strict");
+        if let Some(needed) = row.needs_generation.filter(|needed| Some(*needed) != row.code_generation) {
+            let _ = write!(line, ", opens with the earlier code (number {needed}) only");
+        }
     }
     if row.wrong > 0 {
         let _ = write!(line, "  {} wrong codes", row.wrong);

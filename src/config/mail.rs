@@ -9,7 +9,7 @@ use super::organisation::read_certificate;
 use super::reader::{Reading, Table};
 use super::{CertificateFiles, Outgoing};
 use crate::mail::Domain;
-use crate::policy::{Action, Home, Rule};
+use crate::policy::{Action, Home, Mode, Rule};
 use crate::receive::Listener;
 use crate::seal::code::Cost;
 use crate::{intake, nexthop, policy, queue, receive, relay};
@@ -246,6 +246,7 @@ pub fn read_seal(top: &Table<'_, '_>, mail: Option<&MailSection>) -> Option<Seal
     let expires = table.or("expires", &kinds::duration(DAY, 365 * DAY), 90 * DAY);
     // The only kind so far; a key now, so that a file that asks for another is refused instead of ignored.
     let () = table.or("access", &one_of(&[("code", ())]), ());
+    let mode = table.or("mode", &one_of(MODES), Mode::Assisted);
     let hashers = table.or("max_code_checks", &kinds::count(1, 64), 2);
     let workers = table.or("workers", &kinds::count(1, 256), 8);
     let notice_give_up = table.or("notice_give_up", &kinds::duration(HOUR, 14 * DAY), 48 * HOUR);
@@ -259,10 +260,12 @@ pub fn read_seal(top: &Table<'_, '_>, mail: Option<&MailSection>) -> Option<Seal
             rules: rules?,
             tags: tags.into_iter().map(|tag| tag.to_lowercase()).collect(),
             expires,
+            mode,
         },
         intake: intake::Settings {
             max_size: mail?.receive.max_size,
             cost: Cost::default(),
+            strict_cost: Cost::STRICT,
             hashers,
             language: String::new(),
         },
@@ -270,13 +273,21 @@ pub fn read_seal(top: &Table<'_, '_>, mail: Option<&MailSection>) -> Option<Seal
     })
 }
 
+/// Who can open what is sealed, as the file says it.
+const MODES: &[(&str, Mode)] = &[("assisted", Mode::Assisted), ("strict", Mode::Strict)];
+
 fn read_rule(table: &Table<'_, '_>) -> Option<Rule> {
     let name = table.required("name", &kinds::text());
     let from = table.list("from", &kinds::pattern());
     let to = table.list("to", &kinds::pattern());
     let action = table.required("action", &one_of(&[("seal", true), ("refuse", false)]));
     let text = table.optional("text", &kinds::text());
+    let mode = table.optional("mode", &one_of(MODES));
     table.finish();
+    if mode.is_some() && action == Some(false) {
+        table.refuse("mode", "a mode", "no mode: only action = \"seal\" has one");
+        return None;
+    }
     let action = match (action?, text) {
         (true, None) => Action::Seal,
         (true, Some(_)) => {
@@ -293,5 +304,5 @@ fn read_rule(table: &Table<'_, '_>) -> Option<Rule> {
         table.refuse("name", "a rule for every mail", "from or to, or both");
         return None;
     }
-    Some(Rule { name: name?, from, to, action })
+    Some(Rule { name: name?, from, to, action, mode })
 }

@@ -54,7 +54,17 @@ fn every_default_shown_in_the_shipped_file_is_the_default() {
         "recovery",
         "trusted_proxies",
     ];
-    let skip = skip.into_iter().chain(["redirect", "privacy", "accessibility", "name", "from", "to", "action", "text"]);
+    let skip = skip.into_iter().chain([
+        "redirect",
+        "privacy",
+        "accessibility",
+        "name",
+        "from",
+        "to",
+        "action",
+        "text",
+        "mode",
+    ]);
     let skip: BTreeSet<&str> = skip.collect();
     let shown: String = shipped()
         .lines()

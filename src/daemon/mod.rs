@@ -31,6 +31,7 @@ use crate::nexthop::{NextHop, Routes};
 use crate::notify::{self, Notifier};
 use crate::relay::Relay;
 use crate::seal::keyring::RootKeyring;
+use crate::store::proof::SessionLimits;
 use crate::store::retention::Retention;
 use crate::store::retention::ledger::{Ledger, LedgerError};
 use crate::store::{Health, OpenReport, Store};
@@ -149,6 +150,7 @@ pub async fn start(
     let router = web::router(web_settings.clone(), store.clone(), clock.clone(), entropy.clone())?;
 
     let keys = running.keys(&config);
+    running.tend(&config, &retention, &clock);
     let (stop, tls) = (running.stop.clone(), running.certificates.clone());
     let receiving = smtp.serve(config.receive, relay, tls.smtp(), clock.clone(), stop.clone());
     running.tasks.spawn(named("mail", receiving));
@@ -157,9 +159,9 @@ pub async fn start(
         "queue",
         queue::run(config.queue, store.clone(), notifier, clock.clone(), entropy.clone(), stop.clone()),
     ));
-    running.tend(&retention, &clock);
     let upkeep = running.upkeep.clone();
-    let office = operate::Office { store, retention, clock, entropy, cost: config.intake.cost, hashers, keys, upkeep };
+    let (cost, strict_cost) = (config.intake.cost, config.intake.strict_cost);
+    let office = operate::Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep };
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
     running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));
     running.tasks.spawn(named("probe", hops::probe(running.hops.clone(), config.store.folder, stop)));
@@ -201,6 +203,14 @@ fn log_report(report: &OpenReport) {
     }
 }
 
+/// Wipes the keys of strict sessions that ended because nobody came back.
+async fn forget_idle_keys(store: Store, limits: SessionLimits, stop: CancellationToken) {
+    let mut every = tokio::time::interval(Duration::from_mins(1));
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        store.forget_idle_keys(&limits);
+    }
+}
+
 /// Ends when the store can do nothing more, which stops the daemon: a new start recovers, or says what is wrong.
 async fn store_fails(store: Store, stop: CancellationToken) {
     let mut every = tokio::time::interval(Duration::from_secs(1));
@@ -214,11 +224,12 @@ async fn store_fails(store: Store, stop: CancellationToken) {
 
 impl Running {
     /// What the store needs while it serves.
-    fn tend(&mut self, retention: &Retention, clock: &Arc<dyn Clock>) {
+    fn tend(&mut self, config: &Config, retention: &Retention, clock: &Arc<dyn Clock>) {
         let stop = || self.stop.clone();
         self.tasks.spawn(named("store", store_fails(self.store.clone(), stop())));
         self.tasks.spawn(named("sweeper", sweeper::run(retention.clone(), clock.clone(), stop())));
         self.tasks.spawn(named("scrub", self.upkeep.clone().scrub(clock.clone(), stop())));
+        self.tasks.spawn(named("sessions", forget_idle_keys(self.store.clone(), config.web.sessions, stop())));
     }
 
     fn hop(&self, name: &str) -> Result<NextHop, StartError> {

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::rotate::{self, KeyAnswer, KeyRequest};
-use crate::base::{Clock, ContactId, Entropy, JobId, MessageId, Timestamp};
+use crate::base::{Clock, Entropy, JobId, MessageId, Timestamp};
 use crate::mail::Address;
-use crate::seal::code::{AccessCode, Cost, Verifier};
+use crate::seal::code::Cost;
+use crate::seal::contact::Generation;
 use crate::seal::hashers::Hashers;
+use crate::store::codes::NewCode;
 use crate::store::intake::NewJob;
 use crate::store::look::DeliveryView;
-use crate::store::records::{JobKind, JobSecret};
+use crate::store::records::{JobKind, JobSecret, Proof};
 use crate::store::retention::Retention;
 use crate::store::{Store, StoreError};
 
@@ -145,6 +147,8 @@ pub enum Answer {
     NewCode {
         /// The mailbox that gets it.
         mailbox: String,
+        /// It is a strict one: what was sent in strict mode before still opens with the code before, and with nothing else.
+        strict: bool,
     },
     /// The queue in order of due time.
     Queue {
@@ -228,6 +232,10 @@ pub struct RecipientRow {
     pub closed: bool,
     /// Which code of the contact counts now, from 1.
     pub code_generation: Option<u32>,
+    /// `assisted` or `strict`.
+    pub mode: String,
+    /// In strict mode: which code of the contact opens it, from 1.
+    pub needs_generation: Option<u32>,
 }
 
 /// A job of the queue.
@@ -258,6 +266,8 @@ pub struct Office {
     pub entropy: Arc<dyn Entropy>,
     /// Cost of hashing a new code.
     pub cost: Cost,
+    /// The same in strict mode.
+    pub strict_cost: Cost,
     /// Where it waits for its turn.
     pub hashers: Hashers,
     /// Root keys.
@@ -334,36 +344,32 @@ impl Office {
                 return Ok(refused(&format!("several senders have this contact; name one: {}", senders.join(", "))));
             }
         };
-        let Some((verifier, code)) = self.make_code().await else { return Ok(refused("the code could not be made")) };
+        let strict = contact.proof == Proof::StrictCode;
+        let Some(new) = self.make_code(strict).await else { return Ok(refused("the code could not be made")) };
         let mail = NewJob {
             id: JobId::random(&*self.entropy),
             kind: JobKind::Code { contact: *id },
-            secret: Some(JobSecret { token: None, code: Some(code.expose().to_owned()) }),
+            secret: Some(JobSecret { token: None, code: Some(new.code.expose().to_owned()) }),
             due: self.clock.now(),
         };
         let mailbox = contact.mailbox.clone();
-        self.replace(*id, verifier, mail, mailbox).await
+        let generation = Generation { contact: *id, number: contact.generation.saturating_add(1) };
+        let replaced = self.store.replace_code(*id, new.keep(generation, &*self.entropy), mail).await?;
+        Ok(if replaced { Answer::NewCode { mailbox, strict } } else { refused("the contact is gone") })
     }
 
-    async fn replace(
-        &self,
-        id: ContactId,
-        verifier: Verifier,
-        mail: NewJob,
-        mailbox: String,
-    ) -> Result<Answer, StoreError> {
-        let replaced = self.store.replace_code(id, verifier, mail).await?;
-        Ok(if replaced { Answer::NewCode { mailbox } } else { refused("the contact is gone") })
-    }
-
-    async fn make_code(&self) -> Option<(Verifier, AccessCode)> {
+    async fn make_code(&self, strict: bool) -> Option<NewCode> {
         let mut turn = self.hashers.turn().await.ok()?;
-        let (entropy, pepper, cost) = (self.entropy.clone(), self.store.keys().pepper.clone(), self.cost);
+        let (entropy, pepper) = (self.entropy.clone(), self.store.keys().pepper.clone());
+        let (cost, strict_cost) = (self.cost, self.strict_cost);
         let make = move || {
-            let code = AccessCode::generate(&*entropy);
-            Verifier::new(&code, &pepper, cost, &*entropy, turn.memory()).ok().map(|verifier| (verifier, code))
+            if strict {
+                NewCode::strict(&pepper, strict_cost, &*entropy, turn.memory())
+            } else {
+                NewCode::digits(&pepper, cost, &*entropy, turn.memory())
+            }
         };
-        tokio::task::spawn_blocking(make).await.ok().flatten()
+        tokio::task::spawn_blocking(make).await.ok()?.ok()
     }
 
     async fn queue(&self) -> Result<Answer, StoreError> {
@@ -451,5 +457,7 @@ fn recipient(view: &DeliveryView) -> RecipientRow {
         wrong: view.wrong,
         closed: view.closed,
         code_generation: view.contact.as_ref().map(|(_, contact)| contact.generation),
+        mode: if view.strict.is_some() { "strict" } else { "assisted" }.to_owned(),
+        needs_generation: view.strict.and_then(|strict| strict.generation),
     }
 }

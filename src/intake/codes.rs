@@ -6,38 +6,41 @@ use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::base::{Entropy, SecretBytes};
-use crate::seal::code::{AccessCode, Cost, HashError, Verifier};
+use crate::policy::Mode;
+use crate::seal::code::Cost;
 use crate::seal::hashers::Hashers;
+use crate::store::codes::NewCode;
 
 use super::IntakeError;
-
-/// A new code, in clear for the mail that brings it and as the verifier that stays.
-#[derive(Debug, Clone)]
-pub(super) struct NewCode {
-    pub(super) code: AccessCode,
-    pub(super) verifier: Verifier,
-}
 
 /// Makes codes. A hash takes memory and a thread for tens of milliseconds, so that only so many run at a time.
 #[derive(Debug, Clone)]
 pub(super) struct CodeMaker {
     cost: Cost,
+    strict_cost: Cost,
     hashers: Hashers,
     pepper: SecretBytes<32>,
     entropy: Arc<dyn Entropy>,
 }
 
 impl CodeMaker {
-    pub(super) const fn new(cost: Cost, hashers: Hashers, pepper: SecretBytes<32>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { cost, hashers, pepper, entropy }
+    pub(super) const fn new(
+        (cost, strict_cost): (Cost, Cost),
+        hashers: Hashers,
+        pepper: SecretBytes<32>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self { cost, strict_cost, hashers, pepper, entropy }
     }
 
-    async fn make(self) -> Result<NewCode, IntakeError> {
+    async fn make(self, mode: Mode) -> Result<NewCode, IntakeError> {
         let mut turn = self.hashers.turn().await.map_err(|_| IntakeError::Code)?;
         let hashed = tokio::task::spawn_blocking(move || {
-            let code = AccessCode::generate(&*self.entropy);
-            let verifier = Verifier::new(&code, &self.pepper, self.cost, &*self.entropy, turn.memory())?;
-            Ok::<_, HashError>(NewCode { code, verifier })
+            let (entropy, memory) = (&*self.entropy, turn.memory());
+            match mode {
+                Mode::Assisted => NewCode::digits(&self.pepper, self.cost, entropy, memory),
+                Mode::Strict => NewCode::strict(&self.pepper, self.strict_cost, entropy, memory),
+            }
         });
         hashed.await.map_err(|_| IntakeError::Code)?.map_err(|_| IntakeError::Code)
     }
@@ -47,6 +50,7 @@ impl CodeMaker {
 #[derive(Debug)]
 pub(super) struct Codes {
     maker: CodeMaker,
+    mode: Mode,
     by_recipient: BTreeMap<String, State>,
 }
 
@@ -57,13 +61,13 @@ enum State {
 }
 
 impl Codes {
-    pub(super) fn new(maker: CodeMaker) -> Self {
-        Self { maker, by_recipient: BTreeMap::new() }
+    pub(super) fn new(maker: CodeMaker, mode: Mode) -> Self {
+        Self { maker, mode, by_recipient: BTreeMap::new() }
     }
 
     /// Begins a code for this recipient, unless that was done before.
     pub(super) fn begin(&mut self, recipient: String) {
-        let make = || State::Begun(AbortOnDropHandle::new(tokio::spawn(self.maker.clone().make())));
+        let make = || State::Begun(AbortOnDropHandle::new(tokio::spawn(self.maker.clone().make(self.mode))));
         self.by_recipient.entry(recipient).or_insert_with(make);
     }
 
@@ -72,7 +76,7 @@ impl Codes {
         let new = match self.by_recipient.remove(recipient) {
             Some(State::Made(new)) => new,
             Some(State::Begun(task)) => task.await.map_err(|_| IntakeError::Code)??,
-            None => self.maker.clone().make().await?,
+            None => self.maker.clone().make(self.mode).await?,
         };
         self.by_recipient.insert(recipient.to_owned(), State::Made(new.clone()));
         Ok(new)

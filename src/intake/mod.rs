@@ -33,6 +33,8 @@ pub struct Settings {
     pub max_size: u64,
     /// Cost of hashing a new code.
     pub cost: Cost,
+    /// The same in strict mode, where a stolen disk, root key and link allow guessing.
+    pub strict_cost: Cost,
     /// How many codes are hashed at the same time.
     pub hashers: usize,
     /// The language of notices unless a contact says otherwise: `nl` or `en`.
@@ -97,7 +99,8 @@ impl Intake {
     pub fn new(settings: Settings, store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let pepper = store.keys().pepper.clone();
         let hashers = Hashers::new(settings.hashers);
-        let codes = CodeMaker::new(settings.cost, hashers.clone(), pepper, Arc::clone(&entropy));
+        let codes =
+            CodeMaker::new((settings.cost, settings.strict_cost), hashers.clone(), pepper, Arc::clone(&entropy));
         Self { inner: Arc::new(Inner { settings, store, hashers, codes, clock, entropy }) }
     }
 

@@ -10,7 +10,7 @@ use crate::base::MessageId;
 use crate::mail::header::HeaderFacts;
 use crate::mail::manifest::Manifest;
 use crate::mail::mime::{Indexer, Limits};
-use crate::policy::Identity;
+use crate::policy::{Identity, Mode};
 use crate::seal::body::{CHUNK, ContentKey, Sealer};
 use crate::store::intake::{NewMessage, Prepared};
 use crate::store::records::Message;
@@ -61,9 +61,11 @@ impl Sealing {
         let content_key = ContentKey::generate(entropy);
         let mut out = Vec::new();
         let sealer = Sealer::new(&content_key, id, entropy, &mut out);
-        let mut codes = Codes::new(intake.codes.clone());
+        let mode = strictest(&recipients);
+        let mut codes = Codes::new(intake.codes.clone(), mode);
         for recipient in seen {
-            if intake.store.contact_of(&identity.address.key(), &recipient).await?.is_none() {
+            let known = intake.store.contact_of(&identity.address.key(), &recipient).await?;
+            if delivery::needs_code(known.as_ref().map(|(_, contact)| contact), mode) {
                 codes.begin(recipient);
             }
         }
@@ -182,13 +184,18 @@ impl Sealing {
         let mail = Mail {
             received: intake.clock.now(),
             identity: self.identity,
+            mode: strictest(&self.recipients),
             message_id: self.facts.message_id.clone(),
             body_hash: self.body_hash.finalize().into(),
         };
         let message = Message {
             received: mail.received,
             sender: mail.sender(),
-            subject: self.facts.subject_untagged.clone(),
+            // In strict mode it stands in the manifest alone.
+            subject: match mail.mode {
+                Mode::Assisted => self.facts.subject_untagged.clone(),
+                Mode::Strict => String::new(),
+            },
             expires: mail.received,
             sealed_len: body.len(),
             in_file: body.inline().is_none(),
@@ -196,8 +203,12 @@ impl Sealing {
             reason: String::new(),
             conversations: Vec::new(),
         };
-        let manifest = Manifest::new(&self.facts, self.indexer.finish()).encode();
         let content_key = self.content_key;
+        let encoded = Manifest::new(&self.facts, self.indexer.finish()).encode();
+        let manifest = match mail.mode {
+            Mode::Assisted => encoded,
+            Mode::Strict => content_key.seal_manifest(self.id, &encoded, &*intake.entropy),
+        };
         let new = NewMessage { id: self.id, message, manifest, body, content_key, deliveries: Vec::new() };
         Ok(Finished { mail, recipients: self.recipients, codes: self.codes, new })
     }
@@ -229,6 +240,11 @@ type Unserved = (Recipient, Option<[u8; 32]>);
 /// A message is there once for all its recipients, so it stays as long as the longest of their terms.
 fn longest(recipients: &[Unserved]) -> std::time::Duration {
     recipients.iter().map(|(recipient, _)| recipient.terms.expires).max().unwrap_or_default()
+}
+
+/// A message is there once for all its recipients: what can be opened for one of them can be opened.
+fn strictest(recipients: &[Recipient]) -> Mode {
+    recipients.iter().map(|recipient| recipient.terms.mode).max().unwrap_or_default()
 }
 
 /// Each reason once.

@@ -11,7 +11,7 @@ use crate::seal::code::AccessCode;
 use crate::seal::token::LinkToken;
 use crate::store::StoreError;
 use crate::store::proof::GrantView;
-use crate::store::records::{JobKind, JobSecret, LeasedJob};
+use crate::store::records::{JobKind, JobSecret, LeasedJob, Proof};
 use crate::text::mail::{
     About, Closed, CodeMail, CodeUndeliverable, Letter, LetterError, Notice, Recipient, Undeliverable,
 };
@@ -123,6 +123,7 @@ impl Desk<'_> {
             reference: &view.grant.reference,
             until_nl: &last_day(Lang::Nl),
             until_en: &last_day(Lang::En),
+            strict: view.grant.strict.is_some(),
         };
         Ok(notice.write(self.texts, lang)?)
     }
@@ -145,6 +146,7 @@ impl Desk<'_> {
             organisation: &self.settings.organisation,
             code: grouped.expose_secret(),
             replaces: contact.generation > 1,
+            strict: contact.proof == Proof::StrictCode,
         }
         .write(self.texts, self.settings.language)?;
         let head = self.to_sender(job, &sender, &contact.mailbox)?;
@@ -154,8 +156,8 @@ impl Desk<'_> {
 
     async fn closed(&self, job: JobId, grant: GrantId) -> Result<Draft, NoMail> {
         self.about(job, grant, |desk, view, about| {
-            let message = view.grant.message.to_string();
-            Closed { about, message: &message }.write(desk.texts, desk.settings.language)
+            let (message, strict) = (view.grant.message.to_string(), view.grant.strict.is_some());
+            Closed { about, message: &message, strict }.write(desk.texts, desk.settings.language)
         })
         .await
     }

@@ -147,6 +147,7 @@ fn notice(sender: &str, recipient: &str, organisation: &str, lang: Lang) -> Lett
         reference: "K7QF-2M9D",
         until_nl: "19 februari 2027",
         until_en: "19 February 2027",
+        strict: false,
     };
     notice.write(&Texts::load().unwrap(), lang).unwrap()
 }
@@ -202,6 +203,7 @@ fn a_mail_of_the_gateway_says_so() {
         organisation: "Voorbeeld Zorg",
         code: "1234 5678",
         replaces: false,
+        strict: false,
     };
     let letter = letter.write(&Texts::load().unwrap(), Lang::Nl).unwrap();
     let mail = compose(&Head { generated: true, ..head("", "Zoë Ünal") }, &letter).unwrap();

@@ -34,6 +34,16 @@ impl Home {
     }
 }
 
+/// Who can open a sealed mail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// The server holds the keys and asks for link and code.
+    #[default]
+    Assisted,
+    /// Link and code are the keys: without them the server opens nothing, and nobody can replace them.
+    Strict,
+}
+
 /// Something that a rule looks at. All conditions that are set must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
@@ -45,6 +55,8 @@ pub struct Rule {
     pub to: Vec<Pattern>,
     /// What to do.
     pub action: Action,
+    /// How what it seals is kept; `None`: as [`Settings::mode`] says. Of several rules that say it, the stricter counts.
+    pub mode: Option<Mode>,
 }
 
 /// What a rule does.
@@ -67,6 +79,8 @@ pub struct Settings {
     pub tags: Vec<String>,
     /// Life of a sealed message unless the mail says otherwise.
     pub expires: Duration,
+    /// How sealed mail is kept unless a rule that seals it says otherwise.
+    pub mode: Mode,
 }
 
 /// What is known at RCPT.
@@ -96,6 +110,8 @@ pub struct Terms {
     pub reason: String,
     /// How long it lives.
     pub expires: Duration,
+    /// Who can open it.
+    pub mode: Mode,
 }
 
 /// Who sent a mail that is to be sealed, and where mails to that person go. Its `Debug` shows no name and addresses masked.
@@ -124,7 +140,7 @@ impl Settings {
     /// The terms of a seal are those of [`decide`](Self::decide), which never undoes it.
     #[must_use]
     pub fn early(&self, envelope: &EnvelopeFacts<'_>) -> Option<Verdict> {
-        match Self::sum(&triggers::early(self, envelope), self.expires) {
+        match self.sum(&triggers::early(self, envelope), self.expires) {
             Verdict::Pass => None,
             verdict => Some(verdict),
         }
@@ -141,7 +157,7 @@ impl Settings {
     pub fn explain(&self, envelope: &EnvelopeFacts<'_>, header: &HeaderFacts) -> (Vec<Considered>, Verdict) {
         let considered = triggers::all(self, envelope, header);
         let expires = triggers::lives(header).ok().flatten().unwrap_or(self.expires);
-        let verdict = match Self::sum(&considered, expires) {
+        let verdict = match self.sum(&considered, expires) {
             Verdict::Pass if header.ambiguous => Verdict::Refuse(unclear()),
             verdict => verdict,
         };
@@ -177,14 +193,16 @@ impl Settings {
         Ok(Identity { address: fallback.clone(), name: String::new(), mailbox: fallback.clone() })
     }
 
-    fn sum(considered: &[Considered], expires: Duration) -> Verdict {
+    fn sum(&self, considered: &[Considered], expires: Duration) -> Verdict {
         let refusal =
             considered.iter().find_map(|c| if let Finding::Refuse(reply) = &c.finding { Some(reply) } else { None });
         if let Some(reply) = refusal {
             return Verdict::Refuse(reply.clone());
         }
+        let mode = considered.iter().filter(|c| c.finding == Finding::Seal).filter_map(|c| c.mode).max();
+        let mode = mode.unwrap_or(self.mode);
         let seal = considered.iter().find(|c| c.finding == Finding::Seal);
-        seal.map_or(Verdict::Pass, |c| Verdict::Seal(Terms { reason: c.trigger.clone(), expires }))
+        seal.map_or(Verdict::Pass, |c| Verdict::Seal(Terms { reason: c.trigger.clone(), expires, mode }))
     }
 }
 

@@ -14,6 +14,7 @@ fn settings() -> Settings {
         from: from.iter().map(|pattern| pattern.parse().unwrap()).collect(),
         to: to.iter().map(|pattern| pattern.parse().unwrap()).collect(),
         action,
+        mode: None,
     };
     Settings {
         home: Home { domains: DomainSet::Listed(vec!["home.example".parse().unwrap()]), fallback: None },
@@ -25,6 +26,7 @@ fn settings() -> Settings {
         ],
         tags: ["veilig", "vertrouwelijk", "secure", "confidential"].map(String::from).to_vec(),
         expires: 90 * DAY,
+        mode: Mode::Assisted,
     }
 }
 
@@ -329,5 +331,42 @@ proptest! {
             prop_assert!(reply.class() == 5);
         }
         prop_assert!(!short.contains("home.example"));
+    }
+}
+
+#[test]
+fn the_mode_is_the_default_unless_a_rule_that_seals_says_otherwise() {
+    let header = b"From: jan@home.example\r\n";
+    let tagged = b"From: jan@home.example\r\nSubject: [veilig] x\r\n";
+    let rule = |name: &str, to: &str, mode| Rule {
+        name: name.into(),
+        from: Vec::new(),
+        to: vec![to.parse().unwrap()],
+        action: Action::Seal,
+        mode,
+    };
+    let rules = vec![
+        rule("gp", "gp.example", Some(Mode::Strict)),
+        rule("any", "any.example", None),
+        rule("easy", "both.example", Some(Mode::Assisted)),
+        rule("hard", "both.example", Some(Mode::Strict)),
+        rule("easy", "easy.example", Some(Mode::Assisted)),
+    ];
+    for (default, recipient, header, expected) in [
+        (Mode::Assisted, "a@gp.example", header.as_slice(), Mode::Strict),
+        (Mode::Assisted, "a@gp.example", tagged, Mode::Strict),
+        (Mode::Assisted, "a@any.example", header, Mode::Assisted),
+        (Mode::Assisted, "a@both.example", header, Mode::Strict),
+        (Mode::Assisted, "a@else.example", tagged, Mode::Assisted),
+        (Mode::Strict, "a@else.example", tagged, Mode::Strict),
+        (Mode::Strict, "a@any.example", header, Mode::Strict),
+        (Mode::Strict, "a@easy.example", tagged, Mode::Assisted),
+        (Mode::Strict, "a@both.example", header, Mode::Strict),
+    ] {
+        let settings = Settings { rules: rules.clone(), mode: default, ..settings() };
+        let (Verdict::Seal(terms), _) = verdict(&settings, "jan@home.example", recipient, header) else {
+            panic!("{recipient} is not sealed");
+        };
+        assert_eq!(terms.mode, expected, "{default:?} {recipient}");
     }
 }

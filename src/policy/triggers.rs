@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, EnvelopeFacts, Rule, Settings, wish};
+use super::{Action, EnvelopeFacts, Mode, Rule, Settings, wish};
 use crate::mail::header::HeaderFacts;
 use crate::mail::{Address, Reply};
 
@@ -24,11 +24,13 @@ pub struct Considered {
     pub trigger: String,
     /// What it found.
     pub finding: Finding,
+    /// How it wants kept what it seals, when it says so.
+    pub mode: Option<Mode>,
 }
 
 impl Considered {
     fn new(trigger: impl Into<String>, finding: Finding) -> Self {
-        Self { trigger: trigger.into(), finding }
+        Self { trigger: trigger.into(), finding, mode: None }
     }
 }
 
@@ -152,7 +154,7 @@ fn rules(settings: &Settings, matches: impl Fn(&Rule) -> Match) -> impl Iterator
             (Match::Yes, Action::Refuse(text)) => Finding::Refuse(Reply::new(550, &format!("5.7.1 {text}"))),
             (Match::Unknown, _) => Finding::Refuse(super::unclear()),
         };
-        Considered::new(format!("rule {}", rule.name), finding)
+        Considered { mode: rule.mode, ..Considered::new(format!("rule {}", rule.name), finding) }
     })
 }
 

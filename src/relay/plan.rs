@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn terms(reason: &str) -> Terms {
-        Terms { reason: reason.to_owned(), expires: Duration::from_secs(1) }
+        Terms { reason: reason.to_owned(), expires: Duration::from_secs(1), mode: crate::policy::Mode::Assisted }
     }
 
     /// `p…` passes, `s…` is sealed, `r…` is refused.

@@ -26,6 +26,8 @@ mod manifest;
 pub mod record;
 pub mod recovery;
 pub mod strict;
+#[cfg(test)]
+mod strict_vectors;
 pub mod token;
 #[cfg(test)]
 mod vectors;

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
 use crate::seal::body::ContentKey;
-use crate::seal::code::Verifier;
 use crate::seal::token::LinkToken;
 
 use super::codec::{ATTEMPTS, Draft, busy, stands};
+use super::codes::KeptCode;
 use super::engine::{Batch, CommitError};
 use super::plan::{Plan, Taken, add_hidden, contact_place, known_contact_place};
 use super::records::{Contact, Conversation, JobKind, JobSecret, Message};
 use super::root::Wrapping;
+use super::strict::Locks;
 use super::{BodyWriter, SealedBody, Store, StoreError, places, stopped};
 
 /// A sealed mail with everything that must be durable before we answer 250.
@@ -39,8 +40,10 @@ pub struct NewDelivery {
     pub conversation_id: ConversationId,
     /// The new conversation (names the contact).
     pub conversation: Conversation,
-    /// A contact to make, with its verifier, when the sender has none for this recipient yet.
-    pub new_contact: Option<(Contact, Verifier)>,
+    /// A contact to make, with what is kept of its code, when the sender has none for this recipient yet.
+    pub new_contact: Option<(Contact, KeptCode)>,
+    /// How the conversation key is locked.
+    pub locks: Locks,
     /// The grant's id.
     pub grant_id: GrantId,
     /// The link; stored hashed, and in clear only in the notice job's secret.
@@ -151,6 +154,11 @@ impl Store {
             match inner.read::<ContactId>(&place).await? {
                 Some(found) if found.record == delivery.conversation.contact => draft.unchanged(place, Some(&found)),
                 _ => return Ok(Err(Box::new(new))),
+            }
+        }
+        for delivery in &new.deliveries {
+            if !inner.seals_to_present_code(&mut draft, delivery).await? {
+                return Ok(Err(Box::new(new)));
             }
         }
         add_hidden(inner, &wrapping, &mut draft, &new)?;

@@ -9,7 +9,7 @@ use crate::seal::lock::ConversationKey;
 use super::codec::{damaged, readable};
 use super::engine::{Key, Space};
 use super::places::{self, last_id};
-use super::records::{Contact, Conversation, Delivery, Grant, Message};
+use super::records::{Contact, Conversation, Delivery, Grant, Message, StrictGrant};
 use super::{BodyReader, Store, StoreError};
 
 /// One recipient's side of a message, for the operator: no content.
@@ -29,6 +29,8 @@ pub struct DeliveryView {
     pub closed: bool,
     /// The link's record.
     pub grant: GrantId,
+    /// How it is locked in strict mode; `None`: assisted.
+    pub strict: Option<StrictGrant>,
 }
 
 /// Most contacts that are listed for one address.
@@ -134,8 +136,9 @@ impl Store {
         let generation = contact.as_ref().map_or(0, |contact| contact.generation);
         let (wrong, closed) = self.wrong_codes(delivery.grant, (grant.contact, generation)).await?;
         let contact = contact.map(|contact| (grant.contact, contact));
+        let strict = grant.strict;
         let grant = delivery.grant;
-        Ok(Some(DeliveryView { conversation_id, conversation, contact, delivery, wrong, closed, grant }))
+        Ok(Some(DeliveryView { conversation_id, conversation, contact, delivery, wrong, closed, grant, strict }))
     }
 
     /// Contacts for a recipient address, of all senders (1000 at most), or of the one given (both as

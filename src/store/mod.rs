@@ -13,6 +13,7 @@ pub mod archive;
 pub mod backup;
 pub mod check;
 mod codec;
+pub mod codes;
 #[doc(hidden)] // public for benchmarks only
 pub mod engine;
 mod held;
@@ -30,6 +31,7 @@ pub mod retention;
 pub mod rewrap;
 pub mod root;
 mod sessions;
+pub mod strict;
 
 use std::sync::Arc;
 
@@ -121,6 +123,7 @@ struct Inner {
     turns: proof::Turns,
     seen: sessions::Seen,
     purges: std::sync::atomic::AtomicU64,
+    open_keys: strict::OpenKeys,
 }
 
 impl Store {
@@ -147,8 +150,9 @@ impl Store {
     ) -> Self {
         let (leases, held) = (jobs::Leases::default(), std::sync::atomic::AtomicBool::new(false));
         let (turns, seen) = (proof::Turns::default(), sessions::Seen::default());
-        let purges = std::sync::atomic::AtomicU64::new(0);
-        Self { inner: Arc::new(Inner { engine, keys, keyring, clock, entropy, leases, held, turns, seen, purges }) }
+        let (purges, open_keys) = (std::sync::atomic::AtomicU64::new(0), strict::OpenKeys::default());
+        let inner = Inner { engine, keys, keyring, clock, entropy, leases, held, turns, seen, purges, open_keys };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The keys for hashing and peppering that belong to this data folder.

@@ -2,8 +2,10 @@
 
 use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
 use crate::mail::Address;
+use crate::seal::contact::Generation;
 use crate::seal::keyring::StoreKeys;
 use crate::seal::recovery::RecoveryId;
+use crate::seal::strict::Epoch;
 
 use super::engine::{Key, Space};
 
@@ -54,6 +56,20 @@ pub(super) fn rewrap() -> Key {
 /// Whether a copy of a root key is kept elsewhere.
 pub(super) fn key_copy(id: u32) -> Key {
     key(Space::KeyWork, &[b"copy", &id.to_be_bytes()])
+}
+/// A strict lock: of one epoch, for one link (hash of its token).
+pub(super) fn strict_lock(at: Epoch, link: &[u8; 32]) -> Key {
+    key(Space::Lock, &[at.conversation.as_bytes(), &at.number.to_be_bytes(), link])
+}
+pub(super) fn epoch(at: Epoch) -> Key {
+    key(Space::Epoch, &[at.conversation.as_bytes(), &at.number.to_be_bytes()])
+}
+/// The number of the epoch at such a place.
+pub(super) fn epoch_of(place: &Key) -> Option<u32> {
+    place.bytes.last_chunk::<4>().map(|number| u32::from_be_bytes(*number))
+}
+pub(super) fn contact_key(generation: Generation) -> Key {
+    key(Space::ContactKey, &[generation.contact.as_bytes(), &generation.number.to_be_bytes()])
 }
 pub(super) fn content_key(conversation: ConversationId, message: MessageId) -> Key {
     key(Space::ContentKey, &[conversation.as_bytes(), message.as_bytes()])

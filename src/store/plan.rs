@@ -11,13 +11,17 @@ use minicbor::{Decode, Encode};
 
 use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
 use crate::seal::code::Verifier;
+use crate::seal::contact::Generation;
 use crate::seal::lock::ConversationKey;
+use crate::seal::strict::Epoch;
 
 use super::codec::{Draft, Found};
+use super::codes::put_code;
 use super::intake::{NewDelivery, NewJob, NewMessage};
 use super::records::{Contact, Conversation, Delivery, Grant, Job, JobKind, Message};
 use super::retention::{Ending, Stub};
 use super::root::Wrapping;
+use super::strict::Locks;
 use super::{Inner, StoreError, places};
 
 /// A mail that comes again within this time is taken once.
@@ -136,6 +140,7 @@ impl Plan {
                 reference: delivery.reference.clone(),
                 link: Some(delivery.token.hash(&inner.keys)),
                 repeat: delivery.repeat_key,
+                strict: delivery.strict(),
             },
             link: delivery.token.hash(&inner.keys),
             repeat: delivery.repeat_key,
@@ -205,19 +210,47 @@ impl PlannedDelivery {
 
     /// Removes what [`add_hidden`] wrote for this recipient.
     pub(super) fn remove_hidden(&self, draft: &mut Draft<'_>, id: MessageId) {
-        draft.delete(places::conversation(self.conversation_id));
-        draft.delete(places::assisted_lock(self.conversation_id));
-        draft.delete(places::recovery_lock(self.conversation_id));
+        match self.epoch() {
+            None => {
+                draft.delete(places::assisted_lock(self.conversation_id));
+                draft.delete(places::recovery_lock(self.conversation_id));
+            }
+            Some(at) => draft.delete(places::strict_lock(at, &self.link)),
+        }
+        if self.begins_conversation() {
+            draft.delete(places::conversation(self.conversation_id));
+            // An epoch that follows others stays: a later one may follow it already. It holds keys to nothing.
+            self.epoch().into_iter().for_each(|at| draft.delete(places::epoch(at)));
+        }
         draft.delete(places::content_key(self.conversation_id, id));
         draft.delete(places::delivery(id, self.conversation_id));
-        if self.new_contact.is_some() {
-            draft.delete(places::verifier(self.conversation.contact));
+        if let Some(contact) = &self.new_contact {
+            let (contact, number) = (self.conversation.contact, contact.generation);
+            draft.delete(places::verifier(contact));
+            draft.delete(places::contact_key(Generation { contact, number }));
         }
         self.jobs.iter().for_each(|job| remove_hidden_job(draft, job.id));
     }
 
+    /// In strict mode, the epoch that it makes.
+    fn epoch(&self) -> Option<Epoch> {
+        self.grant.strict.map(|strict| Epoch { conversation: self.conversation_id, number: strict.epoch })
+    }
+
+    /// Whether the conversation is new with it.
+    fn begins_conversation(&self) -> bool {
+        self.epoch().is_none_or(|at| at.number == 1)
+    }
+
     /// Another mail of this sender made the contact first: uses that one. The code that was made here goes to nobody.
+    ///
+    /// In strict mode the key is sealed to the code that was made here and to no other, so that this message keeps a contact of its own,
+    /// which later mails do not find.
     pub(super) fn use_contact(&mut self, draft: &mut Draft<'_>, contact: ContactId) -> Result<(), StoreError> {
+        if self.grant.strict.is_some() {
+            let own = self.new_contact.take();
+            return own.map_or(Ok(()), |own| draft.put(places::contact(self.conversation.contact), &own));
+        }
         draft.delete(places::verifier(self.conversation.contact));
         self.new_contact = None;
         self.conversation.contact = contact;
@@ -260,28 +293,47 @@ pub(super) fn add_hidden(
     }
     for delivery in &new.deliveries {
         let conversation = delivery.conversation_id;
-        let key = ConversationKey::generate(&*inner.entropy);
-        let lock = key.lock_assisted(&wrapping.ring, conversation, &*inner.entropy);
+        let key = add_locks(inner, wrapping, draft, delivery)?;
         let wrapped = key.wrap(conversation, new.id, &new.content_key, &*inner.entropy);
-        draft.put(places::conversation(conversation), &delivery.conversation)?;
-        draft.put(places::assisted_lock(conversation), &minicbor::bytes::ByteVec::from(lock))?;
-        if let Some(recovery) = &wrapping.recovery {
-            let lock = recovery.lock(&key, conversation, &*inner.entropy);
-            draft.put(places::recovery_lock(conversation), &minicbor::bytes::ByteVec::from(lock))?;
-        }
         draft.put(places::content_key(conversation, new.id), &minicbor::bytes::ByteVec::from(wrapped))?;
-        let state = Delivery { grant: delivery.grant_id, noticed: None, opened: None, failed: None };
+        let epoch = delivery.epoch().map(|at| at.number);
+        if epoch.is_none_or(|number| number == 1) {
+            draft.put(places::conversation(conversation), &delivery.conversation)?;
+        }
+        let state = Delivery { grant: delivery.grant_id, noticed: None, opened: None, failed: None, epoch };
         draft.put(places::delivery(new.id, conversation), &state)?;
-        if let Some((contact, verifier)) = &delivery.new_contact {
+        if let Some((contact, code)) = &delivery.new_contact {
             let mail = delivery.jobs.iter().find(|job| matches!(job.kind, JobKind::Code { .. })).map(|job| job.id);
-            let stored = StoredVerifier { verifier: verifier.clone(), generation: contact.generation, mail };
-            draft.put(places::verifier(delivery.conversation.contact), &stored)?;
+            put_code(draft, delivery.conversation.contact, contact.generation, (code, mail))?;
         }
         for job in &delivery.jobs {
             add_hidden_job(draft, job, new.message.received)?;
         }
     }
     Ok(())
+}
+
+/// A new conversation key, locked as the delivery asks for.
+fn add_locks(
+    inner: &Inner,
+    wrapping: &Wrapping,
+    draft: &mut Draft<'_>,
+    delivery: &NewDelivery,
+) -> Result<ConversationKey, StoreError> {
+    let conversation = delivery.conversation_id;
+    match &delivery.locks {
+        Locks::Assisted => {
+            let key = ConversationKey::generate(&*inner.entropy);
+            let lock = key.lock_assisted(&wrapping.ring, conversation, &*inner.entropy);
+            draft.put(places::assisted_lock(conversation), &minicbor::bytes::ByteVec::from(lock))?;
+            if let Some(recovery) = &wrapping.recovery {
+                let lock = recovery.lock(&key, conversation, &*inner.entropy);
+                draft.put(places::recovery_lock(conversation), &minicbor::bytes::ByteVec::from(lock))?;
+            }
+            Ok(key)
+        }
+        Locks::Strict(locks) => inner.put_strict_locks(draft, delivery, locks),
+    }
 }
 
 /// A job and its secret, without the record that makes it due.

@@ -10,9 +10,11 @@ use crate::seal::code::Verifier;
 use crate::seal::token::{LinkToken, SessionToken};
 
 use super::codec::{ATTEMPTS, Draft, Found, busy, readable};
+use super::codes::{KeptCode, put_code};
 use super::intake::NewJob;
 use super::plan::{StoredVerifier, add_job};
 use super::records::{Contact, Conversation, Delivery, Grant, JobKind, Message, Session};
+use super::strict::StrictKey;
 use super::{Inner, Store, StoreError, places};
 
 pub use super::sessions::{OpenSession, SessionLimits};
@@ -107,6 +109,15 @@ fn changed() -> StoreError {
     StoreError::NotReady("the link or its code changed meanwhile".to_owned())
 }
 
+impl GrantView {
+    /// Whether it opens with a code that the contact had before, and not with the one that it has now.
+    #[must_use]
+    pub fn needs_earlier_code(&self) -> bool {
+        let needed = self.grant.strict.and_then(|strict| strict.generation);
+        needed.is_some_and(|generation| generation != self.contact.generation)
+    }
+}
+
 impl Store {
     /// The grant behind a link; `None` when there is none or it has ended. Changes nothing.
     ///
@@ -196,7 +207,7 @@ impl Store {
         Err(busy())
     }
 
-    /// The contact's verifier and the generation it belongs to.
+    /// The verifier of a contact with an eight-digit code, and the generation it belongs to.
     ///
     /// # Errors
     /// When the store cannot be read, or the record is damaged.
@@ -241,6 +252,22 @@ impl Store {
             }
         }
         Err(busy())
+    }
+
+    /// The same in strict mode: `key`, which link and code gave, stays in memory until the session ends.
+    ///
+    /// # Errors
+    /// As [`open_session`](Self::open_session).
+    pub async fn open_strict_session(
+        &self,
+        view: &GrantView,
+        network: Network,
+        token: &SessionToken,
+        key: StrictKey,
+    ) -> Result<(), StoreError> {
+        self.open_session(view, network, token).await?;
+        self.inner.open_keys.put(token.hash(&self.inner.keys), key, self.inner.clock.now());
+        Ok(())
     }
 
     /// Takes the last counted try back, and the mail about what it had closed.
@@ -288,12 +315,15 @@ impl Store {
         Ok(Some(links))
     }
 
-    /// Gives a contact a new code: verifier replaced, generation raised, counts cleared, open sessions end, code mail queued.
-    /// A mail that still waits with the code before is withdrawn. `false` when there is no such contact.
+    /// Gives a contact a new code: generation raised, counts cleared, open sessions end, code mail queued. `false` when there is no such
+    /// contact.
+    ///
+    /// An eight-digit code takes the place of the one before, and a mail that still waits with that is withdrawn. A strict code stands
+    /// beside the strict codes before it, which earlier mail still needs, also those that are on their way.
     ///
     /// # Errors
-    /// When the store cannot be read or written.
-    pub async fn replace_code(&self, contact: ContactId, verifier: Verifier, mail: NewJob) -> Result<bool, StoreError> {
+    /// When the store cannot be read or written; [`StoreError::NotReady`] also when a pair is not of the generation that comes next.
+    pub async fn replace_code(&self, contact: ContactId, code: KeptCode, mail: NewJob) -> Result<bool, StoreError> {
         let inner = &self.inner;
         for _ in 0..ATTEMPTS {
             let Some(mut found) = inner.read::<Contact>(&places::contact(contact)).await? else { return Ok(false) };
@@ -305,9 +335,12 @@ impl Store {
             }
             found.record.generation = found.record.generation.saturating_add(1);
             let generation = found.record.generation;
-            let stored = StoredVerifier { verifier: verifier.clone(), generation, mail: Some(mail.id) };
+            if matches!(code, KeptCode::Pair(_, number) if number != generation) {
+                return Err(StoreError::NotReady("the contact got another code meanwhile".to_owned()));
+            }
+            found.record.proof = code.proof();
             draft.put(places::contact(contact), &found.record)?;
-            draft.put(places::verifier(contact), &stored)?;
+            put_code(&mut draft, contact, generation, (&code, Some(mail.id)))?;
             // Counts of its grants name the generation that they are for.
             draft.delete(places::contact_tries(contact));
             add_job(&mut draft, &mail, inner.clock.now())?;

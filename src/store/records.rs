@@ -82,15 +82,21 @@ pub struct Delivery {
     /// When we gave up sending the notice.
     #[n(3)]
     pub failed: Option<Timestamp>,
+    /// In strict mode: the epoch under whose key the content key stands.
+    #[n(4)]
+    pub epoch: Option<u32>,
 }
 
 /// How a recipient proves who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Proof {
-    /// An access code.
+    /// An access code of eight digits, of which a verifier is kept.
     #[n(0)]
     Code,
+    /// An access code that nobody can guess, of which a pair is kept that only the code opens.
+    #[n(1)]
+    StrictCode,
 }
 
 /// What one sender knows of one recipient.
@@ -155,6 +161,20 @@ pub struct Grant {
     /// Keyed hash that recognises the mail when its client repeats it.
     #[cbor(n(7), with = "minicbor::bytes")]
     pub repeat: Option<[u8; 32]>,
+    /// How it is locked in strict mode; absent in assisted mode.
+    #[n(8)]
+    pub strict: Option<StrictGrant>,
+}
+
+/// What a strict lock needs, so that the page can ask for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct StrictGrant {
+    /// The epoch that the link opens, and with it all later ones.
+    #[n(0)]
+    pub epoch: u32,
+    /// Which code of the contact it asks for beside the link.
+    #[n(1)]
+    pub generation: Option<u32>,
 }
 
 /// One browser that proved itself.

@@ -11,6 +11,7 @@ use super::codec::{Found, readable};
 use super::engine::Key;
 use super::proof::GrantView;
 use super::records::{Message, Session};
+use super::strict::SessionKey;
 use super::{Store, StoreError, places};
 
 /// An open session and where it leads.
@@ -22,6 +23,8 @@ pub struct OpenSession {
     pub view: GrantView,
     /// The message.
     pub message: Message,
+    /// What it reads with.
+    pub key: SessionKey,
 }
 
 /// How long sessions last.
@@ -95,8 +98,9 @@ impl Store {
         let now = inner.clock.now();
         let written = found.record.seen;
         found.record.seen = inner.seen.last(&cookie).map_or(written, |seen| seen.max(written));
-        let Some(open) = self.alive(&found.record, limits, now).await? else {
-            // It stays ended also when that cannot be written.
+        let Some(open) = self.alive(&found.record, &cookie, (limits, now)).await? else {
+            // It stays ended also when that cannot be written, and its key goes at once.
+            inner.open_keys.forget(&cookie);
             unwritten(self.end_session(&cookie).await);
             return Ok(None);
         };
@@ -111,8 +115,8 @@ impl Store {
     async fn alive(
         &self,
         session: &Session,
-        limits: &SessionLimits,
-        now: Timestamp,
+        cookie: &[u8; 32],
+        (limits, now): (&SessionLimits, Timestamp),
     ) -> Result<Option<OpenSession>, StoreError> {
         if now.since(session.seen) >= limits.idle || now.since(session.created) >= limits.longest {
             return Ok(None);
@@ -122,7 +126,8 @@ impl Store {
             return Ok(None);
         }
         let Some(message) = self.message(view.grant.message).await? else { return Ok(None) };
-        Ok(Some(OpenSession { session: session.clone(), view, message }))
+        let key = self.inner.session_key(&view, cookie, now);
+        Ok(Some(OpenSession { session: session.clone(), view, message, key }))
     }
 
     /// Another request of the same moment may have written it already, or logged out: that stands.
@@ -139,6 +144,7 @@ impl Store {
     /// When the store cannot be written: the session may still be open.
     pub async fn close_session(&self, token: &SessionToken) -> Result<(), StoreError> {
         let cookie = token.hash(&self.inner.keys);
+        self.inner.open_keys.forget(&cookie);
         if self.inner.engine.get(&places::session(&cookie)).await?.is_none() {
             return Ok(());
         }
@@ -177,6 +183,7 @@ impl Store {
         draft.delete(places::session(cookie));
         draft.commit().await?;
         self.inner.seen.forget(cookie);
+        self.inner.open_keys.forget(cookie);
         Ok(())
     }
 }

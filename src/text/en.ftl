@@ -18,6 +18,9 @@ unlock-for = For
 unlock-until = Can be read until
 unlock-label = Access code
 unlock-help = The sender gave you this code by post, by telephone or in person.
+unlock-strict = This message has extra protection. Only you can open it, with this link and your code. We cannot. Keep both in a safe place.
+unlock-earlier = Earlier access code
+unlock-earlier-help = The sender made a new code later. This message opens only with the code that you had before.
 unlock-hint = Hint from the sender: { $hint }
 unlock-button = Open message
 unlock-lost = I have no code, or lost it
@@ -41,6 +44,7 @@ unlock-stale-what = Enter your code once more. This try does not count.
 
 lost-title = No code, or lost?
 lost-call = Call { $sender } and ask for your access code. If the sender no longer knows it, you can get a new one.
+lost-strict = Call { $sender } and ask whether they still have your access code. This message has extra protection. If the code is really lost, nobody can open this message any more, and we cannot either. The sender can send it again.
 lost-phone = The telephone number of { $organisation } is { $phone }.
 lost-never = We never send access codes by e-mail. If anyone asks you for your code, do not give it.
 lost-back = I have the code
@@ -83,6 +87,8 @@ recalled-title = This message was withdrawn
 recalled-text = The sender has taken this message back. You can no longer read it. Do you have questions? Call the sender.
 ended-title = You are not logged in
 ended-text = This happens when you do nothing for a while, or when you have logged out. To read the message, open the link in your e-mail again.
+restarted-title = Enter your code once more
+restarted-text = We have restarted this website. This message has extra protection, so you need to enter your code again after that. Open the link in your e-mail again.
 logged-out-title = You are logged out
 logged-out-text = To read the message once more, open the link in your e-mail again.
 not-found-title = This page does not exist
@@ -113,6 +119,7 @@ mail-notice-who = { $sender } of { $organisation } has sent you a secure message
 mail-notice-open = Open message
 mail-notice-address = This is the address of your message:
 mail-notice-code = You open the message with your access code. The sender gives you that code by post, by telephone or in person. You can read the message until the end of { $until }.
+mail-notice-strict = This message has extra protection. Keep this e-mail and your code in a safe place: without both of them nobody can open the message, and we cannot either.
 mail-notice-genuine = Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }. The reference of your message is { $reference }.
 mail-notice-short = { $sender } of { $organisation } has sent you a secure message. Open it with the button and your access code. You can read it until the end of { $until }. Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }.
 
@@ -121,12 +128,14 @@ mail-notice-short = { $sender } of { $organisation } has sent you a secure messa
 mail-code-subject = Access code for { $recipient }
 mail-code-first = Your secure message to { $recipient } is ready. The recipient opens it with this access code:
 mail-code-new = There is a new access code for { $recipient }. The old code no longer works. This is the new one:
+mail-code-new-strict = There is a new access code for { $recipient }. Messages with extra protection that you had already sent open only with the code of that time. For all other messages this new code holds:
 mail-code-give = Pass the code on yourself: by telephone, in person or by post. { $warning }
 mail-code-not-by-mail = Do not send this code by e-mail.
 mail-code-aloud = You can read this aloud on the telephone:
 mail-code-aloud-text = ‘You have received an e-mail from { $organisation }, with the button Open message. You open the message with the access code { $code }. Write the code down: you will need it again.’
 mail-code-keep = The code also holds for your next secure messages to this recipient. Keep this e-mail: we cannot show the code again.
 mail-code-lost = Is the code lost, or does someone else know it? Ask your administrator for a new code, with the command { $command }. The old code stops working then.
+mail-code-lost-strict = Your messages to this recipient have extra protection. If the code is lost, nobody can open those messages any more, and we cannot either. Ask your administrator for a new code, with the command { $command }, and send your messages again after that. Does someone else know the code? Then also ask your administrator to take those messages back.
 
 ## Mail: too many wrong codes, to the sender
 
@@ -135,6 +144,7 @@ mail-closed-what = A wrong code was entered too often for your secure message of
 mail-closed-call = Perhaps the recipient made a mistake. Perhaps someone else was trying. Call the recipient on a number that you already know, and ask.
 mail-closed-unlock = Was it the recipient? Ask your administrator to open the message again, with this command:
 mail-closed-new-code = Has the recipient lost the code? Ask for a new code too, with the command { $command }.
+mail-closed-new-code-strict = This message has extra protection. If the recipient no longer knows the code, and you do not either, nobody can open it any more. Ask your administrator for a new code, with the command { $command }, and send the message again after that.
 mail-closed-stranger = Was it someone else? Leave the message closed and tell your administrator. The reference is { $reference }.
 
 ## Mail: a notice that could not be delivered, to the sender

@@ -19,6 +19,9 @@ unlock-for = Voor
 unlock-until = Te lezen tot en met
 unlock-label = Toegangscode
 unlock-help = U heeft de code van de afzender gekregen: per post, telefonisch of persoonlijk.
+unlock-strict = Dit bericht is extra beveiligd. Alleen u kunt het openen, met deze link en uw code. Wij kunnen dat niet. Bewaar ze allebei goed.
+unlock-earlier = Eerdere toegangscode
+unlock-earlier-help = De afzender heeft later een nieuwe code gemaakt. Dit bericht opent alleen met de code die u daarvoor had.
 unlock-hint = Tip van de afzender: { $hint }
 unlock-button = Bericht openen
 unlock-lost = Ik heb geen code of ben hem kwijt
@@ -42,6 +45,7 @@ unlock-stale-what = Vul uw code nog een keer in. Deze keer telt niet mee.
 
 lost-title = Geen code, of kwijt?
 lost-call = Bel met { $sender }. Vraag om uw toegangscode. Weet de afzender de code niet meer? Dan kunt u een nieuwe krijgen.
+lost-strict = Bel met { $sender }. Vraag of die uw toegangscode nog heeft. Dit bericht is extra beveiligd. Is de code echt kwijt? Dan kan niemand dit bericht nog openen, ook wij niet. De afzender kan het wel opnieuw sturen.
 lost-phone = Het telefoonnummer van { $organisation } is { $phone }.
 lost-never = Wij sturen toegangscodes nooit per e-mail. Vraagt iemand u om uw code? Geef hem dan niet.
 lost-back = Ik heb de code
@@ -84,6 +88,8 @@ recalled-title = Dit bericht is ingetrokken
 recalled-text = De afzender heeft dit bericht teruggenomen. U kunt het niet meer lezen. Heeft u vragen? Bel dan met de afzender.
 ended-title = U bent niet ingelogd
 ended-text = Dat gebeurt als u een tijdje niets doet, of als u heeft uitgelogd. Wilt u het bericht lezen? Open de link in uw e-mail opnieuw.
+restarted-title = Vul uw code nog een keer in
+restarted-text = Wij hebben deze website opnieuw gestart. Dit bericht is extra beveiligd. Daarom moet u daarna uw code opnieuw invullen. Open de link in uw e-mail opnieuw.
 logged-out-title = U bent uitgelogd
 logged-out-text = Wilt u het bericht nog een keer lezen? Open dan de link in uw e-mail opnieuw.
 not-found-title = Deze pagina bestaat niet
@@ -114,6 +120,7 @@ mail-notice-who = { $sender } van { $organisation } heeft u een beveiligd berich
 mail-notice-open = Open bericht
 mail-notice-address = Dit is het adres van uw bericht:
 mail-notice-code = U opent het bericht met uw toegangscode. De afzender geeft u die code per post, telefonisch of persoonlijk. U kunt het bericht lezen tot en met { $until }.
+mail-notice-strict = Dit bericht is extra beveiligd. Bewaar deze e-mail en uw code goed: zonder die twee kan niemand het bericht openen, ook wij niet.
 mail-notice-genuine = Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }. Het kenmerk van uw bericht is { $reference }.
 mail-notice-short = { $sender } van { $organisation } heeft u een beveiligd bericht gestuurd. Open het met de knop en uw toegangscode. U kunt het lezen tot en met { $until }. Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }.
 
@@ -122,12 +129,14 @@ mail-notice-short = { $sender } van { $organisation } heeft u een beveiligd beri
 mail-code-subject = Toegangscode voor { $recipient }
 mail-code-first = Uw beveiligde bericht aan { $recipient } staat klaar. De ontvanger opent het met deze toegangscode:
 mail-code-new = Er is een nieuwe toegangscode voor { $recipient }. De oude code werkt niet meer. Dit is de nieuwe:
+mail-code-new-strict = Er is een nieuwe toegangscode voor { $recipient }. Extra beveiligde berichten die u al had gestuurd, openen alleen met de code van toen. Voor alle andere berichten geldt deze nieuwe code:
 mail-code-give = Geef de code zelf door: telefonisch, persoonlijk of per post. { $warning }
 mail-code-not-by-mail = Stuur deze code niet per e-mail.
 mail-code-aloud = Dit kunt u aan de telefoon voorlezen:
 mail-code-aloud-text = ‘U heeft een e-mail gekregen van { $organisation }, met de knop Open bericht. U opent het bericht met de toegangscode { $code }. Schrijf de code op: u heeft hem vaker nodig.’
 mail-code-keep = De code geldt ook voor uw volgende beveiligde berichten aan deze ontvanger. Bewaar deze e-mail: wij kunnen de code niet opnieuw laten zien.
 mail-code-lost = Is de code kwijt, of kent een ander hem? Vraag dan uw beheerder om een nieuwe code, met de opdracht { $command }. De oude code werkt daarna niet meer.
+mail-code-lost-strict = Uw berichten aan deze ontvanger zijn extra beveiligd. Is de code kwijt? Dan kan niemand die berichten nog openen, ook wij niet. Vraag dan uw beheerder om een nieuwe code, met de opdracht { $command }. Stuur uw berichten daarna opnieuw. Kent een ander de code? Vraag uw beheerder dan ook om die berichten in te trekken.
 
 ## Mail: too many wrong codes, to the sender
 
@@ -136,6 +145,7 @@ mail-closed-what = Er is te vaak een verkeerde code ingevuld bij uw beveiligde b
 mail-closed-call = Misschien vergiste de ontvanger zich. Misschien probeerde een ander het. Bel de ontvanger op een nummer dat u al kent en vraag het na.
 mail-closed-unlock = Was het de ontvanger zelf? Vraag dan uw beheerder om het bericht weer open te zetten, met deze opdracht:
 mail-closed-new-code = Weet de ontvanger de code niet meer? Vraag dan ook om een nieuwe code, met de opdracht { $command }.
+mail-closed-new-code-strict = Dit bericht is extra beveiligd. Weet de ontvanger de code niet meer, en u ook niet? Dan kan niemand het nog openen. Vraag uw beheerder dan om een nieuwe code, met de opdracht { $command }. Stuur het bericht daarna opnieuw.
 mail-closed-stranger = Was het de ontvanger niet? Laat het bericht dan gesloten en meld het bij uw beheerder. Het kenmerk is { $reference }.
 
 ## Mail: a notice that could not be delivered, to the sender

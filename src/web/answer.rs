@@ -21,6 +21,8 @@ pub(super) enum Problem {
     Recalled,
     /// No session, or no longer.
     Ended,
+    /// A strict session whose key went with a restart.
+    Restarted,
     /// No such page.
     NotFound,
     /// No such attachment.
@@ -40,6 +42,7 @@ impl Problem {
             Self::Expired => (StatusCode::GONE, Plain::Expired),
             Self::Recalled => (StatusCode::GONE, Plain::Recalled),
             Self::Ended => (StatusCode::FORBIDDEN, Plain::Ended),
+            Self::Restarted => (StatusCode::FORBIDDEN, Plain::Restarted),
             Self::NotFound => (StatusCode::NOT_FOUND, Plain::NotFound),
             Self::NoPart => (StatusCode::NOT_FOUND, Plain::NoPart),
             Self::Refused => (StatusCode::FORBIDDEN, Plain::Refused),

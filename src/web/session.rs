@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 
 use crate::seal::token::SessionToken;
 use crate::store::proof::OpenSession;
+use crate::store::strict::SessionKey;
 
 use super::answer::Problem;
 use super::app::App;
@@ -41,7 +42,8 @@ pub(super) fn token(headers: &HeaderMap, demo: bool) -> Option<SessionToken> {
 /// The open session of this request.
 pub(super) async fn current(app: &App, headers: &HeaderMap) -> Result<OpenSession, Problem> {
     let token = token(headers, app.settings.demo).ok_or(Problem::Ended)?;
-    app.store.session(&token, &app.settings.sessions).await?.ok_or(Problem::Ended)
+    let open = app.store.session(&token, &app.settings.sessions).await?.ok_or(Problem::Ended)?;
+    if open.key == SessionKey::Lost { Err(Problem::Restarted) } else { Ok(open) }
 }
 
 #[cfg(test)]

@@ -15,8 +15,11 @@ use crate::base::Timestamp;
 use crate::seal::code::AccessCode;
 use crate::seal::hashers::Turn;
 use crate::seal::token::{LinkToken, SessionToken};
+use crate::store::codes::Proven;
 use crate::store::proof::GrantView;
+use crate::store::records::Proof;
 use crate::store::retention::{Ending, Link};
+use crate::store::strict::StrictKey;
 use crate::text::format;
 use crate::text::page::{LostPage, Trouble, UnlockPage};
 
@@ -69,7 +72,10 @@ pub(super) async fn lost(
     let view = find(&app, &link).await?;
     let back = visitor.keep(&format!("/b/{link}"));
     let page = app.page(visitor.lang(&view.contact.language));
-    html(StatusCode::OK, &LostPage { page, sender: sender_name(&view), back: &back })
+    html(
+        StatusCode::OK,
+        &LostPage { page, sender: sender_name(&view), back: &back, strict: view.grant.strict.is_some() },
+    )
 }
 
 /// `POST /b/{token}`.
@@ -142,6 +148,8 @@ impl First<'_> {
         let page = app.page(visitor.lang(&view.contact.language));
         let sender = sender_name(view);
         let hint = view.contact.hint.trim();
+        let strict = view.grant.strict.is_some();
+        let digits = !strict && view.contact.proof == Proof::Code;
         let unlock = UnlockPage {
             page,
             sender,
@@ -149,11 +157,13 @@ impl First<'_> {
             recipient: &mask::address(&view.conversation.recipient),
             until: &format::last_day(page.lang(), view.grant.expires, &app.settings.time_zone),
             hint,
-            // A code that the sender chose, which the hint is for, may hold letters.
-            inputmode: if hint.is_empty() { "numeric" } else { "text" },
+            // A code that the sender chose, which the hint is for, may hold letters, and a strict one does.
+            inputmode: if hint.is_empty() && digits { "numeric" } else { "text" },
             action: &visitor.keep(&format!("/b/{link}")),
             token: &page_token::make(&app.store.keys().cookie, Purpose::Open, view.id, app.clock.now()),
             lost: &visitor.keep(&format!("/b/{link}/geen-code")),
+            strict,
+            earlier: view.needs_earlier_code(),
             trouble,
         };
         html(status, &unlock)
@@ -176,8 +186,8 @@ impl First<'_> {
             }
             Admission::Closed => self.answer(StatusCode::FORBIDDEN, Some(Trouble::Closed)),
             Admission::Try { left, paused_until, closes } => {
-                if self.is_right(code, turn).await? {
-                    return self.welcome().await;
+                if let Proven::Right(key) = self.prove(code, turn).await? {
+                    return self.welcome(key).await;
                 }
                 let time = paused_until.map(|until| self.clock(until)).unwrap_or_default();
                 let trouble = match (closes, paused_until) {
@@ -191,16 +201,16 @@ impl First<'_> {
     }
 
     /// Compares on a blocking thread; the turn is held until that is done, also when the client is gone.
-    async fn is_right(&self, code: AccessCode, mut turn: Turn) -> Result<bool, Problem> {
-        let Some((verifier, _)) = self.app.store.verifier(self.view.grant.contact).await? else {
+    async fn prove(&self, code: AccessCode, mut turn: Turn) -> Result<Proven, Problem> {
+        let link = LinkToken::parse(self.link).ok_or(Problem::Gone)?;
+        let Some(challenge) = self.app.store.challenge(self.view, &link).await? else {
             // Only damage does this; to call the right code wrong would close the link without a word.
             tracing::error!(grant = %self.view.id, "a contact has no code to compare with");
             return Err(Problem::Broken);
         };
-        let pepper = self.app.store.keys().pepper.clone();
-        let compared = tokio::task::spawn_blocking(move || verifier.matches(&code, &pepper, turn.memory()));
+        let compared = tokio::task::spawn_blocking(move || challenge.answer(&code, turn.memory()));
         match compared.await {
-            Ok(Ok(right)) => Ok(right),
+            Ok(Ok(proven)) => Ok(proven),
             Ok(Err(error)) => {
                 tracing::error!(cause = %error, "a code could not be compared");
                 Err(Problem::Broken)
@@ -210,10 +220,13 @@ impl First<'_> {
     }
 
     /// A session, its cookie, and on to the message at an address without the link.
-    async fn welcome(&self) -> Result<Response, Problem> {
+    async fn welcome(&self, key: Option<StrictKey>) -> Result<Response, Problem> {
         let Self { app, view, visitor, .. } = self;
         let token = SessionToken::generate(app.entropy.as_ref());
-        app.store.open_session(view, visitor.network, &token).await?;
+        match key {
+            None => app.store.open_session(view, visitor.network, &token).await?,
+            Some(key) => app.store.open_strict_session(view, visitor.network, &token, key).await?,
+        }
         let cookie = session::cookie(&token, app.settings.demo).ok_or(Problem::Broken)?;
         let to = HeaderValue::from_str(&visitor.keep("/bericht")).map_err(|_| Problem::Broken)?;
         let headers: [(HeaderName, HeaderValue); 2] = [(header::SET_COOKIE, cookie), (header::LOCATION, to)];

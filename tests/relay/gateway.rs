@@ -47,7 +47,7 @@ pub fn hop_settings(ports: &[u16]) -> nexthop::Settings {
 
 fn rule(name: &str, from: &[&str], to: &str, action: Action) -> Rule {
     let from = from.iter().map(|pattern| pattern.parse().unwrap()).collect();
-    Rule { name: name.to_owned(), from, to: vec![to.parse().unwrap()], action }
+    Rule { name: name.to_owned(), from, to: vec![to.parse().unwrap()], action, mode: None }
 }
 
 pub fn policy() -> policy::Settings {
@@ -60,6 +60,7 @@ pub fn policy() -> policy::Settings {
         ],
         tags: vec!["veilig".to_owned()],
         expires: Duration::from_hours(24 * 90),
+        mode: policy::Mode::Assisted,
     }
 }
 
@@ -84,6 +85,7 @@ impl Gateway {
         let settings = intake::Settings {
             max_size: 8 * 1024 * 1024,
             cost: Cost { memory_kib: 8, passes: 1, lanes: 1 },
+            strict_cost: Cost { memory_kib: 8, passes: 1, lanes: 1 },
             hashers: 2,
             language: "nl".to_owned(),
         };

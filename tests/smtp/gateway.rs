@@ -112,6 +112,7 @@ async fn relay(hop: &FakeHop) -> Relay {
     let intake = intake::Settings {
         max_size: 1024 * 1024,
         cost: Cost { memory_kib: 8, passes: 1, lanes: 1 },
+        strict_cost: Cost { memory_kib: 8, passes: 1, lanes: 1 },
         hashers: 1,
         language: "nl".to_owned(),
     };
@@ -126,6 +127,7 @@ async fn relay(hop: &FakeHop) -> Relay {
         rules: Vec::new(),
         tags: vec!["veilig".to_owned()],
         expires: Duration::from_hours(24),
+        mode: policy::Mode::Assisted,
     };
     let intake = Intake::new(intake, store, Arc::new(SystemClock), Arc::new(OsEntropy));
     let routes = Routes { by_recipient: Vec::new(), default: hop };

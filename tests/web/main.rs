@@ -6,5 +6,6 @@ mod message;
 mod routes;
 mod server;
 mod site;
+mod strict;
 mod unlock;
 mod upgrade;

@@ -16,7 +16,7 @@ use zegel::base::{Clock, ManualClock, SecretBytes, SeededEntropy, Timestamp};
 use zegel::intake::{Intake, Recipient};
 use zegel::mail::Address;
 use zegel::mail::header::HeaderBlock;
-use zegel::policy::{Identity, Terms};
+use zegel::policy::{Identity, Mode, Terms};
 use zegel::seal::code::Cost;
 use zegel::seal::keyring::RootKeyring;
 use zegel::seal::token::LinkToken;
@@ -33,6 +33,8 @@ pub struct Site {
     pub store: Store,
     pub clock: Arc<ManualClock>,
     pub intake: Intake,
+    /// How mail is sealed.
+    pub mode: Mode,
 }
 
 /// One sealed mail as its recipient has it.
@@ -113,10 +115,11 @@ pub fn site_over(
     cost: Cost,
     (clock, entropy): (Arc<ManualClock>, Arc<SeededEntropy>),
 ) -> Site {
-    let taking = zegel::intake::Settings { max_size: 64 << 20, cost, hashers: 2, language: String::new() };
+    let taking =
+        zegel::intake::Settings { max_size: 64 << 20, cost, strict_cost: cost, hashers: 2, language: String::new() };
     let intake = Intake::new(taking, store.clone(), clock.clone(), entropy.clone());
     let router = router(Arc::new(settings), store.clone(), clock.clone(), entropy).unwrap();
-    Site { router, store, clock, intake }
+    Site { router, store, clock, intake, mode: Mode::Assisted }
 }
 
 impl Site {
@@ -126,7 +129,7 @@ impl Site {
         let identity = Identity { address: address.clone(), name: "Anna Jansen".to_owned(), mailbox: address };
         let block = HeaderBlock::new(header.as_bytes());
         let tags = ["veilig".to_owned()];
-        let terms = Terms { reason: "subject tag".to_owned(), expires: Duration::from_hours(90 * 24) };
+        let terms = Terms { reason: "subject tag".to_owned(), expires: Duration::from_hours(90 * 24), mode: self.mode };
         let recipient = Recipient { address: to.parse().unwrap(), terms };
         let facts = block.facts(&tags);
         let mut sealing = self.intake.begin(identity, facts, vec![recipient], &block.stored(&tags)).await.unwrap();

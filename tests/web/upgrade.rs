@@ -17,11 +17,12 @@ use zegel::access::Network;
 use zegel::base::{Clock, JobId, ManualClock, SecretBytes, SeededEntropy, Timestamp};
 use zegel::intake::Recipient;
 use zegel::mail::header::HeaderBlock;
-use zegel::policy::{Identity, Terms};
+use zegel::policy::{Identity, Mode, Terms};
 use zegel::seal::code::{AccessCode, Cost, Verifier};
 use zegel::seal::hashers::Memory;
 use zegel::seal::keyring::RootKeyring;
 use zegel::seal::token::LinkToken;
+use zegel::store::codes::KeptCode;
 use zegel::store::intake::NewJob;
 use zegel::store::jobs::JobEnd;
 use zegel::store::records::{Job, JobKind, JobSecret};
@@ -171,7 +172,8 @@ async fn seal(site: &Site, to: &str, mail: &str) -> zegel::intake::Sealing {
     let header = format!("{header}\r\n");
     let block = HeaderBlock::new(header.as_bytes());
     let tags = ["veilig".to_owned()];
-    let terms = Terms { reason: "subject tag".to_owned(), expires: Duration::from_hours(90 * 24) };
+    let terms =
+        Terms { reason: "subject tag".to_owned(), expires: Duration::from_hours(90 * 24), mode: Mode::Assisted };
     let recipient = Recipient { address: to.parse().unwrap(), terms };
     let mut sealing =
         site.intake.begin(identity, block.facts(&tags), vec![recipient], &block.stored(&tags)).await.unwrap();
@@ -209,7 +211,7 @@ async fn new_code(site: &Site, link: &mut Link, entropy: &SeededEntropy) {
         secret: Some(secret),
         due: site.clock.now(),
     };
-    assert!(site.store.replace_code(contact, verifier, mail).await.unwrap());
+    assert!(site.store.replace_code(contact, KeptCode::Verifier(verifier), mail).await.unwrap());
     link.code = code.expose().to_owned();
 }
 

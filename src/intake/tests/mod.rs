@@ -1,6 +1,7 @@
 //! Taking mail, over a store in memory.
 
 mod refused;
+mod strict;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use super::*;
 use crate::base::{ManualClock, MessageId, SecretBytes, SeededEntropy, Timestamp};
 use crate::mail::header::HeaderBlock;
 use crate::mail::manifest::Manifest;
+use crate::policy::Mode;
 use crate::seal::body::Opener;
 use crate::seal::code::AccessCode;
 use crate::seal::keyring::RootKeyring;
@@ -32,7 +34,7 @@ fn gateway(max_size: u64) -> Gateway {
     let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_795_255_200)));
     let store = Store::in_memory(RootKeyring::generate(&*entropy), clock.clone(), entropy.clone());
     let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
-    let settings = Settings { max_size, cost, hashers: 2, language: "nl".into() };
+    let settings = Settings { max_size, cost, strict_cost: cost, hashers: 2, language: "nl".into() };
     Gateway { intake: Intake::new(settings, store.clone(), clock.clone(), entropy), store, clock }
 }
 
@@ -41,7 +43,7 @@ fn tags() -> Vec<String> {
 }
 
 fn recipients(addresses: &[&str]) -> Vec<Recipient> {
-    let terms = Terms { reason: "subject tag".into(), expires: Duration::from_hours(90 * 24) };
+    let terms = Terms { reason: "subject tag".into(), expires: Duration::from_hours(90 * 24), mode: Mode::Assisted };
     addresses.iter().map(|text| Recipient { address: text.parse().unwrap(), terms: terms.clone() }).collect()
 }
 
@@ -330,7 +332,7 @@ async fn more_new_recipients_than_hashers_all_get_their_codes() {
 async fn terms_that_differ_keep_the_message_for_the_longest() {
     let gateway = gateway(1 << 20);
     let mut to = recipients(&["p@else.example", "q@else.example"]);
-    to[1].terms = Terms { reason: "rule zorg".into(), expires: Duration::from_hours(365 * 24) };
+    to[1].terms = Terms { reason: "rule zorg".into(), expires: Duration::from_hours(365 * 24), mode: Mode::Assisted };
     let facts = HeaderBlock::new(HEADER.as_bytes()).facts(&tags());
     let sealing = gateway.intake.begin(identity(), facts, to, &stored(HEADER)).await.unwrap();
     let id = sealing.id();

@@ -159,7 +159,7 @@ impl Store {
 }
 
 /// Every space that there is, in the order in which they are checked: messages first, so that what is lost is said of them.
-pub(super) const SPACES: [Space; 29] = [
+pub(super) const SPACES: [Space; 31] = [
     Space::Message,
     Space::Meta,
     Space::Manifest,
@@ -183,6 +183,8 @@ pub(super) const SPACES: [Space; 29] = [
     Space::ByAddress,
     Space::Expiry,
     Space::Delivery,
+    Space::ContactKey,
+    Space::Epoch,
     Space::Purge,
     Space::Stub,
     Space::StubEnd,

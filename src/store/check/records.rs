@@ -4,11 +4,14 @@ use minicbor::Decode;
 use minicbor::bytes::ByteVec;
 
 use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId};
+use crate::seal::contact::{ContactKey, Generation};
+use crate::seal::epoch::EpochKeys;
+use crate::seal::strict::Epoch;
 use crate::store::codec::is_whole;
 use crate::store::engine::{Key, Space};
 use crate::store::places::{self, due_of, last_id};
 use crate::store::plan::{Plan, Taken};
-use crate::store::records::{Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Session};
+use crate::store::records::{Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Proof, Session};
 use crate::store::retention::records::{Erasure, Purge, Stub};
 use crate::store::{Store, StoreError};
 
@@ -208,7 +211,11 @@ impl Store {
 
     async fn contact_faults(&self, id: ContactId, key: &Key, faults: &mut Faults) -> Result<(), StoreError> {
         let Some(contact) = self.opened::<Contact>(key, faults).await? else { return Ok(()) };
-        self.needs(&places::verifier(id), faults).await?;
+        let code = match contact.proof {
+            Proof::Code => places::verifier(id),
+            Proof::StrictCode => places::contact_key(Generation { contact: id, number: contact.generation }),
+        };
+        self.needs(&code, faults).await?;
         // One that is being erased is found by no new mail any more.
         if !self.nothing_is_leaving().await? {
             return Ok(());
@@ -223,6 +230,13 @@ impl Store {
         for needed in
             [places::message(grant.message), places::conversation(grant.conversation), places::contact(grant.contact)]
         {
+            self.needs(&needed, faults).await?;
+        }
+        let Some(strict) = grant.strict else { return Ok(()) };
+        let at = Epoch { conversation: grant.conversation, number: strict.epoch };
+        let lock = grant.link.map(|link| places::strict_lock(at, &link));
+        let pair = strict.generation.map(|number| places::contact_key(Generation { contact: grant.contact, number }));
+        for needed in [Some(places::epoch(at)), lock, pair].into_iter().flatten() {
             self.needs(&needed, faults).await?;
         }
         Ok(())
@@ -279,6 +293,8 @@ impl Store {
             Space::JobSecret => self.opened::<JobSecret>(key, faults).await?.is_some(),
             Space::Prepared => self.opened::<Plan>(key, faults).await?.is_some(),
             Space::Repeat => self.opened::<Taken>(key, faults).await?.is_some(),
+            Space::ContactKey => self.opened::<ContactKey>(key, faults).await?.is_some(),
+            Space::Epoch => self.opened::<EpochKeys>(key, faults).await?.is_some(),
             Space::Stub => self.opened::<Stub>(key, faults).await?.is_some(),
             Space::Purge => self.opened::<Purge>(key, faults).await?.is_some(),
             Space::Erasure => self.opened::<Erasure>(key, faults).await?.is_some(),
@@ -317,12 +333,15 @@ impl Store {
         let owners = match key.space {
             Space::Manifest | Space::Body | Space::ContentKey => message_or_prepared(MessageId(last)),
             Space::Delivery => message_or_prepared(MessageId(first)),
-            Space::Lock => vec![places::conversation(ConversationId(first))],
+            Space::Lock | Space::Epoch => vec![places::conversation(ConversationId(first))],
             Space::GrantTries => vec![places::grant(GrantId(last))],
             Space::ContactTries => vec![places::contact(ContactId(last))],
             Space::JobSecret => vec![places::job(JobId(last))],
             Space::Verifier if self.nothing_is_prepared().await? => {
                 vec![places::contact(ContactId(last))]
+            }
+            Space::ContactKey if self.nothing_is_prepared().await? => {
+                vec![places::contact(ContactId(first))]
             }
             _ => return Ok(true),
         };

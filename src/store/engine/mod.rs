@@ -71,6 +71,10 @@ pub enum Space {
     Expiry = 22,
     /// Deliveries: one message in one conversation, by message id and conversation id.
     Delivery = 23,
+    /// The pair of a contact's strict code, by contact id and generation. Erasable.
+    ContactKey = 24,
+    /// The pair of an epoch and its key for the epoch before, by conversation id and number. Erasable.
+    Epoch = 25,
     /// What was removed and is still to be seen through, by a random id.
     Purge = 28,
     /// [`super::retention::Stub`] of what is gone, by grant id or message id.
@@ -89,7 +93,16 @@ impl Space {
     /// Whether a superseded value must be overwritten on disk, not just dropped from the index.
     #[must_use]
     pub const fn erasable(self) -> bool {
-        matches!(self, Self::Lock | Self::ContentKey | Self::Verifier | Self::JobSecret | Self::Recovery)
+        matches!(
+            self,
+            Self::Lock
+                | Self::ContentKey
+                | Self::Verifier
+                | Self::JobSecret
+                | Self::ContactKey
+                | Self::Epoch
+                | Self::Recovery
+        )
     }
 }
 

@@ -16,7 +16,7 @@ use super::records::{Ending, Purge};
 use super::{Pending, Retention, erasable};
 
 /// Spaces whose keys begin with a contact's id: they go with it.
-const OF_CONTACT: [Space; 3] = [Space::Verifier, Space::Contact, Space::ContactTries];
+pub(super) const OF_CONTACT: [Space; 4] = [Space::Verifier, Space::ContactKey, Space::Contact, Space::ContactTries];
 
 /// Keys read at a time.
 const PAGE: usize = 256;

@@ -6,18 +6,21 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::base::{ConversationId, GrantId, MessageId, Timestamp};
+use crate::base::{ContactId, ConversationId, GrantId, MessageId, Timestamp};
+use crate::seal::strict::Epoch;
 use crate::store::codec::{Draft, Found, readable};
 use crate::store::engine::{Key, Space};
 use crate::store::jobs::Queued;
 use crate::store::places::{self, address_key, last_id};
-use crate::store::records::{Conversation, Delivery, Grant, Message, Subject};
+use crate::store::plan::contact_place;
+use crate::store::records::{Contact, Conversation, Delivery, Grant, Message, Subject};
 use crate::store::{Store, StoreError};
 
+use super::finish::OF_CONTACT;
 use super::records::{Ending, Purge, Stub};
 
 /// Spaces whose keys begin with a conversation's id: they go with its last message.
-const OF_CONVERSATION: [Space; 2] = [Space::Conversation, Space::Lock];
+const OF_CONVERSATION: [Space; 3] = [Space::Conversation, Space::Lock, Space::Epoch];
 
 /// How long the end of a message waits at most until its sender is told of a notice that never left.
 const TOLD_WITHIN: Duration = Duration::from_hours(30 * 24);
@@ -49,7 +52,7 @@ struct Side {
     record: Option<Found<Grant>>,
     /// Where the link is found.
     link: Option<[u8; 32]>,
-    /// Everything of the conversation, when this is its only message.
+    /// Everything of the conversation, when this is its only message; in strict mode the lock of its link.
     conversation_places: Vec<Key>,
 }
 
@@ -260,6 +263,27 @@ impl Side {
         })
     }
 
+    /// In strict mode: the lock of its link, also when the conversation goes on; and the contact that nobody else finds (another one was
+    /// made first while this mail was prepared).
+    async fn gather_strict(&mut self, store: &Store) -> Result<(), StoreError> {
+        let inner = &store.inner;
+        let Some(grant) = self.record.as_ref().map(|found| &found.record) else { return Ok(()) };
+        let (Some(strict), Some(link)) = (grant.strict, &self.link) else { return Ok(()) };
+        let at = Epoch { conversation: self.conversation, number: strict.epoch };
+        self.conversation_places.push(places::strict_lock(at, link));
+        let Some(contact) = readable(inner.read::<Contact>(&places::contact(grant.contact)).await)? else {
+            return Ok(());
+        };
+        let listed = readable(inner.read::<ContactId>(&contact_place(inner, &contact.record)).await)?;
+        if listed.is_some_and(|listed| listed.record != grant.contact) {
+            for space in OF_CONTACT {
+                let places = inner.keys_of(space, grant.contact.as_bytes(), usize::MAX).await?;
+                self.conversation_places.extend(places);
+            }
+        }
+        Ok(())
+    }
+
     /// Everything else that goes with it.
     async fn gather(&mut self, store: &Store, id: MessageId) -> Result<(), StoreError> {
         let inner = &store.inner;
@@ -278,6 +302,7 @@ impl Side {
             Some(link) => Some(link),
             None => store.link_of(grant).await?,
         };
+        self.gather_strict(store).await?;
         Ok(())
     }
 }

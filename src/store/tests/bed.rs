@@ -14,12 +14,14 @@ use crate::seal::code::{AccessCode, Cost, Verifier};
 use crate::seal::hashers::Memory;
 use crate::seal::keyring::RootKeyring;
 use crate::seal::token::{LinkToken, SessionToken};
+use crate::store::codes::KeptCode;
 use crate::store::engine::{Batch, Key, Space, Write};
 use crate::store::intake::{NewDelivery, NewJob, NewMessage};
 use crate::store::proof::{GrantView, SessionLimits};
 use crate::store::records::{Contact, Conversation, JobKind, JobSecret, Message, Proof, Sender};
 use crate::store::retention::ledger::Ledger;
 use crate::store::retention::{self, Retention};
+use crate::store::strict::Locks;
 use crate::store::{Inner, OpenError, OpenReport, Settings, Store};
 
 pub(super) const SENDER: &str = "Arts@Zorg.example";
@@ -182,7 +184,7 @@ impl Bed {
         let new_contact = known.is_none().then(|| {
             let secret = JobSecret { token: None, code: Some("87654321".to_owned()) };
             jobs.push(self.job(JobKind::Code { contact }, Some(secret)));
-            (self.new_contact(sender, recipient), self.verifier("87654321"))
+            (self.new_contact(sender, recipient), self.kept("87654321"))
         });
         let conversation =
             Conversation { sender: sender.clone(), recipient: recipient.to_owned(), contact, created: self.now() };
@@ -190,6 +192,7 @@ impl Bed {
             conversation_id: ConversationId::random(entropy),
             conversation,
             new_contact,
+            locks: Locks::Assisted,
             grant_id,
             token,
             reference: "K7QF-2M9D".to_owned(),
@@ -222,6 +225,11 @@ impl Bed {
         let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
         let code = AccessCode::normalise(code).unwrap();
         Verifier::new(&code, &self.store.keys().pepper, cost, &*self.entropy, &mut Memory::default()).unwrap()
+    }
+
+    /// What is kept of a code of eight digits.
+    pub(super) fn kept(&self, code: &str) -> KeptCode {
+        KeptCode::Verifier(self.verifier(code))
     }
 
     /// Takes a mail to one recipient and returns its link.

@@ -156,7 +156,7 @@ on_each_engine! {
         assert!(is_added(&bed).await);
         let contact = bed.view(&token).await.grant.contact;
         let mail = bed.job(JobKind::Code { contact }, None);
-        assert!(bed.store.replace_code(contact, bed.verifier("11112222"), mail).await.unwrap());
+        assert!(bed.store.replace_code(contact, bed.kept("11112222"), mail).await.unwrap());
         assert!(is_added(&bed).await);
     }
 

@@ -14,4 +14,5 @@ mod records;
 mod retention;
 mod secrecy;
 mod sessions;
+mod strict;
 mod upgrade;

@@ -7,6 +7,7 @@ use super::bed::{Bed, LIMITS, SENDER, net, on_each_engine};
 use crate::access::{Admission, Limits};
 use crate::seal::token::LinkToken;
 use crate::store::StoreError;
+use crate::store::codes::KeptCode;
 use crate::store::engine::Space;
 use crate::store::jobs::JobEnd;
 use crate::store::places;
@@ -195,7 +196,7 @@ on_each_engine! {
         let mail = bed.job(JobKind::Code { contact }, None);
         let mail_id = mail.id;
         let new = bed.verifier("11112222");
-        assert!(bed.store.replace_code(contact, new.clone(), mail).await.unwrap());
+        assert!(bed.store.replace_code(contact, KeptCode::Verifier(new.clone()), mail).await.unwrap());
 
         assert!(bed.store.session(&cookie, &LIMITS).await.unwrap().is_none());
         assert_eq!(bed.store.verifier(contact).await.unwrap(), Some((new, 2)));
@@ -212,7 +213,7 @@ on_each_engine! {
 
         let nobody = crate::base::ContactId::random(&*bed.entropy);
         let mail = bed.job(JobKind::Code { contact: nobody }, None);
-        assert!(!bed.store.replace_code(nobody, bed.verifier("33334444"), mail).await.unwrap());
+        assert!(!bed.store.replace_code(nobody, bed.kept("33334444"), mail).await.unwrap());
     }
 
     async fn new_codes_at_once_leave_one_code_and_one_mail(bed) {
@@ -223,7 +224,7 @@ on_each_engine! {
             let bed = bed.clone();
             tokio::spawn(async move {
                 let mail = bed.job(JobKind::Code { contact }, None);
-                assert!(bed.store.replace_code(contact, bed.verifier("11112222"), mail).await.unwrap());
+                assert!(bed.store.replace_code(contact, bed.kept("11112222"), mail).await.unwrap());
             })
         }).collect();
         for task in tasks {

@@ -6,7 +6,7 @@ use crate::access::{Admission, ContactTries, GrantTries, Limits, Network};
 use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
 use crate::store::plan::{Plan, PlannedDelivery, PlannedJob};
 use crate::store::records::{
-    Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Proof, Sender, Session,
+    Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Proof, Sender, Session, StrictGrant,
 };
 use crate::store::retention::records::{Erasure, Purge};
 use crate::store::retention::{Ending, Stub};
@@ -63,11 +63,16 @@ fn grant() -> Grant {
         reference: "K7QF-2M9D".into(),
         link: None,
         repeat: None,
+        strict: None,
     }
 }
 
 fn grant_with_link() -> Grant {
     Grant { link: Some([19; 32]), repeat: Some([20; 32]), ..grant() }
+}
+
+fn strict_grant() -> Grant {
+    Grant { strict: Some(StrictGrant { epoch: 2, generation: Some(3) }), ..grant_with_link() }
 }
 
 /// What a removal leaves and notes.
@@ -124,7 +129,8 @@ fn written() -> Vec<(&'static str, String)> {
     }
     let (of_grant, of_contact) = tries();
     let (stub, [message, contact], erasure) = removed();
-    let delivery = Delivery { grant: GrantId([17; 16]), noticed: Some(Timestamp(1)), opened: None, failed: None };
+    let delivery =
+        Delivery { grant: GrantId([17; 16]), noticed: Some(Timestamp(1)), opened: None, failed: None, epoch: None };
     let session = Session { grant: GrantId([17; 16]), created: Timestamp(1), seen: Timestamp(2), generation: 3 };
     let grant_id = GrantId([17; 16]);
     let undeliverable = JobKind::Undeliverable { grant: grant_id, answer: "550".into() };
@@ -148,6 +154,9 @@ fn written() -> Vec<(&'static str, String)> {
         ("purge of a message", hex(&message)),
         ("purge of a contact", hex(&contact)),
         ("erasure", hex(&erasure)),
+        ("strict grant", hex(&strict_grant())),
+        ("strict delivery", hex(&Delivery { epoch: Some(2), ..delivery })),
+        ("strict contact", hex(&Contact { proof: Proof::StrictCode, ..self::contact() })),
     ]
 }
 
@@ -175,7 +184,7 @@ fn a_field_that_is_not_known_yet_is_no_damage() {
     with_one_more(&message());
     with_one_more(&conversation());
     with_one_more(&contact());
-    with_one_more(&grant_with_link());
+    with_one_more(&strict_grant());
     with_one_more(&job(JobKind::Notice { grant: GrantId([17; 16]) }));
     with_one_more(&tries().0);
 }

@@ -26,6 +26,8 @@ pub struct Notice<'a> {
     pub until_nl: &'a str,
     /// The same in English.
     pub until_en: &'a str,
+    /// Kept in strict mode: this mail and the code are the keys.
+    pub strict: bool,
 }
 
 impl Notice<'_> {
@@ -41,14 +43,16 @@ impl Notice<'_> {
             intro: pen.words.get("mail-notice-address")?,
             link: self.link.to_owned(),
         };
-        let blocks = vec![
+        let mut blocks = vec![
             pen.greeting(self.recipient)?,
             self.who(pen)?,
             Block::Open(open),
             pen.text("mail-notice-code", &[("until", self.until(lang))])?,
-            pen.quiet("mail-notice-genuine", &genuine)?,
-            self.short(texts, lang.other())?,
         ];
+        if self.strict {
+            blocks.push(pen.text("mail-notice-strict", &[])?);
+        }
+        blocks.extend([pen.quiet("mail-notice-genuine", &genuine)?, self.short(texts, lang.other())?]);
         Ok(Letter { subject: self.subject(pen)?, lang, blocks })
     }
 
@@ -73,7 +77,11 @@ impl Notice<'_> {
             ("page", self.page),
             ("phone", &unbroken(self.phone)),
         ];
-        let text = texts.in_language(lang).with("mail-notice-short", &values)?;
+        let words = texts.in_language(lang);
+        let mut text = words.with("mail-notice-short", &values)?;
+        if self.strict {
+            text = format!("{text} {}", words.get("mail-notice-strict")?);
+        }
         Ok(Block::Other(lang, runs(&text)))
     }
 

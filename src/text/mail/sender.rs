@@ -44,6 +44,8 @@ pub struct CodeMail<'a> {
     pub code: &'a str,
     /// It takes the place of an older one.
     pub replaces: bool,
+    /// It is a strict one: what it opens, nothing else opens.
+    pub strict: bool,
 }
 
 impl CodeMail<'_> {
@@ -54,7 +56,12 @@ impl CodeMail<'_> {
     pub fn write(&self, texts: &Texts, lang: Lang) -> Result<Letter, LetterError> {
         let pen = Pen { words: texts.in_language(lang) };
         let recipient = self.recipient.in_full(pen)?;
-        let what = if self.replaces { "mail-code-new" } else { "mail-code-first" };
+        let what = match (self.replaces, self.strict) {
+            (false, _) => "mail-code-first",
+            (true, false) => "mail-code-new",
+            (true, true) => "mail-code-new-strict",
+        };
+        let lost = if self.strict { "mail-code-lost-strict" } else { "mail-code-lost" };
         let warning = strong(&pen.words.get("mail-code-not-by-mail")?);
         let aloud = [("organisation", self.organisation), ("code", &unbroken(self.code))];
         let blocks = vec![
@@ -65,7 +72,7 @@ impl CodeMail<'_> {
             pen.text("mail-code-aloud", &[])?,
             Block::Quote(pen.words.with("mail-code-aloud-text", &aloud)?),
             pen.quiet("mail-code-keep", &[])?,
-            pen.quiet("mail-code-lost", &[("command", &strong(NEW_CODE))])?,
+            pen.quiet(lost, &[("command", &strong(NEW_CODE))])?,
         ];
         finish(pen, "mail-code-subject", self.recipient, blocks)
     }
@@ -113,6 +120,8 @@ pub struct Closed<'a> {
     pub about: About<'a>,
     /// The message's id, for the administrator.
     pub message: &'a str,
+    /// Kept in strict mode: a new code does not open it.
+    pub strict: bool,
 }
 
 impl Closed<'_> {
@@ -122,12 +131,13 @@ impl Closed<'_> {
     /// When a text is missing.
     pub fn write(&self, texts: &Texts, lang: Lang) -> Result<Letter, LetterError> {
         let pen = Pen { words: texts.in_language(lang) };
+        let new_code = if self.strict { "mail-closed-new-code-strict" } else { "mail-closed-new-code" };
         let mut blocks = self.about.begin(pen, "mail-closed-what")?;
         blocks.extend([
             pen.text("mail-closed-call", &[])?,
             pen.text("mail-closed-unlock", &[])?,
             Block::Command(format!("zegel message unlock {}", self.message)),
-            pen.text("mail-closed-new-code", &[("command", &strong(NEW_CODE))])?,
+            pen.text(new_code, &[("command", &strong(NEW_CODE))])?,
             pen.text("mail-closed-stranger", &[("reference", &strong(self.about.reference))])?,
         ]);
         self.about.finish(pen, "mail-closed-subject", blocks)

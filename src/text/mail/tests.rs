@@ -17,6 +17,7 @@ fn notice() -> Notice<'static> {
         reference: "K7QF-2M9D",
         until_nl: "19 februari 2027",
         until_en: "19 February 2027",
+        strict: false,
     }
 }
 
@@ -31,9 +32,10 @@ fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> {
         organisation: "Voorbeeld Zorg",
         code: "1234 5678",
         replaces: false,
+        strict: false,
     };
     let about = About { sender: "Anna Jansen", recipient: JAN, date: "21 november 2026", reference: "K7QF-2M9D" };
-    let closed = Closed { about, message: "mfrggzdfmztwq2lknnwg23tpob" };
+    let closed = Closed { about, message: "mfrggzdfmztwq2lknnwg23tpob", strict: false };
     let undeliverable =
         |reason, answer| Undeliverable { about: About { sender: "", recipient: nameless, ..about }, reason, answer };
     let lost = CodeUndeliverable { mailbox: "anna@example.nl", recipient: JAN, answer: "550 5.1.1 unknown" };
@@ -45,6 +47,10 @@ fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> {
         ("closed", closed.write(texts, lang)),
         ("code undeliverable", lost.write(texts, lang)),
         ("code undeliverable without answer", CodeUndeliverable { answer: "", ..lost }.write(texts, lang)),
+        ("notice in strict mode", Notice { strict: true, ..notice() }.write(texts, lang)),
+        ("strict code", CodeMail { strict: true, ..code }.write(texts, lang)),
+        ("new strict code", CodeMail { strict: true, replaces: true, ..code }.write(texts, lang)),
+        ("closed in strict mode", Closed { strict: true, ..closed }.write(texts, lang)),
     ];
     for reason in [Reason::Unknown, Reason::Full, Reason::Refused, Reason::Unreachable, Reason::Ended] {
         all.push(("undeliverable", undeliverable(reason, "550 5.1.1 unknown").write(texts, lang)));
@@ -144,6 +150,26 @@ Check that the address bar begins with https://veilig.example.nl/ or call us: 01
     assert_eq!(english.subject, "Secure message from Anna Jansen, Voorbeeld Zorg");
     assert!(english.text().starts_with("Dear Jan de Vries,\n"));
     assert!(english.text().contains("---\n\nAnna Jansen van Voorbeeld Zorg heeft u"));
+}
+
+#[test]
+fn strict_mode_says_in_each_mail_what_it_costs() {
+    let texts = Texts::load().unwrap();
+    for lang in Lang::ALL {
+        let cannot = match lang {
+            Lang::Nl => ["ook wij niet", "niemand"],
+            Lang::En => ["we cannot either", "nobody"],
+        };
+        for (name, letter) in letters(&texts, lang) {
+            let says = cannot.iter().all(|words| letter.text().contains(words));
+            let strict = name.contains("strict") && !name.starts_with("closed");
+            assert_eq!(says, strict, "{name} in {lang:?}: {}", letter.text());
+        }
+        let notice = Notice { strict: true, ..notice() }.write(&texts, lang).unwrap().text();
+        assert!(
+            Lang::ALL.iter().all(|lang| notice.contains(&texts.in_language(*lang).get("mail-notice-strict").unwrap()))
+        );
+    }
 }
 
 #[test]

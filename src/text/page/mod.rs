@@ -126,6 +126,10 @@ pub struct UnlockPage<'a> {
     pub token: &'a str,
     /// Where "I have no code" leads.
     pub lost: &'a str,
+    /// Kept in strict mode.
+    pub strict: bool,
+    /// Opens with a code that the recipient had before, not with the one of now.
+    pub earlier: bool,
     /// What went wrong, if anything.
     pub trouble: Option<Trouble<'a>>,
 }
@@ -140,6 +144,8 @@ pub struct LostPage<'a> {
     pub sender: &'a str,
     /// Back to page 1.
     pub back: &'a str,
+    /// Kept in strict mode.
+    pub strict: bool,
 }
 
 /// How the message page shows the mail's text.
@@ -204,6 +210,8 @@ pub enum Plain {
     Recalled,
     /// No session, or no longer.
     Ended,
+    /// A strict session whose key went with a restart.
+    Restarted,
     /// After logging out.
     LoggedOut,
     /// No such page.
@@ -222,12 +230,13 @@ pub enum Plain {
 
 impl Plain {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Home,
         Self::Gone,
         Self::Expired,
         Self::Recalled,
         Self::Ended,
+        Self::Restarted,
         Self::LoggedOut,
         Self::NotFound,
         Self::NoPart,
@@ -244,6 +253,7 @@ impl Plain {
             Self::Expired => ("expired-title", "expired-text"),
             Self::Recalled => ("recalled-title", "recalled-text"),
             Self::Ended => ("ended-title", "ended-text"),
+            Self::Restarted => ("restarted-title", "restarted-text"),
             Self::LoggedOut => ("logged-out-title", "logged-out-text"),
             Self::NotFound => ("not-found-title", "not-found-text"),
             Self::NoPart => ("no-part-title", "no-part-text"),

@@ -37,6 +37,8 @@ impl<'a> UnlockPage<'a> {
             action: "/b/token",
             token: "paginateken",
             lost: "/b/token/geen-code",
+            strict: false,
+            earlier: false,
             trouble: None,
         }
     }
@@ -44,7 +46,7 @@ impl<'a> UnlockPage<'a> {
 
 impl<'a> LostPage<'a> {
     const fn sample(page: Page<'a>) -> Self {
-        Self { page, sender: "Anna <Jansen>", back: "/b/token" }
+        Self { page, sender: "Anna <Jansen>", back: "/b/token", strict: false }
     }
 }
 
@@ -103,6 +105,23 @@ fn page_one_in_every_state() {
             assert_eq!(html.contains("<input class=\"code\""), trouble != Some(Trouble::Closed));
             let time = matches!(trouble, Some(Trouble::WrongThenPause(_) | Trouble::Paused(_)));
             assert_eq!(html.contains("14:35"), time);
+        }
+    }
+}
+
+#[test]
+fn strict_mode_says_what_it_costs() {
+    let texts = Texts::load().unwrap();
+    for (strict, earlier) in [(false, false), (true, false), (true, true)] {
+        let pages = in_both(|page| UnlockPage { strict, earlier, ..UnlockPage::sample(page) }.render().unwrap());
+        let lost = in_both(|page| LostPage { strict, ..LostPage::sample(page) }.render().unwrap());
+        for ((lang, html), lost) in Lang::ALL.into_iter().zip(pages).zip(lost) {
+            let says = |id| html.contains(&texts.in_language(lang).get(id).unwrap());
+            assert_eq!(says("unlock-strict"), strict, "{html}");
+            assert_eq!((says("unlock-earlier"), says("unlock-earlier-help")), (earlier, earlier), "{html}");
+            assert_eq!((says("unlock-label"), says("unlock-help")), (!earlier, !earlier), "{html}");
+            let values = [("sender", "Anna &#60;Jansen&#62;")];
+            assert_eq!(lost.contains(&texts.in_language(lang).with("lost-strict", &values).unwrap()), strict, "{lost}");
         }
     }
 }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::base::{ConversationId, MessageId};
 use crate::mail::mime::{LeafDecoder, Part};
 use crate::seal::body::{CHUNK, HEADER, Opener};
+use crate::store::strict::SessionKey;
 use crate::store::{BodyReader, Store};
 
 use crate::web::answer::Problem;
@@ -32,9 +33,13 @@ struct Inner {
 
 impl Content {
     /// Through the conversation's key.
-    pub async fn open(store: &Store, conversation: ConversationId, message: MessageId) -> Result<Self, Problem> {
+    pub async fn open(
+        store: &Store,
+        key: &SessionKey,
+        (conversation, message): (ConversationId, MessageId),
+    ) -> Result<Self, Problem> {
         let seen = AtomicU64::new(store.removals());
-        let key = store.content_key(conversation, message).await?.ok_or(Problem::Ended)?;
+        let key = store.content_key_by(key, conversation, message).await?.ok_or(Problem::Ended)?;
         let reader = store.body(message).await?.ok_or(Problem::Ended)?;
         let header = reader.read_at(0, HEADER).await?;
         let opener = Opener::new(&key, message, &header, reader.len())?;

@@ -40,13 +40,21 @@ impl Opened {
     /// By the request's cookie.
     async fn of(app: &App, headers: &HeaderMap) -> Result<Self, Problem> {
         let session = session::current(app, headers).await?;
-        let encoded = app.store.manifest(session.view.grant.message).await?.ok_or(Problem::Ended)?;
-        Ok(Self { session, manifest: Manifest::decode(&encoded)? })
+        let id = session.view.grant.message;
+        let encoded = app.store.manifest(id).await?.ok_or(Problem::Ended)?;
+        let manifest = if session.key.is_strict() {
+            let conversation = session.view.grant.conversation;
+            let key = app.store.content_key_by(&session.key, conversation, id).await?.ok_or(Problem::Ended)?;
+            Manifest::decode(&key.open_manifest(id, &encoded)?)?
+        } else {
+            Manifest::decode(&encoded)?
+        };
+        Ok(Self { session, manifest })
     }
 
     async fn content(&self, app: &App) -> Result<Content, Problem> {
         let grant = &self.session.view.grant;
-        Content::open(&app.store, grant.conversation, grant.message).await
+        Content::open(&app.store, &self.session.key, (grant.conversation, grant.message)).await
     }
 
     fn part(&self, number: u32) -> Option<&Part> {

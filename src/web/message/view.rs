@@ -37,7 +37,7 @@ pub(in crate::web) async fn show(
     let shown = Text::of(&app, &opened).await?;
     let message_page = MessagePage {
         page,
-        subject: &message.subject,
+        subject: &opened.manifest.subject,
         from: &format!("{name}, {}", app.settings.organisation),
         from_address: &message.sender.address,
         to: &names(&opened.manifest.to),
