@@ -7,15 +7,29 @@ use serde_json::json;
 
 use crate::config::{Config, LoadError};
 use crate::daemon::keys::{self, KeysError};
+use crate::policy::{Mode, Settings};
 
 const CREDENTIAL: &str =
     "warning: keys.root: not set: the service needs the credential zegel-root, which cannot be seen from here";
+
+/// Who can open what is sealed, by default and by rule.
+fn modes(policy: &Settings) -> Vec<String> {
+    let say = |mode| match mode {
+        Mode::Assisted => "assisted: the server holds the keys",
+        Mode::Strict => "strict: nobody can open a mail without its link and its code",
+    };
+    let rules =
+        policy.rules.iter().filter_map(|rule| Some((&rule.name, rule.mode.filter(|mode| *mode != policy.mode)?)));
+    let rules = rules.map(|(name, mode)| format!("note: rule {name}: {}", say(mode)));
+    std::iter::once(format!("note: seal.mode: {}", say(policy.mode))).chain(rules).collect()
+}
 
 /// Checks the file and the root key that it names.
 pub fn run(file: &Path, as_json: bool) -> ExitCode {
     let (lines, fatal): (Vec<String>, bool) = match Config::load(file) {
         Ok(config) => {
             let mut lines: Vec<String> = config.findings().iter().map(ToString::to_string).collect();
+            lines.extend(modes(&config.policy));
             let key = keys::load(config.root_key.as_deref()).err();
             // A credential exists only inside the service; here its absence says nothing.
             let elsewhere = matches!(key, Some(KeysError::None));
@@ -46,4 +60,29 @@ pub fn run(file: &Path, as_json: bool) -> ExitCode {
         println!("{} {verdict}", file.display());
     }
     if fatal { ExitCode::from(super::BAD_CONFIG) } else { ExitCode::SUCCESS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Action, Home, Rule};
+
+    #[test]
+    fn the_modes_are_named() {
+        let rule =
+            |name: &str, mode| Rule { name: name.into(), from: Vec::new(), to: Vec::new(), action: Action::Seal, mode };
+        let rules = vec![rule("gp", Some(Mode::Strict)), rule("any", None), rule("same", Some(Mode::Assisted))];
+        let settings = |mode| Settings {
+            home: Home::default(),
+            rules: rules.clone(),
+            tags: Vec::new(),
+            expires: std::time::Duration::from_secs(1),
+            mode,
+        };
+        let lines = modes(&settings(Mode::Assisted));
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("note: seal.mode: assisted") && lines[1].starts_with("note: rule gp: strict"));
+        let lines = modes(&settings(Mode::Strict));
+        assert!(lines[0].starts_with("note: seal.mode: strict") && lines[1].starts_with("note: rule same: assisted"));
+    }
 }
