@@ -15,6 +15,7 @@ pub mod rotate;
 pub mod signals;
 mod sweeper;
 pub mod upkeep;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

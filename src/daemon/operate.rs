@@ -20,9 +20,10 @@ use crate::store::{Store, StoreError};
 
 use super::remove::gone;
 use super::upkeep::{Outcome, Upkeep, Work, last_check};
+pub use super::waiting::JobRow;
 
 /// Rows in one answer at most.
-const ROWS: usize = 500;
+pub(super) const ROWS: usize = 500;
 
 /// A request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -238,21 +239,6 @@ pub struct RecipientRow {
     pub needs_generation: Option<u32>,
 }
 
-/// A job of the queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobRow {
-    /// Its id.
-    pub id: String,
-    /// `notice`, `code`, `closed`, `undeliverable` or `code-undeliverable`.
-    pub kind: String,
-    /// When it is due.
-    pub due: String,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// The last answer.
-    pub last: String,
-}
-
 /// Carries out requests.
 #[derive(Debug, Clone)]
 pub struct Office {
@@ -371,45 +357,6 @@ impl Office {
         };
         tokio::task::spawn_blocking(make).await.ok()?.ok()
     }
-
-    async fn queue(&self) -> Result<Answer, StoreError> {
-        let jobs = self.store.jobs(ROWS).await?;
-        let row = |(id, job): &(JobId, crate::store::records::Job)| JobRow {
-            id: id.to_string(),
-            kind: kind(&job.kind).to_owned(),
-            due: job.due.to_string(),
-            attempts: job.attempts,
-            last: job.last.clone(),
-        };
-        let held = match self.store.held().await {
-            Ok(held) => held.map(|held| format!("since {}: {}", held.since, held.why)),
-            Err(StoreError::Damaged(_)) => Some("its record is damaged".to_owned()),
-            Err(error) => return Err(error),
-        };
-        Ok(Answer::Queue { jobs: jobs.iter().map(row).collect(), held })
-    }
-
-    async fn hold(&self) -> Result<Answer, StoreError> {
-        let changed = !self.store.is_held();
-        if changed {
-            self.store.hold_queue("by an operator").await?;
-        }
-        Ok(Answer::QueueIs { held: true, changed })
-    }
-
-    async fn release(&self) -> Result<Answer, StoreError> {
-        let changed = self.store.release_queue().await?;
-        Ok(Answer::QueueIs { held: false, changed })
-    }
-
-    fn begin(&self, work: Work) -> Answer {
-        if self.upkeep.begin(work) { self.work() } else { refused("other work on the store is under way") }
-    }
-
-    fn work(&self) -> Answer {
-        let (running, done) = self.upkeep.look();
-        Answer::Work { running, done }
-    }
 }
 
 pub(super) fn refused(text: &str) -> Answer {
@@ -422,16 +369,6 @@ pub(super) fn no_message(id: &str) -> Answer {
 
 pub(super) fn no_address(text: &str) -> Answer {
     refused(&format!("\"{text}\" is not a mail address"))
-}
-
-const fn kind(kind: &JobKind) -> &'static str {
-    match kind {
-        JobKind::Notice { .. } => "notice",
-        JobKind::Code { .. } => "code",
-        JobKind::Closed { .. } => "closed",
-        JobKind::Undeliverable { .. } => "undeliverable",
-        JobKind::CodeUndeliverable { .. } => "code-undeliverable",
-    }
 }
 
 fn row(id: MessageId, message: &crate::store::records::Message) -> MessageRow {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use super::operate::{Answer, Office, refused};
 use crate::base::Clock;
 use crate::store::check::Report;
 use crate::store::progress::Progress;
@@ -251,4 +252,15 @@ fn log(report: &Report) {
 pub async fn last_check(store: &Store) -> Result<Option<Outcome>, StoreError> {
     let last = store.last_check().await?;
     Ok(last.map(|(_, report)| Outcome::Checked { report: Box::new(report) }))
+}
+
+impl Office {
+    pub(super) fn begin(&self, work: Work) -> Answer {
+        if self.upkeep.begin(work) { self.work() } else { refused("other work on the store is under way") }
+    }
+
+    pub(super) fn work(&self) -> Answer {
+        let (running, done) = self.upkeep.look();
+        Answer::Work { running, done }
+    }
 }
