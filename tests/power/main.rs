@@ -9,6 +9,7 @@
 mod dice;
 #[path = "../support/disk.rs"]
 mod disk;
+mod rot;
 #[path = "../support/strace.rs"]
 mod strace;
 mod struck;
@@ -159,7 +160,7 @@ fn campaign(name: &str, rounds: usize, cuts: &[Survival], dice: &Dice) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let seed = dice.below(u64::MAX);
     let (mut from, mut ledger): (Option<TempDir>, Ledger) = (None, Ledger::new(seed));
-    let (mut done, mut runs, mut acknowledged, mut first) = (0, 0, 0, 0);
+    let (mut done, mut runs, mut acknowledged, mut gone, mut first) = (0, 0, 0, 0, 0);
     while done < rounds {
         let order = Order {
             seed,
@@ -172,6 +173,11 @@ fn campaign(name: &str, rounds: usize, cuts: &[Survival], dice: &Dice) {
         };
         let run = Run::new(from.as_ref().map(|from| from.path().join("image")).as_deref(), ledger.clone(), &order);
         (runs, first) = (runs + 1, first + STEPS);
+        gone += run
+            .calls
+            .iter()
+            .filter(|call| call.name == "unlink" && call.path(0).extension().is_some_and(|end| end == "seg"))
+            .count();
         let moments = run.moments();
         assert!(moments.len() > 200, "only {} calls were followed", moments.len());
         for _ in 0..MOMENTS.min(rounds - done) {
@@ -197,7 +203,10 @@ fn campaign(name: &str, rounds: usize, cuts: &[Survival], dice: &Dice) {
             (done, ledger, from) = (done + 1, at.after(found), Some(next));
         }
     }
-    println!("{name}: {done} moments of {runs} runs, {acknowledged} acknowledged steps checked, 0 lost");
+    println!(
+        "{name}: {done} moments of {runs} runs, {acknowledged} acknowledged steps checked, {gone} segments gone, 0 lost"
+    );
+    assert!(rounds < MOMENTS || gone > 0, "nothing was compacted");
 }
 
 #[test]

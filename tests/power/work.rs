@@ -184,6 +184,11 @@ async fn work(engine: Arc<Engine>, order: Order, task: u8) {
         if step % 5 == 2 && !order.refusals {
             count(&engine, &note).await;
         }
+        // While the others go on.
+        if task == 0 && step % 6 == 5 {
+            let compacted = engine.compact().await;
+            assert!(compacted.is_ok() || order.refusals, "{compacted:?}");
+        }
         // Long enough without a commit that a proof is written.
         if step == order.first + order.steps / 2 {
             tokio::time::sleep(Duration::from_millis(1_300)).await;

@@ -111,6 +111,8 @@ enum Step {
         holds: bool,
     },
     RemoveBody(u8),
+    /// What counts no more goes.
+    Compact,
     /// From one key to before another.
     Scan(usize, u8, u8, usize),
     Restart(Restart),
@@ -139,6 +141,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..4_u8).prop_map(Step::RemoveBody),
         1 => (0..4_usize, 0..KEYS, 0..KEYS, 0..6_usize).prop_map(|(space, from, to, limit)| Step::Scan(space, from, to, limit)),
         1 => how.prop_map(Step::Restart),
+        1 => Just(Step::Compact),
     ]
 }
 
@@ -175,6 +178,7 @@ impl<S: Subject> Life<S> {
                     }
                 }
                 Step::Scan(space, from, to, limit) => self.scan(SPACES[space], &[b'k', from], &[b'k', to], limit).await,
+                Step::Compact => drop(self.subject.engine().compact().await.unwrap()),
                 Step::Restart(how) => self.subject.restart(how).await,
             }
             self.compare().await;
