@@ -143,6 +143,8 @@ impl Tree {
 
     pub(super) fn apply(&self, changes: &[Change], mark: u64) -> Result<(), IndexError> {
         let gathered = {
+            // The compactor flushes from a thread of its own: what comes between its copy and its clearing would be lost.
+            let _settled = self.inner.mark();
             let mut fresh = self.inner.fresh.write().unwrap_or_else(PoisonError::into_inner);
             fresh.changes.extend(changes.iter().map(|change| (change.key.clone(), change.place)));
             fresh.mark = mark;
@@ -320,6 +322,26 @@ mod tests {
     fn put(n: u32, sequence: u64) -> Change {
         let place = Place { segment: 1 + u64::from(n) % 3, offset: n.into(), len: 3, crc: 5, sequence };
         Change { key: n.to_be_bytes().to_vec(), place: Some(place) }
+    }
+
+    #[test]
+    fn a_flush_by_another_thread_loses_no_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = open(folder.path(), 1 << 20);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    tree.flush().unwrap();
+                }
+            });
+            for n in 0..3_000 {
+                tree.apply(&[put(n, u64::from(n) + 1)], u64::from(n) + 1).unwrap();
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        let lost: Vec<u32> = (0..3_000).filter(|n| tree.get(&n.to_be_bytes()).unwrap().is_none()).collect();
+        assert!(lost.is_empty(), "{} lost: {lost:?}", lost.len());
     }
 
     /// A tree whose young part is small.
