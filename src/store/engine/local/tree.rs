@@ -335,12 +335,12 @@ mod tests {
                     tree.flush().unwrap();
                 }
             });
-            for n in 0..3_000 {
+            for n in 0..3_000_u32 {
                 tree.apply(&[put(n, u64::from(n) + 1)], u64::from(n) + 1).unwrap();
             }
             done.store(true, Ordering::SeqCst);
         });
-        let lost: Vec<u32> = (0..3_000).filter(|n| tree.get(&n.to_be_bytes()).unwrap().is_none()).collect();
+        let lost: Vec<u32> = (0..3_000_u32).filter(|n| tree.get(&n.to_be_bytes()).unwrap().is_none()).collect();
         assert!(lost.is_empty(), "{} lost: {lost:?}", lost.len());
     }
 
