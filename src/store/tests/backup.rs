@@ -287,6 +287,35 @@ async fn a_restored_folder_sends_nothing_until_it_is_let_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_compacted_store_is_put_back_whole() {
+    let mut bed = Bed::local().await;
+    let mut links = Vec::new();
+    for n in 0..4 {
+        links.push(take(&bed, "jan@example.nl", &[n; 500]).await.1);
+        bed.restart().await;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    back_up(&bed, dir.path()).await;
+    for job in bed.store.lease_due(bed.now(), 10).await.unwrap() {
+        bed.store.finish_job(job.id, JobEnd::Done).await.unwrap();
+    }
+    let compacted = bed.store.compact().await.unwrap();
+    assert!(compacted.segments > 0, "{compacted:?}");
+    let report = back_up(&bed, dir.path()).await;
+    assert!(report.removed >= compacted.segments, "{report:?} {compacted:?}");
+    let home = tempfile::tempdir().unwrap();
+    let into = home.path().join("data");
+    restore(dir.path(), &into).unwrap();
+    let (store, report) = opened(&bed, &into, 70).await;
+    assert!(report.missing.is_empty() && report.quarantined.is_empty(), "{report:?}");
+    for (n, link) in links.iter().enumerate() {
+        assert_eq!(read(&store, link).await, [u8::try_from(n).unwrap(); 500]);
+    }
+    let check = store.check(false, Arc::default()).await.unwrap();
+    assert!(check.is_sound(), "{:?}", check.findings);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_goes_to_no_other_place() {
     let bed = Bed::local().await;
     take(&bed, "jan@example.nl", b"Dag").await;
