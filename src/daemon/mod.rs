@@ -160,8 +160,7 @@ pub async fn start(
         "queue",
         queue::run(config.queue, store.clone(), notifier, clock.clone(), entropy.clone(), stop.clone()),
     ));
-    let upkeep = running.upkeep.clone();
-    let (cost, strict_cost) = (config.intake.cost, config.intake.strict_cost);
+    let (cost, strict_cost, upkeep) = (config.intake.cost, config.intake.strict_cost, running.upkeep.clone());
     let office = operate::Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep };
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
     running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));

@@ -209,7 +209,6 @@ impl<'a> JournalRun<'a> {
 }
 
 /// What is missing of each file, if that is little; else the files.
-#[expect(clippy::type_complexity, reason = "two outcomes, each said above")]
 fn rest(
     moment: Moment,
     lens: &BTreeMap<u64, u64>,
