@@ -150,8 +150,7 @@ pub async fn start(
     let web_settings = Arc::new(config.web.clone());
     let router = web::router(web_settings.clone(), store.clone(), clock.clone(), entropy.clone())?;
 
-    let keys = running.keys(&config);
-    running.tend(&config, &retention, &clock);
+    let keys = running.tend(&config, &retention, &clock);
     let (stop, tls) = (running.stop.clone(), running.certificates.clone());
     let receiving = smtp.serve(config.receive, relay, tls.smtp(), clock.clone(), stop.clone());
     running.tasks.spawn(named("mail", receiving));
@@ -223,13 +222,14 @@ async fn store_fails(store: Store, stop: CancellationToken) {
 }
 
 impl Running {
-    /// What the store needs while it serves.
-    fn tend(&mut self, config: &Config, retention: &Retention, clock: &Arc<dyn Clock>) {
+    /// What the store needs while it serves; returns who answers about keys.
+    fn tend(&mut self, config: &Config, retention: &Retention, clock: &Arc<dyn Clock>) -> rotate::Keys {
         let stop = || self.stop.clone();
         self.tasks.spawn(named("store", store_fails(self.store.clone(), stop())));
         self.tasks.spawn(named("sweeper", sweeper::run(retention.clone(), clock.clone(), stop())));
         self.tasks.spawn(named("scrub", self.upkeep.clone().scrub(clock.clone(), stop())));
         self.tasks.spawn(named("sessions", forget_idle_keys(self.store.clone(), config.web.sessions, stop())));
+        self.keys(config)
     }
 
     fn hop(&self, name: &str) -> Result<NextHop, StartError> {
