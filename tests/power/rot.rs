@@ -62,8 +62,8 @@ impl Kept {
 /// Keys that were answered neither right nor as damaged.
 async fn wrong(engine: &Engine, records: &Records) -> (usize, Vec<Key>) {
     let (mut damaged, mut wrong) = (0, Vec::new());
-    let own =
-        (0..TASKS).flat_map(|task| (0..20).map(move |n| Key { space: SPACES[n % 4], bytes: vec![task, n as u8] }));
+    let own = (0..TASKS)
+        .flat_map(|task| (0..20_u8).map(move |n| Key { space: SPACES[usize::from(n % 4)], bytes: vec![task, n] }));
     let keys: Vec<Key> = own.chain(records.keys().cloned()).collect();
     for key in keys {
         match engine.get(&key).await {

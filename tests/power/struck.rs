@@ -62,9 +62,9 @@ fn campaign(name: &str, rounds: usize, strikes: &[(&str, bool)], dice: &Dice) {
             refusals: survives,
         };
         let died = run(&order, &inject);
-        let noted = fs::read_to_string(&notes).unwrap_or_default();
-        noted.lines().for_each(|line| ledger.note(line));
-        refused += noted.matches("refused").count();
+        let lines = fs::read_to_string(&notes).unwrap_or_default();
+        lines.lines().for_each(|line| ledger.note(line));
+        refused += lines.matches("refused").count();
         acknowledged += ledger.acknowledged;
         struck += usize::from(ledger.acknowledged < usize::from(TASKS) * STEPS as usize);
         eprintln!("{name} {round}: {inject}: {} steps acknowledged, {:?}", ledger.acknowledged, died);

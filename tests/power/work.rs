@@ -97,9 +97,15 @@ pub fn try_open(folder: &Path) -> Result<(Engine, OpenReport), OpenError> {
     Engine::open_local(claim, Arc::new(OsEntropy))
 }
 
-/// The same, where it must work.
+/// The same, where it must work. (A process that another test is about to start holds copies of this one's locks for a moment.)
 pub fn open(folder: &Path) -> (Engine, OpenReport) {
-    try_open(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+    for _ in 0..200 {
+        match try_open(folder) {
+            Err(OpenError::InUse(_)) => std::thread::sleep(Duration::from_millis(20)),
+            opened => return opened.unwrap_or_else(|error| panic!("{}: {error}", folder.display())),
+        }
+    }
+    panic!("{} stays in use", folder.display());
 }
 
 /// One run of the program.
@@ -353,7 +359,9 @@ impl Ledger {
             self.gone.iter().flat_map(|value| [&value[..16], &value[value.len() - 16..]]).collect();
         let mut begins = vec![false; 1 << 16];
         let two = |bytes: &[u8]| usize::from(bytes[0]) << 8 | usize::from(bytes[1]);
-        needles.iter().for_each(|needle| begins[two(needle)] = true);
+        for needle in &needles {
+            begins[two(needle)] = true;
+        }
         for path in files(folder) {
             let bytes = std::fs::read(&path).unwrap();
             for at in 0..bytes.len().saturating_sub(15) {
