@@ -102,10 +102,15 @@ impl Group {
     }
 
     /// What `moves` will change: those whose records still stand where they stood. `sequence` is for what has none of its own.
-    pub(super) fn moved(&self, index: &Index, moves: Vec<Move>, sequence: u64) -> Result<Vec<Pending>, IndexError> {
+    pub(super) fn moved(&mut self, index: &Index, moves: Vec<Move>, sequence: u64) -> Result<Vec<Pending>, IndexError> {
         let mut pending = Vec::with_capacity(moves.len());
         for Move { entry: Entry { change: Change { key, place }, erasable }, value } in moves {
-            if self.by_key.contains_key(&key) || index.get(&key)? != place {
+            if index.get(&key)? != place {
+                continue;
+            }
+            if let Some(told) = self.by_key.get(&key).and_then(|at| self.changes.get_mut(*at)) {
+                // The group's own word on the key stands, also when that is only that it is deleted.
+                told.kept |= place.is_none();
                 continue;
             }
             pending.push(Pending {
@@ -130,8 +135,8 @@ impl Group {
     pub(super) fn add(&mut self, pending: Pending) {
         self.bytes += pending.key.len() + pending.value.as_ref().map_or(0, Vec::len);
         if let Some(earlier) = self.by_key.get(&pending.key).and_then(|at| self.changes.get_mut(*at)) {
-            let before = earlier.before.or(pending.before);
-            *earlier = Pending { before, ..pending };
+            let (before, kept) = (earlier.before.or(pending.before), earlier.kept || pending.kept);
+            *earlier = Pending { before, kept, ..pending };
         } else {
             self.by_key.insert(pending.key.clone(), self.changes.len());
             self.changes.push(pending);
@@ -157,6 +162,42 @@ impl Group {
         for (answer, refusal) in refused {
             // Whoever asked may have gone; the body then goes with the refusal.
             let _ = answer.send(Err(refusal));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{Key, Space};
+    use super::*;
+
+    /// Of deleting a key once more, and of moving what says that it was deleted, whichever comes first in a group.
+    #[test]
+    fn a_moved_tombstone_outlives_a_delete_of_its_key_in_the_same_group() {
+        let (index, key) = (Index::in_memory(), Key { space: Space::Lock, bytes: vec![7] });
+        let tombstone = || Entry { change: Change { key: raw(&key), place: None }, erasable: false };
+        let moves = |group: &mut Group| {
+            let moved = vec![Move { entry: tombstone(), value: Vec::new() }];
+            group.moved(&index, moved, 9).unwrap().into_iter().for_each(|pending| group.add(pending));
+        };
+        let write = |group: &mut Group, write: Write| {
+            Group::pending(&index, vec![write], 9).unwrap().into_iter().for_each(|pending| group.add(pending));
+        };
+        for (before, after) in [(0, 1), (1, 0), (0, 2), (2, 0)] {
+            let mut group = Group::default();
+            for (step, count) in [before, after].into_iter().enumerate() {
+                if step == 1 {
+                    moves(&mut group);
+                }
+                if count == 2 {
+                    write(&mut group, Write::Put(key.clone(), vec![1]));
+                }
+                if count > 0 {
+                    write(&mut group, Write::Delete(key.clone()));
+                }
+            }
+            let told: Vec<_> = group.records().iter().map(|record| record.value.is_some()).collect();
+            assert_eq!(told, [false], "{before} writes before it, {after} after it");
         }
     }
 }
