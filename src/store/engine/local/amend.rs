@@ -9,7 +9,7 @@ use super::folder::{Folder, at};
 use super::frame::{Change, Place};
 use super::index::Index;
 use super::replay::{ReplayError, Shape, Source};
-use super::segment;
+use super::segment::{self, Segment};
 
 /// More than any key begins with.
 const END: &[u8] = &[u8::MAX];
@@ -57,6 +57,23 @@ pub(super) fn note_missing(folder: &Folder, id: u64, report: &mut OpenReport) ->
     );
     folder.keep(&format!("{id:016x}.missing"), note.as_bytes())?;
     folder.note_removed(id).map_err(at(&folder.journal()))
+}
+
+/// Segments of which something counts by the index, but which are not there.
+pub(super) fn lost(index: &Index, sources: &[Source]) -> BTreeSet<u64> {
+    let there: BTreeSet<u64> = sources.iter().map(|source| source.segment.id).collect();
+    let live = index.live().unwrap_or_default();
+    live.segments().filter(|segment| !there.contains(segment)).collect()
+}
+
+/// A segment without records goes, once a newer one holds its number; one that is not even empty goes to quarantine.
+pub(super) fn retire(folder: &Folder, segment: &Segment) -> Result<(), OpenError> {
+    let gone = if segment.opening().is_some() {
+        std::fs::remove_file(&segment.path)
+    } else {
+        std::fs::rename(&segment.path, folder.quarantine().join(segment::name(segment.id)))
+    };
+    gone.and_then(|()| folder.io().sync_folder(&folder.journal())).map_err(at(&segment.path))
 }
 
 /// Keys that the readable tables leave with a value, and the index without: a damaged one deleted them.

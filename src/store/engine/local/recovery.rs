@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -55,7 +56,8 @@ pub(super) fn recover(folder: &Folder, entropy: Arc<dyn Entropy>, segment_size: 
         None => 0,
     };
     let from = Continuation {
-        segment: newest.saturating_add(1),
+        // Nor is the number of one that is lost used again: it may be found and put back.
+        segment: report.missing.iter().copied().fold(newest, u64::max).saturating_add(1),
         next: last.saturating_add(1),
         previous: (newest, end),
         erased: eraser.erased(),
@@ -63,7 +65,7 @@ pub(super) fn recover(folder: &Folder, entropy: Arc<dyn Entropy>, segment_size: 
     let journal = Journal::start(folder.clone(), entropy, eraser, segment_size, from).map_err(at(&folder.journal()))?;
     for source in sources {
         if is_bare(&source).map_err(at(&source.segment.path))? {
-            retire(folder, &source.segment)?;
+            amend::retire(folder, &source.segment)?;
             segments.remove(source.segment.id);
         }
     }
@@ -218,7 +220,7 @@ impl Mending<'_> {
             (Some(from), _) => {
                 let len = scan.end - from;
                 report.cut += len;
-                self.copy(from, len, "cut")?;
+                self.copy(from, self.segment.without_erasable(from, len), "cut")?;
                 self.cut(from)?;
             }
             (None, Some(limit)) => self.cut(limit.min(scan.end))?,
@@ -236,11 +238,11 @@ impl Mending<'_> {
 
     fn quarantine(&self, offset: u64, len: u64, report: &mut OpenReport) -> Result<(), OpenError> {
         report.quarantined.push(format!("{:x}:{offset}", self.segment.id));
-        self.copy(offset, len, "damaged")
+        self.copy(offset, self.segment.salvage(offset, len), "damaged")
     }
 
-    fn copy(&self, offset: u64, len: u64, what: &str) -> Result<(), OpenError> {
-        let bytes = self.segment.salvage(offset, len).map_err(at(&self.segment.path))?;
+    fn copy(&self, offset: u64, bytes: io::Result<Vec<u8>>, what: &str) -> Result<(), OpenError> {
+        let bytes = bytes.map_err(at(&self.segment.path))?;
         self.folder.keep(&format!("{:016x}-{offset:012x}.{what}", self.segment.id), &bytes)
     }
 
@@ -253,7 +255,7 @@ impl Mending<'_> {
 }
 
 /// Whether nothing stands in a segment that a key could point to, not even damaged.
-fn is_bare(source: &Source) -> std::io::Result<bool> {
+fn is_bare(source: &Source) -> io::Result<bool> {
     let Shape::Open(frames) = &source.shape else { return Ok(false) };
     let proofs = frames.iter().all(|found| found.header.head.kind == Kind::Proof);
     let known: u64 = frames.iter().map(|found| found.header.len()).sum();
@@ -287,18 +289,8 @@ fn unreadable(path: &Path) -> impl FnOnce(ReplayError) -> OpenError + use<> {
     let at = at(path);
     move |error| match error {
         ReplayError::Journal(cause) => at(cause),
-        ReplayError::Index(error) => at(std::io::Error::other(error)),
+        ReplayError::Index(error) => at(io::Error::other(error)),
     }
-}
-
-/// A segment without records goes, once a newer one holds its number; one that is not even empty goes to quarantine.
-fn retire(folder: &Folder, segment: &Segment) -> Result<(), OpenError> {
-    let gone = if segment.opening().is_some() {
-        fs::remove_file(&segment.path)
-    } else {
-        fs::rename(&segment.path, folder.quarantine().join(segment::name(segment.id)))
-    };
-    gone.and_then(|()| folder.io().sync_folder(&folder.journal())).map_err(at(&segment.path))
 }
 
 /// Opens the index and replays, or makes it again where it cannot be believed.
@@ -316,11 +308,15 @@ fn bring_up(folder: &Folder, sources: &[Source], last: u64, report: &mut OpenRep
                 return Ok(index);
             }
             Err(Unusable::Journal(cause)) => return Err(at(&folder.journal())(cause)),
-            Err(Unusable::Missing(id)) => {
-                if !report.missing.contains(&id) && !folder.removed().contains(&id) {
-                    note_missing(folder, id, report)?;
+            Err(Unusable::Missing(ids)) => {
+                let removed = folder.removed();
+                for id in &ids {
+                    if !report.missing.contains(id) && !removed.contains(id) {
+                        note_missing(folder, *id, report)?;
+                    }
                 }
-                reason = Some(format!("it names segment {id:x}, which is missing"));
+                let names: Vec<String> = ids.iter().map(|id| format!("{id:x}")).collect();
+                reason = Some(format!("it names segment {}, which is missing", names.join(", ")));
             }
             Err(Unusable::Index(why)) => reason = Some(why),
         }
@@ -334,9 +330,9 @@ fn bring_up(folder: &Folder, sources: &[Source], last: u64, report: &mut OpenRep
 
 enum Unusable {
     Index(String),
-    /// It names a segment that is not there.
-    Missing(u64),
-    Journal(std::io::Error),
+    /// It names segments that are not there.
+    Missing(BTreeSet<u64>),
+    Journal(io::Error),
 }
 
 impl From<ReplayError> for Unusable {
@@ -355,21 +351,22 @@ fn reuse(folder: &Folder, sources: &[Source], last: u64) -> Result<(Index, u64),
     let index = Index::open(&folder.index()).map_err(ReplayError::from)?;
     let mark = index.mark();
     if mark > last {
+        // The newest one may be gone: no opening names that.
+        let lost = amend::lost(&index, sources);
+        if !lost.is_empty() {
+            return Err(Unusable::Missing(lost));
+        }
         return Err(Unusable::Index(format!("its mark {mark} lies beyond the journal's end {last}")));
     }
     let frames = replay(&index, sources, mark)?;
     // Only now: a segment that compaction removed may be named until the moves out of it are applied.
     index.flush().map_err(ReplayError::from)?;
-    let segments: BTreeSet<u64> = sources.iter().map(|source| source.segment.id).collect();
-    let missing = index.live().and_then(|live| live.segments().find(|segment| !segments.contains(segment)));
-    if let Some(segment) = missing {
-        return Err(Unusable::Missing(segment));
-    }
-    Ok((index, frames))
+    let lost = amend::lost(&index, sources);
+    if lost.is_empty() { Ok((index, frames)) } else { Err(Unusable::Missing(lost)) }
 }
 
 /// Makes the index again from the journal; in memory when the disk does not let it.
-pub(super) fn rebuild(folder: &Folder, sources: &[Source]) -> std::io::Result<(Index, u64)> {
+pub(super) fn rebuild(folder: &Folder, sources: &[Source]) -> io::Result<(Index, u64)> {
     match build(&folder.index(), sources) {
         Ok(made) => return Ok(made),
         Err(ReplayError::Journal(cause)) => return Err(cause),
@@ -379,9 +376,9 @@ pub(super) fn rebuild(folder: &Folder, sources: &[Source]) -> std::io::Result<(I
 }
 
 /// Makes an index that needs no disk.
-pub(super) fn in_memory(sources: &[Source]) -> std::io::Result<(Index, u64)> {
+pub(super) fn in_memory(sources: &[Source]) -> io::Result<(Index, u64)> {
     let index = Index::in_memory();
-    let frames = replay(&index, sources, 0).map_err(std::io::Error::other)?;
+    let frames = replay(&index, sources, 0).map_err(io::Error::other)?;
     Ok((index, frames))
 }
 
@@ -390,7 +387,7 @@ pub(super) fn wipe(folder: &Folder) -> Result<(), OpenError> {
     let path = folder.index();
     let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
     match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(&path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&path)(error)),
         _ => Ok(()),
     }
 }

@@ -215,6 +215,21 @@ impl Segment {
         Ok(bytes)
     }
 
+    /// Bytes that are about to be cut, for a copy that nothing overwrites later: frames with zeros for their erasable values, up to
+    /// where no header tells which those are.
+    pub(super) fn without_erasable(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = self.salvage(offset, len)?;
+        let mut at = 0;
+        while let Some(header) = bytes.get(at..).and_then(Header::parse) {
+            let to = |len: u64| at.saturating_add(usize::try_from(len).unwrap_or(usize::MAX)).min(bytes.len());
+            let (erasable, end) = (to(header.erasable_from()), to(header.len()));
+            bytes.get_mut(erasable..end).unwrap_or_default().fill(0);
+            at = end;
+        }
+        bytes.truncate(at);
+        Ok(bytes)
+    }
+
     /// The footer, if the segment was closed and its footer is whole.
     pub(super) fn footer(&self) -> Option<Footer> {
         let footer = self.footer_head()?;

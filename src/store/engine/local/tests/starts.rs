@@ -181,6 +181,34 @@ async fn a_lost_segment_is_reported_once_and_a_removed_one_never() {
     }
 }
 
+/// No opening names the newest.
+#[tokio::test]
+async fn the_newest_segments_are_missed_too_and_their_numbers_not_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..3 {
+        let (engine, _) = open(folder.path());
+        engine.commit(put(&format!("k{n}"), "v")).await.unwrap();
+    }
+    let paths = segments(folder.path());
+    let aside: Vec<Vec<u8>> = paths[1..].iter().map(|path| fs::read(path).unwrap()).collect();
+    paths[1..].iter().for_each(|path| fs::remove_file(path).unwrap());
+    let (engine, report) = open(folder.path());
+    assert_eq!(report.missing, [2, 3]);
+    engine.commit(put("k3", "v")).await.unwrap();
+    drop(engine);
+    assert_eq!(open(folder.path()).1, OpenReport::default());
+    // So what was found again can be put back.
+    for (path, bytes) in paths[1..].iter().zip(aside) {
+        fs::write(path, bytes).unwrap();
+    }
+    fs::remove_dir_all(folder.path().join("index")).unwrap();
+    let (engine, report) = open(folder.path());
+    assert!(report.missing.is_empty());
+    for n in 0..4 {
+        assert_eq!(value(&engine, &format!("k{n}")).await.as_deref(), Some("v"), "{n}");
+    }
+}
+
 #[tokio::test]
 async fn a_batch_that_is_too_large_is_refused_for_good() {
     let folder = tempfile::tempdir().unwrap();
