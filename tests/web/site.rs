@@ -21,6 +21,7 @@ use zegel::seal::code::Cost;
 use zegel::seal::keyring::RootKeyring;
 use zegel::seal::token::LinkToken;
 use zegel::store::Store;
+use zegel::store::jobs::JobEnd;
 use zegel::store::proof::SessionLimits;
 use zegel::store::records::JobKind;
 use zegel::web::{Settings, router};
@@ -148,7 +149,7 @@ impl Site {
         self.seal(to, header, text.as_bytes()).await
     }
 
-    /// The link and code of the mail taken last, from the jobs that would bring them.
+    /// The link and code of the mail taken last, from the jobs that bring them, which are done then.
     async fn link(&self) -> Link {
         let mut link = Link { path: String::new(), code: String::new() };
         for job in self.store.lease_due(self.clock.now(), 100).await.unwrap() {
@@ -162,6 +163,7 @@ impl Site {
                 JobKind::Code { .. } => link.code = secret.code.clone().unwrap(),
                 _ => {}
             }
+            self.store.finish_job(job.id, JobEnd::Done).await.unwrap();
         }
         link
     }

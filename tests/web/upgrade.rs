@@ -52,7 +52,7 @@ fn copy(from: &Path, to: &Path) {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
         if path.is_dir() {
-            copy(&path, &target)
+            copy(&path, &target);
         } else {
             let _ = fs::copy(&path, &target).unwrap();
         }
@@ -212,7 +212,7 @@ async fn new_code(site: &Site, link: &mut Link, entropy: &SeededEntropy) {
         due: site.clock.now(),
     };
     assert!(site.store.replace_code(contact, KeptCode::Verifier(verifier), mail).await.unwrap());
-    link.code = code.expose().to_owned();
+    code.expose().clone_into(&mut link.code);
 }
 
 /// Makes the fixture of a release: run it on the release's own code, keep the folder, never make it again.

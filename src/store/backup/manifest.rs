@@ -206,7 +206,9 @@ mod tests {
             .map(|path| Entry { hash: hex(Sha256::new_with_prefix(path)), path: path.to_owned() })
             .to_vec();
         let mut writer = Writer::new(File::create(folder.join(NAME)).unwrap(), &head()).unwrap();
-        entries.iter().for_each(|entry| writer.add(entry).unwrap());
+        for entry in &entries {
+            writer.add(entry).unwrap();
+        }
         assert_eq!(writer.finish().unwrap(), 3);
         entries
     }

@@ -84,7 +84,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn length(n: usize) -> usize {
-    if n % 5 == 0 { 150_000 } else { 500 }
+    if n.is_multiple_of(5) { 150_000 } else { 500 }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -193,7 +193,7 @@ async fn what_is_erased_is_gone_from_the_next_backup() {
 async fn a_damaged_file_is_named() {
     let bed = Bed::local().await;
     let (_, small) = take(&bed, "jan@example.nl", b"Dag").await;
-    let (large, _) = take(&bed, "piet@example.nl", &[7; 150_000]).await;
+    let (large, _) = take(&bed, "piet@example.nl", &vec![7; 150_000]).await;
     let dir = tempfile::tempdir().unwrap();
     back_up(&bed, dir.path()).await;
     let home = tempfile::tempdir().unwrap();
@@ -235,10 +235,10 @@ async fn a_damaged_file_is_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_interrupted_run_leaves_the_backup_before() {
     let bed = Bed::local().await;
-    let (_, first) = take(&bed, "jan@example.nl", &[1; 150_000]).await;
+    let (_, first) = take(&bed, "jan@example.nl", &vec![1; 150_000]).await;
     let dir = tempfile::tempdir().unwrap();
     let before = back_up(&bed, dir.path()).await;
-    take(&bed, "jan@example.nl", &[2; 150_000]).await;
+    take(&bed, "jan@example.nl", &vec![2; 150_000]).await;
     let progress = Arc::new(Progress::default());
     progress.stop();
     let stopped = bed.store.backup(dir.path().to_owned(), progress).await.unwrap_err();
@@ -250,7 +250,7 @@ async fn an_interrupted_run_leaves_the_backup_before() {
     let into = home.path().join("data");
     assert_eq!(restore(dir.path(), &into).unwrap().head, before.head);
     let (store, _) = opened(&bed, &into, 52).await;
-    assert_eq!(read(&store, &first).await, [1; 150_000]);
+    assert_eq!(read(&store, &first).await, vec![1; 150_000]);
     let after = back_up(&bed, dir.path()).await;
     assert_eq!((after.files, fs::read_dir(dir.path().join("part")).unwrap().count()), (before.files + 1, 0));
     restore(dir.path(), &home.path().join("again")).unwrap();
@@ -340,7 +340,7 @@ async fn a_backup_goes_to_no_other_place() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_goes_while_it_is_copied_is_in_the_backup_and_then_gone() {
     let bed = Bed::local().await;
-    let (mail, _) = sealed(&bed, "jan@example.nl", &[3; 150_000]).await;
+    let (mail, _) = sealed(&bed, "jan@example.nl", &vec![3; 150_000]).await;
     let id = mail.id;
     let prepared = bed.store.prepare(mail).await.unwrap().unwrap();
     let held = bed.store.inner.engine.hold_bodies().unwrap();

@@ -24,7 +24,7 @@ async fn full(bed: &Bed) {
     let view = bed.view(&token).await;
     bed.try_from(&view, 1).await;
     bed.store.open_session(&view, net(1), &bed.cookie()).await.unwrap();
-    let (mut mail, _) = sealed(bed, "jan@example.nl", &[1; 150_000]).await;
+    let (mut mail, _) = sealed(bed, "jan@example.nl", &vec![1; 150_000]).await;
     mail.deliveries[0].repeat_key = Some([3; 32]);
     bed.store.take(mail).await.unwrap().unwrap();
 }
@@ -44,6 +44,7 @@ on_each_engine! {
 
     /// Each record in turn is missing: what is said of it, and whether repair mends what is left.
     async fn a_missing_record_is_found(bed) {
+        use Damage::{Body, Dangling, Missing, Orphan, Unlisted};
         full(&bed).await;
         let all = bed.raw().await;
         let mut seen: BTreeMap<Space, Vec<Damage>> = BTreeMap::new();
@@ -54,7 +55,6 @@ on_each_engine! {
             bed.overwrite(place.clone(), value).await;
         }
         assert!(checked(&bed, false).await.is_sound(), "and all is well again");
-        use Damage::{Body, Dangling, Missing, Orphan, Unlisted};
         let expected: [(Space, &[Damage]); 18] = [
             (Space::Message, &[Missing, Orphan, Dangling]),
             (Space::Manifest, &[Missing]),
@@ -139,7 +139,7 @@ on_each_engine! {
 async fn a_bit_of_any_body_is_found() {
     let bed = Bed::local().await;
     let (small, _) = take(&bed, "jan@example.nl", b"Dag").await;
-    let (large, _) = take(&bed, "piet@example.nl", &[1; 150_000]).await;
+    let (large, _) = take(&bed, "piet@example.nl", &vec![1; 150_000]).await;
     let name = large.to_string();
     let path = bed.folder.as_ref().unwrap().path().join("bodies").join(&name[..1]).join(&name);
     let whole = fs::read(&path).unwrap();
@@ -171,10 +171,10 @@ async fn a_bit_of_any_body_is_found() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_nothing_names_is_put_aside() {
     let bed = Bed::local().await;
-    let (id, _) = take(&bed, "jan@example.nl", &[1; 150_000]).await;
+    let (id, _) = take(&bed, "jan@example.nl", &vec![1; 150_000]).await;
     let folder = bed.folder.as_ref().unwrap().path();
     let mut body = bed.store.new_body(crate::base::MessageId([9; 16])).unwrap();
-    body.write(&[7; 100_000]).await.unwrap();
+    body.write(&vec![7; 100_000]).await.unwrap();
     let mut left = body.finish().await.unwrap();
     let stray = left.message();
     left = {
