@@ -150,7 +150,13 @@ impl Compactor {
                 Err(Halt::Damaged(error)) => {
                     tracing::error!(segment = segment.id, %error, "a segment is not compacted");
                 }
-                Err(halt) => return Err(halt),
+                Err(halt) => {
+                    // Where there is no room another may need less. All else passes, and then this one is tried again.
+                    if !matches!(halt, Halt::NoRoom) {
+                        self.spared.remove(&segment.id);
+                    }
+                    return Err(halt);
+                }
             }
         }
         Ok(done)

@@ -96,6 +96,11 @@ impl Folder {
         self.root.join("index.state")
     }
 
+    /// Whether it was put back from a backup, and not let go since.
+    pub(super) fn is_restored(&self) -> bool {
+        self.root.join("restored").exists()
+    }
+
     /// Bytes that the service may still write; what cannot be asked counts as plenty, since writing will tell.
     pub(super) fn free(&self) -> u64 {
         #[cfg(test)]

@@ -45,6 +45,8 @@ pub(super) fn recover(folder: &Folder, entropy: Arc<dyn Entropy>, segment_size: 
         segments.add(Arc::clone(&source.segment));
     }
     let mut eraser = Eraser::new(folder.clone(), Arc::clone(&segments), last);
+    // A backup copies one segment after the other: what was overwritten while it was made may stand in it.
+    let erased = if folder.is_restored() { 0 } else { erased };
     amend::erase(&mut eraser, &sources, erased, last)?;
     report.unerased = eraser.owes();
     for source in sources.iter().filter(|source| !segments.is_condemned(source.segment.id)) {

@@ -180,6 +180,35 @@ async fn it_runs_beside_commits() {
 }
 
 #[tokio::test]
+async fn what_failed_once_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, _) = open_with(folder.path(), &small());
+    engine.commit(put("stays", "1")).await.unwrap();
+    for n in 0..200 {
+        engine.commit(put("k", &format!("value-{n}"))).await.unwrap();
+    }
+    drop(engine);
+    // All but the last hold hardly anything that counts.
+    let mut old = segments(folder.path());
+    old.pop();
+    assert!(old.len() > 3);
+    let pace = Pace { every: Duration::from_millis(20), pause: Duration::ZERO };
+    let options = Options { pace, ..small() };
+    options.io.faults.add(Call::Move, ErrorKind::Other);
+    let (engine, _) = open_with(folder.path(), &options);
+    for _ in 0..500 {
+        old.retain(|path| path.exists());
+        if old.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(old, Vec::<PathBuf>::new());
+    assert_eq!(value(&engine, "stays").await.as_deref(), Some("1"));
+    assert_eq!(value(&engine, "k").await.as_deref(), Some("value-199"));
+}
+
+#[tokio::test]
 async fn a_record_that_the_index_forgot_keeps_its_segment() {
     let folder = tempfile::tempdir().unwrap();
     let (engine, expected) = filled(folder.path()).await;

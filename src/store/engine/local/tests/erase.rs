@@ -125,6 +125,10 @@ async fn what_a_crash_left_standing_is_overwritten_at_start() {
     // The next frame's header said that it was overwritten: so nothing is read again for it.
     assert_eq!(open(late.path()).0.counts().erased, 0);
     assert_eq!(holders(late.path(), "the-old").len(), 1, "that state was made up");
+    // But for a backup, whose segments were copied before and after.
+    fs::write(late.path().join("restored"), "").unwrap();
+    drop(open(late.path()));
+    assert_eq!(holders(late.path(), "the-old"), Vec::<PathBuf>::new());
 }
 
 #[tokio::test]
