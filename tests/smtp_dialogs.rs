@@ -1,8 +1,12 @@
 //! The dialogs of `tests/smtp`, each on the session alone and over a socket, and what only real listeners show.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
+#[path = "smtp/circle.rs"]
+mod circle;
 #[path = "smtp/gateway.rs"]
 mod gateway;
+#[path = "smtp/identity.rs"]
+mod identity;
 #[path = "smtp/listeners.rs"]
 mod listeners;
 #[path = "support/next_hop.rs"]
@@ -21,7 +25,7 @@ use pure::Segments;
 #[test]
 fn every_dialog_goes_as_written_on_the_session_alone() {
     let dialogs = script::all();
-    assert!(dialogs.len() >= 50, "only {} dialogs", dialogs.len());
+    assert!(dialogs.len() >= 120, "only {} dialogs", dialogs.len());
     let mut failed = Vec::new();
     for dialog in &dialogs {
         let ways: &[Segments] =
@@ -47,5 +51,5 @@ async fn every_dialog_goes_as_written_over_a_socket() {
         played += 1;
     }
     println!("{played} dialogs were played over a socket");
-    assert!(played >= 50);
+    assert!(played >= 100);
 }

@@ -8,6 +8,7 @@ mod keys;
 mod serve;
 mod show;
 mod store;
+mod users;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +67,9 @@ enum Command {
     /// Mails of our own that are still to be sent.
     #[command(subcommand)]
     Queue(Queue),
+    /// Who may log in at the submission listeners.
+    #[command(subcommand)]
+    User(User),
     /// Root keys and the recovery key.
     #[command(subcommand)]
     Keys(Keys),
@@ -157,6 +161,36 @@ enum Queue {
     /// Let a held queue go: after a restore, once you have looked at `queue list`.
     #[command(after_help = "Example:\n  zegel queue release")]
     Release {
+        #[command(flatten)]
+        to: Asking,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum User {
+    /// Add a user. The password is asked for at the terminal, or read from standard input; it never stands in an argument.
+    #[command(after_help = "Example:\n  zegel user add scanner --sender scanner@voorbeeld.nl")]
+    Add {
+        #[command(flatten)]
+        to: Asking,
+        /// The name to log in with; case does not matter.
+        name: String,
+        /// An address, a domain or *.domain that the user may send from; may be repeated. Without it: all that the listener
+        /// allows.
+        #[arg(long, value_name = "PATTERN")]
+        sender: Vec<String>,
+    },
+    /// Remove a user. Sessions that are logged in go on until they end.
+    #[command(after_help = "Example:\n  zegel user remove scanner")]
+    Remove {
+        #[command(flatten)]
+        to: Asking,
+        /// The name.
+        name: String,
+    },
+    /// List them, with what each may send from.
+    #[command(after_help = "Example:\n  zegel user list --json")]
+    List {
         #[command(flatten)]
         to: Asking,
     },
@@ -275,6 +309,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Contact(Contact::Erase { to, address }) => ask::erase(&to, address).await,
         Command::Contact(Contact::NewCode { to, recipient, sender }) => ask::new_code(&to, recipient, sender).await,
         Command::Queue(Queue::List { to }) => ask::queue(&to).await,
+        Command::User(command) => users::run(command).await,
         Command::Keys(command) => keys::run(command).await,
         Command::Store(Folder::Export { to, recovery_key, folder, address, out }) => {
             export::run(&to, &recovery_key, folder, address.as_deref(), &out).await

@@ -70,7 +70,7 @@ async fn until_stopped(mut running: Running, mut signals: Signals) -> ExitCode {
     let fault = loop {
         tokio::select! {
             asked = signals.next() => match asked {
-                Asked::Reload => running.reload_certificates(),
+                Asked::Reload => running.reload(),
                 Asked::Stop => break false,
             },
             cause = running.fault() => {

@@ -1,4 +1,4 @@
-//! `[mail]`, `[[listener]]`, `[[next_hop]]`, `[seal]` and `[[rule]]`.
+//! `[mail]`, `[[next_hop]]`, `[seal]` and `[[rule]]`.
 
 use std::time::Duration;
 
@@ -10,9 +10,8 @@ use super::reader::{Reading, Table};
 use super::{CertificateFiles, Outgoing};
 use crate::mail::Domain;
 use crate::policy::{Action, Home, Mode, Rule};
-use crate::receive::Listener;
 use crate::seal::code::Cost;
-use crate::{intake, nexthop, policy, queue, receive, relay};
+use crate::{intake, nexthop, policy, queue, receive, relay, users};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -31,6 +30,8 @@ pub struct MailSection {
     pub outgoing: Outgoing,
     /// For STARTTLS.
     pub tls: Option<CertificateFiles>,
+    /// Who may log in.
+    pub users: Option<users::Settings>,
 }
 
 /// Reads `[mail]`; `None` after a mistake.
@@ -45,6 +46,8 @@ pub fn read_mail(table: &Table<'_, '_>) -> Option<MailSection> {
     let command_timeout = table.or("command_timeout", &kinds::duration(10 * SECOND, HOUR), 5 * MINUTE);
     let data_timeout = table.or("data_timeout", &kinds::duration(10 * SECOND, HOUR), 3 * MINUTE);
     let max_received = table.or("max_received", &kinds::count(10, 200), 50);
+    let file = table.optional("users", &kinds::path());
+    let hashers = table.or("max_password_checks", &kinds::count(1, 64), 2);
     table.finish();
     let hostname = hostname?;
     Some(MailSection {
@@ -65,44 +68,7 @@ pub fn read_mail(table: &Table<'_, '_>) -> Option<MailSection> {
         },
         outgoing: Outgoing { from: from?, bounce_domain: bounce_domain? },
         tls,
-    })
-}
-
-/// Reads every `[[listener]]`; `None` after a mistake.
-pub fn read_listeners(top: &Table<'_, '_>) -> Option<Vec<Listener>> {
-    let tables = top.tables("listener");
-    if tables.is_empty() && !top.has("listener") {
-        top.refuse("listener", "nothing", "at least one [[listener]]");
-    }
-    let listeners: Vec<Option<Listener>> = tables.iter().map(read_listener).collect();
-    let listeners: Option<Vec<Listener>> = listeners.into_iter().collect();
-    listeners.filter(|listeners| !listeners.is_empty())
-}
-
-fn read_listener(table: &Table<'_, '_>) -> Option<Listener> {
-    let name = table.required("name", &kinds::name());
-    let address = table.required("address", &kinds::socket());
-    let networks = table.some("networks", &kinds::network());
-    let sender_domains = table.list("sender_domains", &kinds::domain());
-    let tenants = table.list("tenant", &kinds::text());
-    let require_tls = table.or("require_tls", &kinds::switch(), false);
-    table.finish();
-    let networks = networks?;
-    if let Some(open) = networks.iter().find(|network| network.prefix_len() == 0) {
-        table.refuse(
-            "networks",
-            open.to_string(),
-            "networks of your own servers: all of the internet would be an open relay",
-        );
-        return None;
-    }
-    Some(Listener {
-        name: name?.into(),
-        address: address?,
-        networks,
-        sender_domains: sender_domains.into(),
-        tenants: tenants.into(),
-        require_tls,
+        users: file.map(|file| users::Settings { file, hashers, limits: users::Limits::default() }),
     })
 }
 

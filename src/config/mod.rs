@@ -4,6 +4,7 @@
 //! values. Reading never stops at the first mistake, and nothing is guessed: an unknown key is a mistake too.
 
 mod kinds;
+mod listener;
 mod mail;
 mod organisation;
 mod reader;
@@ -20,7 +21,7 @@ pub use source::Mistake;
 
 use crate::mail::{Address, Domain};
 use crate::store::retention;
-use crate::{intake, nexthop, policy, queue, receive, relay, store, web};
+use crate::{intake, nexthop, policy, queue, receive, relay, store, users, web};
 use reader::Reading;
 use source::Sources;
 
@@ -56,6 +57,8 @@ pub struct Config {
     pub home_hop: String,
     /// What our mails say, and where they come from.
     pub outgoing: Outgoing,
+    /// Who may log in at the submission listeners, if anybody.
+    pub users: Option<users::Settings>,
     /// Certificate and key of the SMTP side, if it offers STARTTLS.
     pub smtp_tls: Option<CertificateFiles>,
     /// Certificate and key of the page, unless a proxy ends TLS.
@@ -159,7 +162,7 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
     let page = organisation::read_page(&top.table("page"), organisation.as_ref());
     let hops = mail::read_next_hops(&top);
     let smtp = mail::read_mail(&top.table("mail"));
-    let listeners = mail::read_listeners(&top);
+    let listeners = listener::read_listeners(&top);
     let seal = mail::read_seal(&top, smtp.as_ref());
     let plant = organisation::read_plant(&top);
     top.finish();
@@ -184,6 +187,7 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
         routes: hops.routes,
         home_hop: home.next_hop,
         outgoing: smtp.outgoing,
+        users: smtp.users,
         smtp_tls: smtp.tls,
         page_tls: page.tls,
         root_key: plant.root_key,

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::Config;
 use crate::nexthop::Tls;
+use crate::receive::{Kind, Listener};
 
 /// Something unsafe or unwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,7 @@ const SHARED: [(&str, &str); 14] = [
     ("2a00:1450:4000::/36", GOOGLE),
 ];
 
-/// Google stamps no name of the customer on mail, so `tenant` does not help there.
+/// Google writes no name of the customer into mail, so `tenant` does not help there.
 const GOOGLE: &str = "Google";
 
 /// Whether two networks share an address.
@@ -77,9 +78,11 @@ fn finding(fatal: bool, key: String, text: impl Into<String>) -> Finding {
 fn listeners(config: &Config, found: &mut Vec<Finding>) {
     for (index, listener) in config.receive.listeners.iter().enumerate() {
         let key = |name: &str| format!("listener[{index}].{name}");
-        let provider = listener.networks.iter().find_map(shared_provider);
-        if let Some(provider) = provider.filter(|provider| *provider == GOOGLE || listener.tenants.is_empty()) {
-            let stamp = if provider == GOOGLE { "a stamp, which this release cannot check yet," } else { "`tenant`" };
+        let provider = listener.networks.iter().find_map(shared_provider).filter(|_| listener.kind == Kind::Relay);
+        let told_apart =
+            |provider: &str| listener.stamp.is_some() || (provider != GOOGLE && !listener.tenants.is_empty());
+        if let Some(provider) = provider.filter(|provider| !told_apart(provider)) {
+            let stamp = if provider == GOOGLE { "`stamp_header`" } else { "`tenant` or `stamp_header`" };
             let text = format!(
                 "these networks belong to {provider}, which sends for all its customers from them: without {stamp} \
                  every one of them could send through this gateway"
@@ -97,7 +100,9 @@ fn listeners(config: &Config, found: &mut Vec<Finding>) {
             );
             found.push(finding(false, key("sender_domains"), text));
         }
-        if listener.require_tls && config.smtp_tls.is_none() {
+        submission(config, listener, &key, found);
+        spokesmen(listener, &key, found);
+        if listener.require_tls && config.smtp_tls.is_none() && listener.kind == Kind::Relay {
             found.push(finding(true, key("require_tls"), "there is no mail.certificate to offer STARTTLS with"));
         }
         let outside = listener.networks.iter().any(|network| !is_private(network.addr()));
@@ -105,6 +110,32 @@ fn listeners(config: &Config, found: &mut Vec<Finding>) {
             let text = "clients outside private networks may send without TLS: set require_tls = true";
             found.push(finding(false, key("require_tls"), text));
         }
+    }
+}
+
+fn submission(config: &Config, listener: &Listener, key: &dyn Fn(&str) -> String, found: &mut Vec<Finding>) {
+    if config.smtp_tls.is_none() && (listener.kind == Kind::Submission || listener.clients.is_some()) {
+        let text = "there is no mail.certificate: passwords and client certificates are taken over TLS only";
+        found.push(finding(true, key("kind"), text));
+    }
+    if listener.kind == Kind::Submission && config.users.is_none() && listener.clients.is_none() {
+        let text = "nobody could send here: set mail.users, or client_ca with client_names";
+        found.push(finding(true, key("kind"), text));
+    }
+}
+
+/// Who may speak for others decides who may send here.
+fn spokesmen(listener: &Listener, key: &dyn Fn(&str) -> String, found: &mut Vec<Finding>) {
+    for (name, peers) in [("proxy_protocol", &listener.proxies), ("xclient", &listener.xclient)] {
+        if let Some(open) = peers.iter().find(|network| network.prefix_len() == 0) {
+            let text = format!("{open}: everybody could claim to be any client");
+            found.push(finding(true, key(name), text));
+        }
+    }
+    let within = |peer: &IpNet| listener.networks.iter().any(|network| network.contains(peer));
+    if let Some(outside) = listener.xclient.iter().find(|peer| !within(peer)) {
+        let text = format!("{outside} is not in networks: it is turned away before it can say XCLIENT");
+        found.push(finding(false, key("xclient"), text));
     }
 }
 

@@ -53,6 +53,11 @@ fn every_default_shown_in_the_shipped_file_is_the_default() {
         "root",
         "recovery",
         "trusted_proxies",
+        "users",
+        "stamp_header",
+        "stamp_file",
+        "client_ca",
+        "client_names",
     ];
     let skip = skip.into_iter().chain([
         "redirect",

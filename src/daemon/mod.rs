@@ -37,6 +37,7 @@ use crate::store::retention::Retention;
 use crate::store::retention::ledger::{Ledger, LedgerError};
 use crate::store::{Health, OpenReport, Store};
 use crate::text::Lang;
+use crate::users::{self, Users, file::UsersError};
 use crate::{queue, receive, web};
 use certificates::Certificates;
 
@@ -58,6 +59,9 @@ pub enum StartError {
     /// A certificate or its key.
     #[error(transparent)]
     Certificate(#[from] certificates::CertificateError),
+    /// The file of users.
+    #[error(transparent)]
+    Users(#[from] UsersError),
     /// A next hop's TLS settings.
     #[error(transparent)]
     NextHop(#[from] crate::nexthop::HopError),
@@ -89,6 +93,7 @@ pub struct Running {
     /// The store, for the demo's check.
     pub store: Store,
     certificates: Arc<Certificates>,
+    users: Option<Users>,
     hops: Vec<NextHop>,
     /// What it was given the dot of may still be on its way when its client has gone.
     relay: Option<Relay>,
@@ -108,6 +113,7 @@ pub async fn start(
     entropy: Arc<dyn Entropy>,
 ) -> Result<Running, StartError> {
     let certificates = Arc::new(Certificates::load(config.smtp_tls.clone(), config.page_tls.clone())?);
+    let users = config.users.clone().map(|settings| Users::load(settings, Arc::clone(&entropy))).transpose()?;
     let hops = config.next_hops.iter().cloned().map(NextHop::new).collect::<Result<Vec<_>, _>>()?;
     let smtp = receive::bind(&config.receive).await.map_err(|cause| StartError::Listen { what: "mail", cause })?;
     let page = web::bind(&config.web).await.map_err(|cause| StartError::Listen { what: "the page", cause })?;
@@ -129,6 +135,7 @@ pub async fn start(
         report,
         store: store.clone(),
         certificates,
+        users: users.clone(),
         hops,
         relay: None,
         upkeep: upkeep::Upkeep::new(store.clone()),
@@ -152,7 +159,9 @@ pub async fn start(
 
     let keys = running.tend(&config, &retention, &clock);
     let (stop, tls) = (running.stop.clone(), running.certificates.clone());
-    let receiving = smtp.serve(config.receive, relay, tls.smtp(), clock.clone(), stop.clone());
+    let services = receive::Services { relay, tls: tls.smtp(), users: users.clone(), clock: clock.clone() };
+    let receiving = smtp.serve(config.receive, services, stop.clone());
+    running.tasks.spawn(named("users", users::watch(users, stop.clone())));
     running.tasks.spawn(named("mail", receiving));
     running.tasks.spawn(named("page", page.serve(web_settings, router, tls.page(), stop.clone())));
     running.tasks.spawn(named(
@@ -269,9 +278,12 @@ impl Running {
         keys
     }
 
-    /// The page's certificates are read again now.
-    pub fn reload_certificates(&self) {
+    /// Certificates and users are read again now.
+    pub fn reload(&self) {
         self.certificates.reload();
+        if let Some(users) = &self.users {
+            users.reload();
+        }
     }
 
     /// Resolves when a task ended by itself, which none should.

@@ -57,7 +57,7 @@ pub async fn make() -> Result<(), DemoError> {
 
 async fn steps(plant: &Plant, transcript: &mut Transcript) -> Result<(), DemoError> {
     ordinary(plant).await?;
-    transcript.step("an ordinary mail arrived byte for byte, with one Received line before it");
+    transcript.step("an ordinary mail arrived byte for byte, behind our Received line and mark");
     plant.submit(&sample::confidential()).await?;
     transcript.step("a confidential mail was taken with 250");
     let link = notice(plant).await?;
@@ -95,7 +95,8 @@ async fn ordinary(plant: &Plant) -> Result<(), DemoError> {
     let added = mail.raw.get(..mail.raw.len() - sent.raw.len()).unwrap_or_default();
     let added = String::from_utf8_lossy(added);
     let fields = added.lines().filter(|line| !line.starts_with([' ', '\t'])).count();
-    ensure(fields == 1 && added.starts_with("Received: "), "more or less than one Received line was added")
+    let ours = fields == 2 && added.starts_with("Received: ") && added.contains("\r\nX-Zegel-Loop: ");
+    ensure(ours, "not exactly a Received line and our mark were added")
 }
 
 async fn notice(plant: &Plant) -> Result<String, DemoError> {

@@ -110,6 +110,12 @@ impl Intake {
         self.inner.hashers.clone()
     }
 
+    /// The keyed hash by which a mail that passed here is known when it comes back.
+    #[must_use]
+    pub fn loop_hash(&self, text: &[u8]) -> [u8; 32] {
+        self.inner.store.keys().blind("loop", text)
+    }
+
     /// What every MAIL is answered with while the store is closed (421, RFC 5321 §3.8). `None` otherwise: a store that only takes
     /// no new mail stops confidential mail at its dot, and no ordinary one.
     #[must_use]

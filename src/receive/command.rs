@@ -4,7 +4,10 @@
 //! (RFC 5321 §4.1.1 asks for it) and after the colon of `FROM:` and `TO:`. Source routes are read and dropped (RFC 5321 §C).
 //! Parameters keep their order and spelling; what they mean is [`super::extension`]'s business.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use zeroize::Zeroizing;
 
 use crate::mail::{Address, AddressError, Domain, MailFrom, Param, RcptTo, Reply};
 
@@ -36,6 +39,25 @@ pub enum Command {
     Help,
     /// STARTTLS (RFC 3207).
     StartTls,
+    /// AUTH (RFC 4954).
+    Auth(Auth),
+    /// XCLIENT with the client's address; `None` where the other side does not know it.
+    Xclient(Option<IpAddr>),
+}
+
+/// AUTH with its mechanism, in upper case, and the initial response as it was sent (base64, or `=`). Its `Debug` shows no response.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// The mechanism's name.
+    pub mechanism: String,
+    /// The initial response.
+    pub initial: Option<Zeroizing<String>>,
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").field("mechanism", &self.mechanism).finish_non_exhaustive()
+    }
 }
 
 /// Whom a RCPT names.
@@ -144,7 +166,9 @@ pub fn parse(line: &[u8]) -> Result<Command, CommandFault> {
         "VRFY" if argument.is_empty() => Err(CommandFault::MissingArgument),
         "VRFY" => Ok(Command::Vrfy),
         "BDAT" => Err(CommandFault::Chunking),
-        "EXPN" | "AUTH" | "TURN" | "ATRN" | "ETRN" | "SEND" | "SOML" | "SAML" | "BURL" | "XCLIENT" | "XFORWARD" => {
+        "AUTH" => auth(argument).map(Command::Auth),
+        "XCLIENT" => xclient(argument).map(Command::Xclient),
+        "EXPN" | "TURN" | "ATRN" | "ETRN" | "SEND" | "SOML" | "SAML" | "BURL" | "XFORWARD" => {
             Err(CommandFault::NotOffered)
         }
         verb if is_foreign(verb) => Err(CommandFault::Foreign),
@@ -167,6 +191,40 @@ fn hello(argument: &str) -> Result<String, CommandFault> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
     let valid = (1..=255).contains(&argument.len()) && argument.chars().all(allowed);
     if valid { Ok(argument.to_owned()) } else { Err(CommandFault::Hello) }
+}
+
+/// `AUTH mechanism [initial-response]` (RFC 4954 §4).
+fn auth(argument: &str) -> Result<Auth, CommandFault> {
+    let (mechanism, initial) = match argument.split_once(' ') {
+        Some((mechanism, initial)) => (mechanism, Some(initial)),
+        None => (argument, None),
+    };
+    if mechanism.is_empty() {
+        return Err(CommandFault::MissingArgument);
+    }
+    if initial.is_some_and(|initial| initial.contains(' ')) {
+        return Err(CommandFault::SpareArgument);
+    }
+    let initial = initial.map(|initial| Zeroizing::new(initial.to_owned()));
+    Ok(Auth { mechanism: mechanism.to_ascii_uppercase(), initial })
+}
+
+/// `XCLIENT ADDR=…` (Postfix `XCLIENT_README`): the one attribute that is offered.
+fn xclient(argument: &str) -> Result<Option<IpAddr>, CommandFault> {
+    if argument.is_empty() {
+        return Err(CommandFault::MissingArgument);
+    }
+    let (name, value) = argument.split_once('=').ok_or(CommandFault::Parameter)?;
+    if !name.eq_ignore_ascii_case("ADDR") {
+        return Err(CommandFault::Parameter);
+    }
+    match value.to_ascii_uppercase().as_str() {
+        "[UNAVAILABLE]" | "[TEMPUNAVAIL]" => Ok(None),
+        text => match text.strip_prefix("IPV6:") {
+            Some(v6) => v6.parse::<Ipv6Addr>().map(IpAddr::from).map(Some).map_err(|_| CommandFault::Parameter),
+            None => text.parse::<Ipv4Addr>().map(IpAddr::from).map(Some).map_err(|_| CommandFault::Parameter),
+        },
+    }
 }
 
 fn mail(argument: &str) -> Result<MailFrom, CommandFault> {
@@ -294,6 +352,8 @@ mod tests {
             ("VRFY jan", Command::Vrfy),
             ("HELP MAIL", Command::Help),
             ("StartTLS", Command::StartTls),
+            ("auth plain", Command::Auth(Auth { mechanism: "PLAIN".into(), initial: None })),
+            ("AUTH Login =", Command::Auth(Auth { mechanism: "LOGIN".into(), initial: Some("=".to_owned().into()) })),
             ("MAIL FROM:<>", mail_from("", &[])),
             ("mail from:<jan@example.nl>", mail_from("jan@example.nl", &[])),
             ("MAIL FROM: <jan@example.nl>", mail_from("jan@example.nl", &[])),
@@ -306,6 +366,9 @@ mod tests {
             ("RCPT TO:<a@[192.0.2.1]>", rcpt_to("a@[192.0.2.1]")),
             ("RCPT TO:<a@[IPv6:2001:db8::1]>", rcpt_to("a@[IPv6:2001:db8::1]")),
             ("RCPT TO:<@a.example,@b.example:jan@example.nl>", rcpt_to("jan@example.nl")),
+            ("XCLIENT ADDR=192.0.2.7", Command::Xclient(Some([192, 0, 2, 7].into()))),
+            ("xclient addr=ipv6:2001:db8::7", Command::Xclient("2001:db8::7".parse().ok())),
+            ("XCLIENT ADDR=[unavailable]", Command::Xclient(None)),
             ("RCPT TO:<PostMaster>", Command::Rcpt(Recipient::Postmaster("PostMaster".into(), vec![]))),
         ];
         for (line, expected) in cases {
@@ -327,7 +390,14 @@ mod tests {
             (b"NOOP\x1b", F::NotText),
             (b"FROB", F::Unknown),
             (b"EXPN list", F::NotOffered),
-            (b"AUTH PLAIN", F::NotOffered),
+            (b"AUTH", F::MissingArgument),
+            (b"AUTH PLAIN AA== x", F::SpareArgument),
+            (b"XCLIENT", F::MissingArgument),
+            (b"XCLIENT ADDR", F::Parameter),
+            (b"XCLIENT ADDR=", F::Parameter),
+            (b"XCLIENT ADDR=2001:db8::7", F::Parameter),
+            (b"XCLIENT ADDR=192.0.2.7 LOGIN=jan", F::Parameter),
+            (b"XCLIENT LOGIN=jan", F::Parameter),
             (b"BDAT 5 LAST", F::Chunking),
             (b"GET / HTTP/1.1", F::Foreign),
             (b"POST / HTTP/1.1", F::Foreign),

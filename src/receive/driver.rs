@@ -15,15 +15,21 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroize;
 
-use super::session::{Action, Ending, Rules, Session};
-use super::{Listener, Settings};
-use crate::base::{Clock, Timestamp};
+use super::listener::Services;
+use super::proxy::{self, Start};
+use super::session::{Action, Credentials, Ending, Login, Rules, Session};
+use super::{Kind, Listener, Settings};
+use crate::base::Timestamp;
 use crate::mail::{MailFrom, RcptTo, Reply};
-use crate::relay::{Peer, Relay, Transaction};
+use crate::relay::{Peer, Transaction};
+use crate::users::{Checked, Identity};
 
 const BUFFER: usize = 16 * 1024;
 const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
+/// A proxy sends its header at once.
+const PROXY_TIMEOUT: Duration = Duration::from_secs(5);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long we go on reading, and dropping, what a refused client still sends, so that it can read why: a socket closed with
 /// unread input loses the reply (RFC 1122 §4.2.2.13).
@@ -35,8 +41,7 @@ const LINGER_IDLE: Duration = Duration::from_secs(5);
 pub(super) struct Door {
     pub(super) listener: Listener,
     pub(super) settings: Arc<Settings>,
-    pub(super) relay: Relay,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) services: Services,
     pub(super) stop: CancellationToken,
 }
 
@@ -46,24 +51,40 @@ impl Door {
     }
 
     fn rules(&self, client: IpAddr, starttls: bool) -> Rules {
-        let offered = self.relay.capabilities();
+        let offered = self.services.relay.capabilities();
         Rules {
             hostname: self.settings.hostname.clone(),
             max_size: self.settings.max_size,
             max_recipients: self.settings.max_recipients,
             command_timeout: self.settings.command_timeout,
             data_timeout: self.settings.data_timeout,
-            offer: super::extension::Offer { eightbit: offered.eightbit, smtputf8: offered.smtputf8, dsn: offered.dsn },
+            offer: super::extension::Offer {
+                eightbit: offered.eightbit,
+                smtputf8: offered.smtputf8,
+                dsn: offered.dsn,
+                auth: false,
+            },
             starttls,
             require_tls: self.listener.require_tls,
             admitted: self.admits(client),
+            xclient: self.listener.xclient.iter().any(|network| network.contains(&client)),
+            login: self.listener.kind == Kind::Submission && self.services.users.is_some(),
+            identity: self.listener.kind == Kind::Submission || self.listener.clients.is_some(),
         }
     }
 }
 
 /// Serves one client to the end. `id` names the session in the log.
 pub(super) async fn serve(mut tcp: TcpStream, client: IpAddr, tls: Option<Arc<ServerConfig>>, door: &Door, id: &str) {
-    let client = client.to_canonical();
+    let mut client = client.to_canonical();
+    let mut early = Vec::new();
+    if door.listener.proxies.iter().any(|network| network.contains(&client)) {
+        let Some((behind, rest)) = behind_proxy(&mut tcp, door).await else {
+            tracing::info!(%client, "no PROXY header from a proxy: connection closed");
+            return;
+        };
+        (client, early) = (behind.unwrap_or(client), rest);
+    }
     if !door.admits(client) {
         tracing::info!(%client, "client refused: not in the networks of this listener");
     }
@@ -71,6 +92,9 @@ pub(super) async fn serve(mut tcp: TcpStream, client: IpAddr, tls: Option<Arc<Se
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     let mut driver = Driver::new(door, client, tls.is_some(), id);
+    if !early.is_empty() {
+        driver.session.received(&early, now());
+    }
     let ending = match (driver.run(&mut tcp).await, tls) {
         (Exit::Closed(ending), _) => driver.farewell(&mut tcp, ending).await,
         (Exit::StartTls, Some(config)) => match driver.handshake(tcp, config).await {
@@ -83,6 +107,27 @@ pub(super) async fn serve(mut tcp: TcpStream, client: IpAddr, tls: Option<Arc<Se
         (Exit::StartTls, None) => Ending::Fault,
     };
     tracing::debug!(?ending, mails = driver.mails, "session over");
+}
+
+/// The client behind a proxy, if the proxy names one, and what came behind its header. `None`: no header in time.
+async fn behind_proxy(tcp: &mut TcpStream, door: &Door) -> Option<(Option<IpAddr>, Vec<u8>)> {
+    let read = async {
+        let mut octets = Vec::new();
+        let mut buffer = [0; 512];
+        loop {
+            match proxy::read(&octets) {
+                Start::Header { client, len } => return Some((client, octets.split_off(len))),
+                Start::Invalid => return None,
+                Start::Partial => {}
+            }
+            let len = tcp.read(&mut buffer).await.ok().filter(|len| *len > 0)?;
+            octets.extend_from_slice(buffer.get(..len)?);
+        }
+    };
+    tokio::select! {
+        read = timeout(PROXY_TIMEOUT, read) => read.ok().flatten(),
+        () = door.stop.cancelled() => None,
+    }
 }
 
 enum Exit {
@@ -99,6 +144,7 @@ struct Driver<'a> {
     stopping: bool,
     mail: Option<Mail>,
     mails: u64,
+    user: Option<Identity>,
 }
 
 /// The transaction under way, with what the log will say of it.
@@ -122,6 +168,7 @@ impl<'a> Driver<'a> {
             stopping: false,
             mail: None,
             mails: 0,
+            user: None,
         }
     }
 
@@ -151,6 +198,14 @@ impl<'a> Driver<'a> {
                     self.session.answered(&reply);
                 }
                 Action::Abort => self.abort().await,
+                Action::Present(client) => {
+                    let admitted = self.present(client);
+                    self.session.presented(admitted);
+                }
+                Action::Login(credentials) => {
+                    let login = self.login(credentials).await;
+                    self.session.logged_in(login);
+                }
                 Action::StartTls => return Exit::StartTls,
                 Action::Close(ending) => return Exit::Closed(ending),
             }
@@ -193,11 +248,11 @@ impl<'a> Driver<'a> {
 
     async fn open(&mut self, from: MailFrom) -> Reply {
         let peer = self.peer();
-        match self.door.relay.mail(&peer, from).await {
+        match self.door.services.relay.mail(&peer, from).await {
             Ok(transaction) => {
                 self.mails += 1;
                 let id = format!("{}.{}", self.id, self.mails);
-                let begun = self.door.clock.now();
+                let begun = self.door.services.clock.now();
                 self.mail = Some(Mail { transaction, id, begun, recipients: 0, refused: 0, size: 0 });
                 Reply::new(250, "2.1.0 Ok")
             }
@@ -215,10 +270,46 @@ impl<'a> Driver<'a> {
             helo: hello.map(|hello| hello.name.clone()).unwrap_or_default(),
             esmtp: hello.is_some_and(|hello| hello.esmtp),
             tls: self.session.is_tls(),
-            user: None,
+            user: self.user.as_ref().map(|user| Arc::clone(&user.name)),
+            senders: self.user.as_ref().map(|user| Arc::clone(&user.senders)).unwrap_or_default(),
             listener: Arc::clone(&self.door.listener.name),
             sender_domains: Arc::clone(&self.door.listener.sender_domains),
             tenants: Arc::clone(&self.door.listener.tenants),
+            stamp: self.door.listener.stamp.clone(),
+        }
+    }
+
+    /// The client speaks for another: whether that one may send here. One that nobody knows may not.
+    fn present(&mut self, client: Option<IpAddr>) -> bool {
+        self.user = None;
+        if let Some(client) = client {
+            self.client = client.to_canonical();
+        }
+        let admitted = client.is_some() && self.door.admits(self.client);
+        tracing::debug!(client = %self.client, admitted, "the client speaks for another");
+        admitted
+    }
+
+    /// Compares name and password. The log names neither.
+    async fn login(&mut self, credentials: Credentials) -> Login {
+        // What was read last held the password.
+        self.buffer.zeroize();
+        self.buffer.resize(BUFFER, 0);
+        let Some(users) = &self.door.services.users else { return Login::Wrong };
+        let Credentials { name, password } = credentials;
+        match users.check(&name, password, self.client, self.door.services.clock.now()).await {
+            Checked::Right(user) => {
+                self.user = Some(user);
+                Login::Right
+            }
+            Checked::Wrong => {
+                tracing::info!(client = %self.client, "login refused: name or password is wrong");
+                Login::Wrong
+            }
+            Checked::Later => {
+                tracing::warn!(client = %self.client, "login put off: too many wrong passwords, or too many at once");
+                Login::Later
+            }
         }
     }
 
@@ -255,7 +346,7 @@ impl<'a> Driver<'a> {
     }
 
     fn millis_since(&self, begun: Timestamp) -> u64 {
-        u64::try_from(self.door.clock.now().since(begun).as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.door.services.clock.now().since(begun).as_millis()).unwrap_or(u64::MAX)
     }
 
     async fn handshake(
@@ -271,7 +362,13 @@ impl<'a> Driver<'a> {
         };
         match result {
             Ok(Ok(stream)) => {
-                self.session.secured();
+                let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                let clients = self.door.listener.clients.as_ref();
+                let certified = shown.zip(clients).is_some_and(|(shown, clients)| clients.allows(shown));
+                if shown.is_some() && !certified {
+                    tracing::info!(client = %self.client, "the client's certificate has no name that is allowed here");
+                }
+                self.session.secured(certified);
                 Some(stream)
             }
             Ok(Err(error)) => {

@@ -1,12 +1,13 @@
 //! What EHLO offers, and whether the parameters of MAIL and RCPT keep to it.
 //!
-//! SIZE, PIPELINING, ENHANCEDSTATUSCODES and STARTTLS are ours. 8BITMIME, SMTPUTF8 and DSN bind the next hop too, so they are
+//! SIZE, PIPELINING, ENHANCEDSTATUSCODES, STARTTLS and AUTH are ours. 8BITMIME, SMTPUTF8 and DSN bind the next hop too, so they are
 //! offered only when every next hop has them. CHUNKING and BINARYMIME are never offered: a class of smuggling less.
 
 use crate::mail::{Address, MailFrom, Param, Reply};
 
-/// The extensions that depend on the next hops.
+/// The extensions that are not always offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each extension is offered or not")]
 pub struct Offer {
     /// 8BITMIME (RFC 6152).
     pub eightbit: bool,
@@ -14,6 +15,8 @@ pub struct Offer {
     pub smtputf8: bool,
     /// DSN (RFC 3461).
     pub dsn: bool,
+    /// AUTH (RFC 4954), ours alone.
+    pub auth: bool,
 }
 
 /// Why a MAIL or RCPT is refused for its parameters.
@@ -65,6 +68,8 @@ pub fn check_mail(from: &MailFrom, offer: Option<Offer>, max_size: u64) -> Resul
             ("SMTPUTF8", None) if offer.smtputf8 => Ok(()),
             ("RET", Some(value)) if offer.dsn => one_of(value, &["FULL", "HDRS"]),
             ("ENVID", Some(value)) if offer.dsn => valid(value.len() <= 100 && is_xtext(value)),
+            ("AUTH", Some(value)) if offer.auth => valid(value == "<>" || (value.len() <= 500 && is_xtext(value))),
+            ("AUTH", None) if offer.auth => Err(ParamFault::Value),
             ("SIZE", None) => Err(ParamFault::Value),
             ("BODY", None) if offer.eightbit => Err(ParamFault::Value),
             ("SMTPUTF8", Some(_)) if offer.smtputf8 => Err(ParamFault::Value),
@@ -168,7 +173,7 @@ mod tests {
     use super::super::command::{Command, Recipient, parse};
     use super::*;
 
-    const ALL: Offer = Offer { eightbit: true, smtputf8: true, dsn: true };
+    const ALL: Offer = Offer { eightbit: true, smtputf8: true, dsn: true, auth: false };
 
     fn mail(params: &str, offer: Option<Offer>) -> Result<(), ParamFault> {
         mail_of("a@b.example", params, offer)
@@ -217,6 +222,10 @@ mod tests {
             ("ENVID=é", Some(ALL), Err(Value)),
             ("AUTH=<>", Some(ALL), Err(NotOffered)),
             ("REQUIRETLS", Some(ALL), Err(NotOffered)),
+            ("AUTH=<>", Some(Offer { auth: true, ..none }), Ok(())),
+            ("AUTH=jan+40b.example", Some(Offer { auth: true, ..none }), Ok(())),
+            ("AUTH=jan+zz", Some(Offer { auth: true, ..none }), Err(Value)),
+            ("AUTH", Some(Offer { auth: true, ..none }), Err(Value)),
         ];
         for (params, offer, expected) in cases {
             assert_eq!(mail(params, offer), expected, "{params} with {offer:?}");

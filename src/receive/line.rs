@@ -9,6 +9,9 @@ use bytes::{Buf, BytesMut};
 /// MAIL and RCPT: DSN (to 1,036: RFC 3461 §5.4), SIZE 26, 8BITMIME 17, SMTPUTF8 10, AUTH 500 (RFC 4954 §5).
 pub const MAX_LINE: usize = 2048;
 
+/// Octets of a line of AUTH at most, CR LF included (RFC 4954 §4, §4.5).
+pub const MAX_AUTH_LINE: usize = 12_288;
+
 /// Octets of an overlong line that are read and dropped before the client counts as hostile.
 const MAX_SKIPPED: usize = 64 * 1024;
 
@@ -35,9 +38,10 @@ pub struct LineReader {
 
 impl LineReader {
     /// The next line. After [`Framed::Bare`] and [`Framed::Endless`] nothing more may be read from this client.
-    pub fn take(&mut self, input: &mut BytesMut) -> Framed {
+    /// `longest` is what a line may have, CR LF included.
+    pub fn take(&mut self, input: &mut BytesMut, longest: usize) -> Framed {
         match line_end(input) {
-            LineEnd::At(end) if self.skipped == 0 && end + 2 <= MAX_LINE => {
+            LineEnd::At(end) if self.skipped == 0 && end + 2 <= longest => {
                 let line = input.split_to(end);
                 input.advance(2);
                 Framed::Line(line)
@@ -50,7 +54,7 @@ impl LineReader {
             LineEnd::At(_) => Framed::Endless,
             LineEnd::Bare => Framed::Bare,
             LineEnd::None { settled } => {
-                if self.skipped > 0 || input.len() > MAX_LINE {
+                if self.skipped > 0 || input.len() > longest {
                     self.skipped += settled;
                     input.advance(settled);
                 }
@@ -92,7 +96,7 @@ mod tests {
         for piece in input.chunks(size) {
             buffer.extend_from_slice(piece);
             loop {
-                match reader.take(&mut buffer) {
+                match reader.take(&mut buffer, MAX_LINE) {
                     Framed::Line(line) => found.push(String::from_utf8_lossy(&line).into_owned()),
                     Framed::TooLong => found.push("too long".into()),
                     Framed::Partial => break,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
@@ -16,10 +17,24 @@ use super::driver::{self, Door};
 use super::{Settings, TlsConfig};
 use crate::base::Clock;
 use crate::relay::Relay;
+use crate::users::Users;
 
 /// Waits after an accept that failed for want of something (descriptors, memory): from the first to the last, doubling.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What sessions are served with.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// Where mail goes.
+    pub relay: Relay,
+    /// For STARTTLS.
+    pub tls: TlsConfig,
+    /// Who may log in at a submission listener; `None`: nobody.
+    pub users: Option<Users>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
 
 /// Bound sockets, not yet accepting.
 #[derive(Debug)]
@@ -54,28 +69,20 @@ impl Bound {
 
     /// Serves until `stop`; then accepts no more, answers 421 to idle sessions, finishes mails in flight and returns.
     /// `settings` are those that were bound. Dropping the future ends every session at once, without a final dot anywhere.
-    pub async fn serve(
-        self,
-        settings: Settings,
-        relay: Relay,
-        tls: TlsConfig,
-        clock: Arc<dyn Clock>,
-        stop: CancellationToken,
-    ) {
+    pub async fn serve(self, settings: Settings, services: Services, stop: CancellationToken) {
         let settings = Arc::new(settings);
         let places = Arc::new(Semaphore::new(settings.max_sessions.min(Semaphore::MAX_PERMITS)));
         let loops = self.sockets.into_iter().zip(&settings.listeners).map(|(socket, listener)| {
             let door = Door {
                 listener: listener.clone(),
                 settings: Arc::clone(&settings),
-                relay: relay.clone(),
-                clock: Arc::clone(&clock),
+                services: services.clone(),
                 stop: stop.clone(),
             };
             Reception {
                 door: Arc::new(door),
                 places: Arc::clone(&places),
-                tls: Arc::clone(&tls),
+                asking: None,
                 sessions: JoinSet::new(),
                 count: 0,
             }
@@ -89,7 +96,8 @@ impl Bound {
 struct Reception {
     door: Arc<Door>,
     places: Arc<Semaphore>,
-    tls: TlsConfig,
+    /// The certificate in use, and the same with a question for the client's.
+    asking: Option<(Arc<ServerConfig>, Arc<ServerConfig>)>,
     sessions: JoinSet<()>,
     count: u64,
 }
@@ -123,6 +131,18 @@ impl Reception {
         }
     }
 
+    /// The certificate to show now, asking for the client's where this listener knows some.
+    fn tls(&mut self) -> Option<Arc<ServerConfig>> {
+        let own = self.door.services.tls.load_full()?;
+        let Some(clients) = &self.door.listener.clients else { return Some(own) };
+        if let Some((_, asking)) = self.asking.as_ref().filter(|(of, _)| Arc::ptr_eq(of, &own)) {
+            return Some(Arc::clone(asking));
+        }
+        let asking = Arc::new(clients.asked_for_by(&own)?);
+        self.asking = Some((own, Arc::clone(&asking)));
+        Some(asking)
+    }
+
     fn admit(&mut self, tcp: TcpStream, client: IpAddr) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             tracing::warn!(listener = %self.door.listener.name, "no place for another session: 421");
@@ -130,10 +150,10 @@ impl Reception {
             return;
         };
         self.count += 1;
-        let id = format!("{}-{:x}-{:x}", self.door.listener.name, self.door.clock.now().millis(), self.count);
+        let id = format!("{}-{:x}-{:x}", self.door.listener.name, self.door.services.clock.now().millis(), self.count);
         let span = tracing::info_span!("smtp", session = %id);
         let door = Arc::clone(&self.door);
-        let tls = self.tls.load_full();
+        let tls = self.tls();
         let serve = async move {
             driver::serve(tcp, client, tls, &door, &id).await;
             drop(place);

@@ -6,36 +6,59 @@
 //!                                                       '------ mail, rcpt, body, end --> relay
 //! ```
 
+mod certificate;
 pub mod command;
 pub mod data;
 mod driver;
 pub mod extension;
 pub mod line;
 mod listener;
+pub mod proxy;
 pub mod session;
 
-pub use listener::{Bound, bind};
+pub use certificate::Clients;
+pub use listener::{Bound, Services, bind};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::mail::Domain;
+use crate::relay::Stamp;
 use ipnet::IpNet;
+
+/// Who may send through a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The clients in its networks.
+    Relay,
+    /// Who logged in, or showed a certificate (RFC 6409).
+    Submission,
+}
 
 /// One listening address and who may use it.
 #[derive(Debug, Clone)]
 pub struct Listener {
     /// Its name in config and log.
     pub name: Arc<str>,
+    /// Who may send.
+    pub kind: Kind,
     /// Where.
     pub address: SocketAddr,
-    /// Clients allowed to relay.
+    /// Networks that clients may come from.
     pub networks: Vec<IpNet>,
+    /// Proxies in front: a connection from there begins with a PROXY header, which is believed.
+    pub proxies: Vec<IpNet>,
+    /// Clients that may say for whom they speak (XCLIENT).
+    pub xclient: Vec<IpNet>,
     /// From domains allowed; empty: any.
     pub sender_domains: Arc<[Domain]>,
     /// `X-OriginatorOrg` required; empty: none.
     pub tenants: Arc<[String]>,
+    /// The secret field required; none: none.
+    pub stamp: Option<Stamp>,
+    /// Certificates by which clients are known. With it also a `relay` listener takes no mail before one was shown.
+    pub clients: Option<Clients>,
     /// Whether STARTTLS must be used; it is offered whenever there is a certificate.
     pub require_tls: bool,
 }

@@ -1,15 +1,15 @@
 //! What the relay itself asks of a header, and the one field that it adds. Pure.
 
 use crate::base::Timestamp;
-use crate::mail::header::HeaderFacts;
-use crate::mail::{Domain, MailFrom, Reply};
+use crate::mail::header::{HeaderBlock, HeaderFacts};
+use crate::mail::{Address, Domain, MailFrom, Reply};
 
 use super::Peer;
 
 /// What every mail must satisfy before any verdict is asked: no loop, and the stamp of its tenant.
 pub(super) fn check(facts: &HeaderFacts, peer: &Peer, max_received: usize) -> Result<(), Reply> {
     if facts.received > max_received {
-        return Err(Reply::new(554, "5.4.6 Too many Received fields: this mail goes round in circles"));
+        return Err(goes_round());
     }
     let ours = |org: &String| peer.tenants.iter().any(|tenant| tenant.eq_ignore_ascii_case(org.trim()));
     let stamped = !facts.originator_orgs.is_empty() && facts.originator_orgs.iter().all(ours);
@@ -19,8 +19,40 @@ pub(super) fn check(facts: &HeaderFacts, peer: &Peer, max_received: usize) -> Re
     Ok(())
 }
 
-/// The envelope sender must lie in a domain of the listener, where it has a list. Reports (the null sender) may come in.
+/// The mail was here before, or at too many servers.
+pub(super) fn goes_round() -> Reply {
+    Reply::new(554, "5.4.6 This mail goes round in circles")
+}
+
+/// The secret field of the listener, where it has one.
+pub(super) fn check_stamp(header: &HeaderBlock<'_>, peer: &Peer) -> Result<(), Reply> {
+    if peer.stamp.as_ref().is_some_and(|stamp| !stamp.is_on(header)) {
+        return Err(Reply::new(550, "5.7.1 This mail does not come from an organisation that may send here"));
+    }
+    Ok(())
+}
+
+/// Who logged in sends in their own name: every From address must be theirs, on ordinary mail too (RFC 6409 §6.1).
+pub(super) fn check_user(facts: &HeaderFacts, peer: &Peer) -> Result<(), Reply> {
+    let mut authors = facts.from.iter().map(|(_, address)| address).chain(&facts.from_mentions);
+    let own = !facts.from_doubtful && authors.all(|author| may_send_as(author, peer));
+    if peer.senders.is_empty() || own {
+        Ok(())
+    } else {
+        Err(Reply::new(550, "5.7.1 This user may not send mail with this From address"))
+    }
+}
+
+fn may_send_as(address: &Address, peer: &Peer) -> bool {
+    peer.senders.is_empty() || peer.senders.iter().any(|pattern| pattern.matches(address))
+}
+
+/// The envelope sender must lie in a domain of the listener, where it has a list, and be one of the user's, where the user has a list.
+/// Reports (the null sender) may come in.
 pub(super) fn check_sender(from: &MailFrom, peer: &Peer) -> Result<(), Reply> {
+    if from.path.as_ref().is_some_and(|path| !may_send_as(path, peer)) {
+        return Err(Reply::new(550, "5.7.1 This user may not send from this address"));
+    }
     let foreign = from.path.as_ref().is_some_and(|path| !allowed(path.domain(), &peer.sender_domains));
     if foreign { Err(Reply::new(550, "5.7.1 This sender domain may not send here")) } else { Ok(()) }
 }
@@ -91,6 +123,8 @@ mod tests {
             listener: "relay".into(),
             sender_domains: [].into(),
             tenants: [].into(),
+            senders: [].into(),
+            stamp: None,
         }
     }
 
@@ -132,7 +166,7 @@ mod tests {
             (true, true, true, true, "UTF8SMTPSA"),
         ];
         for (esmtp, tls, user, utf8, expected) in cases {
-            let peer = Peer { esmtp, tls, user: user.then(|| "jan".to_owned()), ..peer() };
+            let peer = Peer { esmtp, tls, user: user.then(|| "jan".into()), ..peer() };
             assert_eq!(protocol(&peer, utf8), expected);
         }
     }
@@ -156,6 +190,34 @@ mod tests {
                 let peer = Peer { tenants: tenants.iter().map(|t| (*t).to_owned()).collect(), ..peer() };
                 assert_eq!(check(&facts, &peer, 50).is_ok(), expected, "{stamps:?} {tenants:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_user_sends_in_their_own_name() {
+        let patterns = ["jan@example.nl", "example.org"].map(|text| text.parse().unwrap());
+        let user = Peer { user: Some("jan".into()), senders: patterns.into(), ..peer() };
+        let cases = [
+            ("From: jan@example.nl\r\n", true),
+            ("From: JAN@Example.NL\r\n", true),
+            ("From: Jan <piet@example.org>\r\n", true),
+            ("From: piet@example.nl\r\n", false),
+            ("From: jan@example.nl, piet@example.nl\r\n", false),
+            ("From: jan@example.nl\r\nFrom: piet@example.nl\r\n", false),
+            ("From: jan@example.nl\r\nFrom: jan@example.nl\r\n", false),
+            ("From: nobody\r\n", false),
+            ("Subject: x\r\n", false),
+        ];
+        for (header, expected) in cases {
+            let facts = HeaderBlock::new(header.as_bytes()).facts(&[]);
+            assert_eq!(check_user(&facts, &user).is_ok(), expected, "{header}");
+            assert!(check_user(&facts, &peer()).is_ok(), "{header}");
+        }
+        for (path, expected) in
+            [("", true), ("jan@example.nl", true), ("a@example.org", true), ("piet@example.nl", false)]
+        {
+            let from = MailFrom { path: path.parse().ok(), params: Vec::new() };
+            assert_eq!(check_sender(&from, &user).is_ok(), expected, "{path}");
         }
     }
 

@@ -10,8 +10,10 @@ mod collect;
 mod deliver;
 mod header;
 mod hop;
+mod marker;
 mod parked;
 mod plan;
+mod stamp;
 mod transaction;
 
 use std::net::IpAddr;
@@ -25,8 +27,9 @@ use crate::base::{Clock, Entropy};
 use crate::intake::Intake;
 use crate::mail::{Domain, MailFrom, Reply};
 use crate::nexthop::{Capabilities, Routes};
-use crate::policy;
+use crate::policy::{self, Pattern};
 
+pub use stamp::Stamp;
 pub use transaction::Transaction;
 
 /// How mail is passed on.
@@ -54,13 +57,17 @@ pub struct Peer {
     /// The connection is encrypted.
     pub tls: bool,
     /// The user it logged in as.
-    pub user: Option<String>,
+    pub user: Option<Arc<str>>,
+    /// Where that user may send from; empty: from all that the listener allows.
+    pub senders: Arc<[Pattern]>,
     /// The listener's name.
     pub listener: Arc<str>,
     /// From domains allowed on that listener; empty: any.
     pub sender_domains: Arc<[Domain]>,
     /// `X-OriginatorOrg` that every mail must carry; empty: none.
     pub tenants: Arc<[String]>,
+    /// The secret field that every mail must carry.
+    pub stamp: Option<Stamp>,
 }
 
 /// Starts transactions. Cheap to clone.

@@ -1,6 +1,7 @@
 //! One mail transaction, from MAIL to the reply to the dot: envelope, header block and verdicts, then the body to where it
 //! belongs.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tracing::Instrument;
 
 use crate::intake::{Recipient, Sealing};
-use crate::mail::dot::Unstuffer;
+use crate::mail::dot::{Unstuffer, stuff};
 use crate::mail::header::{HeaderBlock, HeaderFacts};
 use crate::mail::{Address, MailFrom, RcptTo, Reply};
 use crate::policy::{EnvelopeFacts, Verdict};
@@ -17,6 +18,7 @@ use super::collect::Collected;
 use super::deliver::Delivery;
 use super::header::{self, Trace};
 use super::hop::HopSide;
+use super::marker::Marker;
 use super::plan::{BeforeData, Plan, Standing};
 use super::{Peer, Shared};
 
@@ -175,12 +177,22 @@ impl Transaction {
         let mut unstuffer = Unstuffer::new();
         let mut raw = Vec::with_capacity(header_wire.len());
         unstuffer.push(header_wire, &mut raw);
+        header::check_stamp(&HeaderBlock::new(&raw), &self.peer)?;
+        let header_wire = match &self.peer.stamp {
+            Some(stamp) => {
+                raw = stamp.without(&HeaderBlock::new(&raw));
+                Cow::Owned(stuffed(&raw))
+            }
+            None => Cow::Borrowed(header_wire),
+        };
         let block = HeaderBlock::new(&raw);
         let facts = block.facts(&self.shared.policy.tags);
 
         header::check(&facts, &self.peer, self.shared.settings.max_received)?;
+        header::check_user(&facts, &self.peer)?;
         let (policy, from) = (&self.shared.policy, self.from.path.as_ref());
         self.plan.judge(|to| policy.decide(&EnvelopeFacts { mail_from: from, recipient: &to.address }, &facts))?;
+        let marker = self.marker(&facts)?;
         let before = self.plan.before_data();
         if let BeforeData::Refuse(answer) = before {
             return Err(answer);
@@ -196,10 +208,18 @@ impl Transaction {
             (None, _) => None,
         };
         let mut delivery = Delivery::new(self.id.clone(), outward, sealing.map(|sealing| (sealing, unstuffer)));
-        delivery.write_outward(self.received().as_bytes()).await;
-        delivery.write_outward(header_wire).await;
+        delivery.write_outward((self.received() + &marker).as_bytes()).await;
+        delivery.write_outward(&header_wire).await;
         delivery.write(rest).await;
         Ok(delivery)
+    }
+
+    /// Our mark for what passes, or the end of a loop. What is sealed goes nowhere from here.
+    fn marker(&self, facts: &HeaderFacts) -> Result<String, Reply> {
+        let passing = self.plan.passing().map(|(_, to)| &to.address);
+        let marker = Marker::of(facts, passing, |text| self.shared.intake.loop_hash(text));
+        let comes_back = marker.is_on(facts) && self.plan.passing().next().is_some();
+        if comes_back { Err(header::goes_round()) } else { Ok(marker.field()) }
     }
 
     /// Starts the sealed part, if there is one.
@@ -238,6 +258,13 @@ impl Transaction {
         };
         header::received(&self.peer, &trace)
     }
+}
+
+/// Header fields in wire form.
+fn stuffed(raw: &[u8]) -> Vec<u8> {
+    let mut wire = stuff(raw);
+    wire.truncate(wire.len().saturating_sub(b".\r\n".len()));
+    wire
 }
 
 fn accepted() -> Reply {

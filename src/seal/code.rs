@@ -19,7 +19,7 @@ const LONGEST: usize = 64;
 /// Characters of a code made for strict mode.
 const STRICT: usize = 16;
 /// A verifier that asks for more is refused: one record must not be able to take the machine's memory or time.
-const HIGHEST: Cost = Cost { memory_kib: 1024 * 1024, passes: 16, lanes: 16 };
+pub(super) const HIGHEST: Cost = Cost { memory_kib: 1024 * 1024, passes: 16, lanes: 16 };
 
 /// Cost of one verification: memory in KiB, passes, lanes. Never below m=19 MiB, t=2, p=1 in service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,6 +23,7 @@ pub mod keyring;
 mod known_answers;
 pub mod lock;
 mod manifest;
+pub mod password;
 pub mod record;
 pub mod recovery;
 pub mod strict;

@@ -1,4 +1,4 @@
-//! Ordinary mail: Postfix in front, the gateway, a server behind. Same bytes, one more Received line, nothing stored.
+//! Ordinary mail: Postfix in front, the gateway, a server behind. Same bytes, one more Received line and our mark, nothing stored.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use crate::support::postfix::Postfix;
 use crate::support::sink::Sink;
 use crate::support::until;
 
-/// Cuts the topmost `Received` field off.
+/// Cuts our two fields off: the topmost `Received`, and the mark against loops.
 fn without_received(raw: &[u8]) -> &[u8] {
     assert!(
         raw.starts_with(b"Received: "),
@@ -22,7 +22,9 @@ fn without_received(raw: &[u8]) -> &[u8] {
         let end = raw[at..].windows(2).position(|two| two == b"\r\n").unwrap();
         at += end + 2;
         if !raw[at..].starts_with(b" ") && !raw[at..].starts_with(b"\t") {
-            return &raw[at..];
+            let marker = raw[at..].windows(2).position(|two| two == b"\r\n").unwrap();
+            assert!(raw[at..].starts_with(b"X-Zegel-Loop: "));
+            return &raw[at + marker + 2..];
         }
     }
 }

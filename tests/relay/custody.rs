@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use zegel::mail::{MailFrom, Param};
 use zegel::nexthop::NextHop;
-use zegel::relay::Peer;
+use zegel::relay::{Peer, Stamp};
 use zegel::store::Store;
 
 use crate::gateway::{Gateway, HEADER, from, hop_settings, mail, peer, plain, to};
@@ -350,13 +350,15 @@ async fn ordinary_mail_gets_one_field_and_keeps_its_bytes() {
         assert_eq!(dot.unwrap().to_bytes(), b"250 2.0.0 taken\r\n", "{}", String::from_utf8_lossy(wire));
     }
     for (heard, wire) in server.taken().iter().zip(&sent) {
-        let ours = heard.body.strip_suffix(wire.as_slice()).expect("the same bytes behind our field");
+        let ours = heard.body.strip_suffix(wire.as_slice()).expect("the same bytes behind our fields");
         let ours = std::str::from_utf8(ours).unwrap();
         assert!(
             ours.starts_with("Received: from mail.example.nl ([192.0.2.7])\r\n\tby zegel.example.nl with ESMTP id ")
         );
         assert!(ours.contains("\r\n\tfor <p@pass.example>;\r\n\t"), "{ours}");
-        assert!(ours.ends_with(" +0000\r\n") && ours.matches("Received").count() == 1, "{ours}");
+        let (received, marker) = ours.split_once(" +0000\r\n").unwrap();
+        assert!(received.matches("Received").count() == 1, "{ours}");
+        assert!(marker.starts_with("X-Zegel-Loop: ") && marker.len() == 48 && marker.ends_with("\r\n"), "{ours}");
     }
     assert_eq!(server.taken().len(), sent.len());
     gateway.send(&[PASS, PASS_TOO], &mail(b"x\r\n")).await;
@@ -493,6 +495,54 @@ async fn tenants_and_sender_domains_hold_for_every_mail() {
     transaction.rcpt(to(LATE)).await;
     transaction.body(&mail(b"x\r\n")).await;
     assert_eq!(transaction.end().await.code(), 550, "sealed mail must be from a domain of the listener");
+}
+
+#[tokio::test]
+async fn a_stamp_is_asked_of_every_mail_and_stays_here() {
+    const SECRET: &str = "q7TzU1cV0mYp3kWnR5xB";
+    let server = FakeHop::polite().await;
+    let gateway = Gateway::before(&server);
+    let stamped = Peer { stamp: Stamp::new("X-Voorbeeld-Zegel", SECRET.into()), ..peer() };
+    let plain = mail(b".. stuffed\r\n");
+    let right = [format!("X-Voorbeeld-Zegel: {SECRET}\r\n").as_bytes(), &plain].concat();
+    let wrong = [b"X-Voorbeeld-Zegel: q7TzU1cV0mYp3kWnR5xC\r\n".as_slice(), &plain].concat();
+    let both = [&wrong[..wrong.len() - plain.len()], &right].concat();
+    let only = format!("X-Voorbeeld-Zegel:\r\n {SECRET}\r\n").into_bytes();
+    let odd = [b"..odd: line\r\n".as_slice(), &right].concat();
+    for (wire, code) in [(&plain, 550), (&wrong, 550), (&both, 550), (&right, 250), (&only, 250), (&odd, 250)] {
+        // Without a From nothing can be sealed.
+        for recipient in [PASS, LATE].into_iter().filter(|recipient| *recipient == PASS || *wire != only) {
+            let mut transaction = gateway.relay.mail(&stamped, from()).await.unwrap();
+            transaction.rcpt(to(recipient)).await;
+            transaction.body(wire).await;
+            assert_eq!(transaction.end().await.code(), code, "{recipient} {}", String::from_utf8_lossy(wire));
+        }
+    }
+    let odd_kept = [b"..odd: line\r\n".as_slice(), &plain].concat();
+    let taken = server.taken();
+    for (heard, expected) in taken.iter().zip([plain.as_slice(), b"", &odd_kept]) {
+        let text = String::from_utf8_lossy(&heard.body);
+        assert!(heard.body.ends_with(expected) && !text.contains(SECRET) && !text.contains("Voorbeeld"), "{text}");
+    }
+    assert_eq!(taken.len(), 3);
+    assert!(server.transactions().iter().filter(|heard| heard.data).count() == 3, "a refused mail saw no DATA");
+}
+
+#[tokio::test]
+async fn a_mail_that_comes_back_is_refused_and_one_to_somebody_else_is_not() {
+    let server = FakeHop::polite().await;
+    let gateway = Gateway::before(&server);
+    let wire = [b"Message-ID: <1@example.nl>\r\n".as_slice(), &mail(b"x\r\n")].concat();
+    assert_eq!(gateway.send(&[PASS], &wire).await.1.unwrap().code(), 250);
+    let back = server.taken().pop().unwrap().body;
+    let refused = gateway.send(&[PASS], &back).await.1.unwrap();
+    assert!(refused.to_bytes().starts_with(b"554 5.4.6 "), "{refused:?}");
+    assert_eq!(gateway.send(&[PASS_TOO], &back).await.1.unwrap().code(), 250, "forwarded to somebody else");
+    let forged = String::from_utf8(back).unwrap().replace("X-Zegel-Loop: ", "X-Zegel-Loop: a");
+    assert_eq!(gateway.send(&[PASS], forged.as_bytes()).await.1.unwrap().code(), 250, "a mark that is not ours");
+    let taken = server.taken();
+    assert_eq!(taken.len(), 3);
+    assert!(taken[2].body.ends_with(forged.as_bytes()), "and it stays where it is");
 }
 
 #[tokio::test]

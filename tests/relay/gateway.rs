@@ -165,6 +165,8 @@ pub fn peer() -> Peer {
         listener: "relay".into(),
         sender_domains: [].into(),
         tenants: [].into(),
+        senders: [].into(),
+        stamp: None,
     }
 }
 

@@ -15,11 +15,15 @@ use zegel::intake::{self, Intake};
 use zegel::mail::DomainSet;
 use zegel::nexthop::{self, Host, NextHop, Routes, Tls};
 use zegel::policy::{self, Home};
-use zegel::receive::{self, Listener, Settings, TlsConfig};
+use zegel::receive::{self, Kind, Listener, Services, Settings, TlsConfig};
 use zegel::relay::{self, Relay};
 use zegel::seal::code::Cost;
+use zegel::seal::hashers::Memory;
 use zegel::seal::keyring::RootKeyring;
+use zegel::seal::password::PasswordHash;
 use zegel::store::Store;
+use zegel::users::file::{List, User};
+use zegel::users::{self, Users};
 
 use crate::next_hop::FakeHop;
 
@@ -43,10 +47,15 @@ impl Drop for Gateway {
 pub fn settings() -> Settings {
     let listener = Listener {
         name: "relay".into(),
+        kind: Kind::Relay,
         address: "127.0.0.1:0".parse().unwrap(),
         networks: vec!["127.0.0.0/8".parse().unwrap()],
         sender_domains: [].into(),
+        proxies: Vec::new(),
+        xclient: Vec::new(),
         tenants: [].into(),
+        stamp: None,
+        clients: None,
         require_tls: false,
     };
     Settings {
@@ -73,13 +82,29 @@ impl Gateway {
         let bound = receive::bind(&settings).await.unwrap();
         let address = *bound.addresses().first().unwrap();
         let stop = CancellationToken::new();
-        let serving = bound.serve(settings, relay(hop).await, tls, Arc::new(SystemClock), stop.clone());
+        let users = settings.listeners.iter().any(|listener| listener.kind == Kind::Submission).then(the_users);
+        let services = Services { relay: relay(hop).await, tls, users, clock: Arc::new(SystemClock) };
+        let serving = bound.serve(settings, services, stop.clone());
         Self { address, stop, serving: tokio::spawn(serving), certificate: cert.der().clone() }
     }
 
     pub async fn connect(&self) -> Client<TcpStream> {
-        Client { stream: TcpStream::connect(self.address).await.unwrap(), buffer: Vec::new() }
+        Client::to(self.address).await
     }
+}
+
+/// The name and password that every submission listener of these tests knows; its sender is `a@b.example`.
+pub const USER: (&str, &str) = ("jan", "secret password");
+
+fn the_users() -> Users {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users.toml");
+    let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+    let hash = PasswordHash::new(USER.1.as_bytes(), cost, &OsEntropy, &mut Memory::default()).unwrap();
+    let user = User::new(USER.0, hash, vec!["a@b.example".to_owned()]).unwrap();
+    List::change(&file, |list| list.add(user)).unwrap();
+    let settings = users::Settings { file, hashers: 1, limits: users::Limits::default() };
+    Users::load(settings, Arc::new(OsEntropy)).unwrap()
 }
 
 fn server_config(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> rustls::ServerConfig {
@@ -93,21 +118,34 @@ fn server_config(certificate: CertificateDer<'static>, key: PrivateKeyDer<'stati
 }
 
 async fn relay(hop: &FakeHop) -> Relay {
-    let host = Host { name: hop.address.ip().to_string(), port: hop.address.port() };
-    let hop = NextHop::new(nexthop::Settings {
+    let hop = next_hop(hop.address, PATIENCE);
+    hop.probe().await.unwrap();
+    relay_through(hop)
+}
+
+/// To a server that need not be there yet; `wait` for a free connection.
+pub fn relay_to(address: SocketAddr, wait: Duration) -> Relay {
+    relay_through(next_hop(address, wait))
+}
+
+fn next_hop(address: SocketAddr, lease_wait: Duration) -> NextHop {
+    let host = Host { name: address.ip().to_string(), port: address.port() };
+    NextHop::new(nexthop::Settings {
         name: "behind".to_owned(),
         hosts: vec![host],
         tls: Tls::Off,
         login: None,
         helo: "zegel.example".to_owned(),
         max_connections: 16,
-        lease_wait: PATIENCE,
+        lease_wait,
         connect_timeout: PATIENCE,
         command_timeout: PATIENCE,
         dot_timeout: PATIENCE,
     })
-    .unwrap();
-    hop.probe().await.unwrap();
+    .unwrap()
+}
+
+fn relay_through(hop: NextHop) -> Relay {
     let store = Store::in_memory(RootKeyring::generate(&OsEntropy), Arc::new(SystemClock), Arc::new(OsEntropy));
     let intake = intake::Settings {
         max_size: 1024 * 1024,
@@ -140,12 +178,28 @@ pub struct Client<S> {
     buffer: Vec<u8>,
 }
 
+/// A certificate that a client shows, with its key.
+pub type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
 impl Client<TcpStream> {
+    pub async fn to(address: SocketAddr) -> Self {
+        Self { stream: TcpStream::connect(address).await.unwrap(), buffer: Vec::new() }
+    }
+
     /// The TLS handshake after 220.
     pub async fn secure(
         self,
         certificate: &CertificateDer<'static>,
     ) -> Client<tokio_rustls::client::TlsStream<TcpStream>> {
+        self.secure_as(certificate, None).await.unwrap()
+    }
+
+    /// The same, showing a certificate.
+    pub async fn secure_as(
+        self,
+        certificate: &CertificateDer<'static>,
+        shown: Option<Shown>,
+    ) -> std::io::Result<Client<tokio_rustls::client::TlsStream<TcpStream>>> {
         assert!(self.buffer.is_empty());
         let mut roots = rustls::RootCertStore::empty();
         roots.add(certificate.clone()).unwrap();
@@ -153,11 +207,14 @@ impl Client<TcpStream> {
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let config = match shown {
+            Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
+            None => config.with_no_client_auth(),
+        };
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let stream = connector.connect("zegel.example".try_into().unwrap(), self.stream).await.unwrap();
-        Client { stream, buffer: Vec::new() }
+        let stream = connector.connect("zegel.example".try_into().unwrap(), self.stream).await?;
+        Ok(Client { stream, buffer: Vec::new() })
     }
 }
 

@@ -168,7 +168,25 @@ async fn a_slow_next_hop_slows_its_client_down() {
 
 /// All that is logged, of whatever level, by this thread.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// From now on, until the guard goes.
+pub fn log() -> (Log, tracing::subscriber::DefaultGuard) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    (log, tracing::subscriber::set_default(subscriber))
+}
 
 impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -182,14 +200,7 @@ impl std::io::Write for Log {
 
 #[tokio::test]
 async fn the_log_tells_of_a_mail_without_addresses_and_content() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .with_ansi(false)
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let (log, guard) = log();
     let hop = FakeHop::polite().await;
     let gateway = Gateway::start(settings(), &hop, false).await;
     let mut client = gateway.connect().await;
@@ -199,7 +210,7 @@ async fn the_log_tells_of_a_mail_without_addresses_and_content() {
     client.exchange(&[("Subject: subjectcanary\r\n\r\nbodycanary\r\n.", "250"), ("QUIT", "221")]).await;
     assert_eq!(client.line().await, None);
     drop(guard);
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     let lines: Vec<&str> = text.lines().filter(|line| line.contains("verdict=")).collect();
     assert_eq!(lines.len(), 1, "one line for one mail: {text}");
     assert!(lines[0].contains("verdict=\"taken\"") && lines[0].contains("recipients=1"), "{}", lines[0]);

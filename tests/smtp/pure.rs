@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use zegel::mail::{Param, Reply};
-use zegel::receive::session::{Action, Rules, Session};
+use zegel::receive::session::{Action, Login, Rules, Session};
 
 use crate::script::{Call, Dialog, Event, Step};
 
@@ -39,6 +39,9 @@ pub fn play(dialog: &Dialog, segments: Segments) {
         starttls: dialog.tls,
         require_tls: dialog.require_tls,
         admitted: !dialog.refused,
+        login: dialog.login,
+        xclient: dialog.xclient,
+        identity: dialog.identity,
     };
     let mut player = Player {
         session: Session::new(rules),
@@ -136,7 +139,18 @@ impl Player {
                     self.answer(Call::End);
                 }
                 Action::Abort => self.events.push_back(Event::Abort),
-                Action::StartTls => self.session.secured(),
+                Action::Present(client) => {
+                    self.session.presented(client.is_some_and(|client| client.is_loopback()));
+                }
+                Action::Login(credentials) => {
+                    let login = match (credentials.name.as_str(), credentials.password.as_slice()) {
+                        ("jan", b"secret password") => Login::Right,
+                        (_, b"later") => Login::Later,
+                        _ => Login::Wrong,
+                    };
+                    self.session.logged_in(login);
+                }
+                Action::StartTls => self.session.secured(false),
                 Action::Close(_) => self.closed = true,
             }
         }

@@ -3,7 +3,8 @@
 //! ```text
 //! # RFC and section, what it shows             the first line of every file
 //! set size 2000                                settings, before the first step: size, recipients, offer, tls,
-//!                                              require-tls, refused
+//!                                              require-tls, refused, submission (jan / secret password), login (only
+//!                                              offered), xclient (127.0.0.0/8 may be spoken for)
 //! only whole: why                              not byte by byte
 //! only pure: why                               not over a socket
 //! next: rcpt 550 5.1.1 no                      the next answer of the backend to mail, rcpt or end (else 250)
@@ -65,6 +66,9 @@ pub struct Dialog {
     pub tls: bool,
     pub require_tls: bool,
     pub refused: bool,
+    pub login: bool,
+    pub xclient: bool,
+    pub identity: bool,
     /// Why it cannot be played byte by byte.
     pub only_whole: Option<String>,
     /// Why it cannot be played over a socket.
@@ -94,6 +98,9 @@ fn read(path: &Path) -> Dialog {
         tls: false,
         require_tls: false,
         refused: false,
+        login: false,
+        xclient: false,
+        identity: false,
         only_whole: None,
         only_pure: None,
     };
@@ -124,6 +131,11 @@ impl Dialog {
                 "tls" => self.tls = true,
                 "require-tls" => (self.tls, self.require_tls) = (true, true),
                 "refused" => self.refused = true,
+                "xclient" => self.xclient = true,
+                "login" => (self.tls, self.login) = (true, true),
+                "submission" => {
+                    (self.tls, self.require_tls, self.login, self.identity) = (true, true, true, true);
+                }
                 "offer" => words.for_each(|word| match word {
                     "8bitmime" => self.offer.eightbit = true,
                     "smtputf8" => self.offer.smtputf8 = true,

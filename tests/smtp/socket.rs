@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use zegel::mail::Reply;
+use zegel::receive::Kind;
 
 use crate::gateway::{Client, Gateway, settings};
 use crate::next_hop::{Act, FakeHop, Moment, say};
@@ -90,6 +91,12 @@ async fn start(dialog: &Dialog, hop: &FakeHop) -> Gateway {
     settings.max_recipients = dialog.recipients;
     if let Some(listener) = settings.listeners.first_mut() {
         listener.require_tls = dialog.require_tls;
+        if dialog.xclient {
+            listener.xclient.clone_from(&listener.networks);
+        }
+        if dialog.identity {
+            listener.kind = Kind::Submission;
+        }
         if dialog.refused {
             listener.networks.clear();
         }

@@ -120,6 +120,8 @@ pub struct HeaderFacts {
     pub received: usize,
     /// `X-OriginatorOrg` values.
     pub originator_orgs: Vec<String>,
+    /// `X-Zegel-Loop` values: marks of gateways that the mail passed.
+    pub loops: Vec<String>,
     /// Two readers could read a deciding field differently.
     pub ambiguous: bool,
 }
@@ -144,6 +146,7 @@ impl HeaderFacts {
             "auto-submitted" => self.auto_submitted |= !first_word(&text()).eq_ignore_ascii_case("no"),
             "received" => self.received += 1,
             "x-originatororg" => self.originator_orgs.push(field.text()),
+            "x-zegel-loop" => self.loops.push(field.text()),
             "zegel-secure" => self.zegel_secure.push(text().to_lowercase()),
             "zegel-expires" => self.expires.push(text()),
             "zegel-proof" => self.proofs.push(text()),

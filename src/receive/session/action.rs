@@ -1,14 +1,17 @@
 //! What goes in and out of a session: its rules, and the actions that it asks its driver for.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::Credentials;
 use crate::mail::{MailFrom, RcptTo};
 use crate::receive::extension::Offer;
 
 /// What holds for a session, fixed when it begins.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "they are settings, each on its own, not states")]
 pub struct Rules {
     /// Our name.
     pub hostname: String,
@@ -28,6 +31,12 @@ pub struct Rules {
     pub require_tls: bool,
     /// The client may send mail here.
     pub admitted: bool,
+    /// AUTH is offered, over TLS.
+    pub login: bool,
+    /// The client may say for whom it speaks (XCLIENT).
+    pub xclient: bool,
+    /// No mail before a login or a client certificate that is allowed.
+    pub identity: bool,
 }
 
 /// How the client named itself.
@@ -59,6 +68,10 @@ pub enum Action {
     End,
     /// The transaction is over and leaves nothing.
     Abort,
+    /// Compare name and password; then [`super::Session::logged_in`].
+    Login(Credentials),
+    /// From now on the client is this one; then [`super::Session::presented`].
+    Present(Option<IpAddr>),
     /// Do the TLS handshake; then [`super::Session::secured`].
     StartTls,
     /// Close the connection. Asked again, the session says the same.

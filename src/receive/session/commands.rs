@@ -1,5 +1,7 @@
 //! What each command does in the state that the session is in (RFC 5321 §4.1.4: the order of commands).
 
+use std::net::IpAddr;
+
 use super::{Action, Call, Due, Ending, Hello, Phase, Session, incoming::Incoming, replies};
 use crate::mail::{Address, MailFrom, RcptTo};
 use crate::receive::command::{self, Command, Recipient};
@@ -40,6 +42,8 @@ impl Session {
             Command::StartTls if self.rules.starttls && !self.tls => self.wait_for_reply(Due::Tls),
             Command::StartTls if self.tls => self.error(&replies::out_of_order("TLS is active already")),
             Command::StartTls => self.error(&command::CommandFault::NotOffered.reply()),
+            Command::Auth(auth) => self.on_auth(auth),
+            Command::Xclient(client) => return self.on_xclient(client),
             Command::Mail(from) => return self.on_mail(from),
             Command::Rcpt(to) => return self.on_rcpt(to),
             Command::Rset => {
@@ -73,7 +77,7 @@ impl Session {
     }
 
     /// The client must not send on before the reply to this command.
-    fn wait_for_reply(&mut self, due: Due) {
+    pub(super) fn wait_for_reply(&mut self, due: Due) {
         self.phase = Phase::Sync(due, false);
     }
 
@@ -86,7 +90,7 @@ impl Session {
         }
     }
 
-    fn on_mail(&mut self, from: MailFrom) -> Option<Action> {
+    fn on_mail(&mut self, mut from: MailFrom) -> Option<Action> {
         let Some(hello) = &self.hello else {
             self.error(&replies::out_of_order("Say EHLO first"));
             return None;
@@ -95,13 +99,38 @@ impl Session {
             self.error(&replies::out_of_order("A mail is begun already"));
             return None;
         }
-        let offer = hello.esmtp.then_some(self.rules.offer);
+        if self.rules.identity && !self.authenticated && !self.certified {
+            self.error(&replies::identity_first());
+            return None;
+        }
+        let offer = hello.esmtp.then_some(self.offer());
         if let Err(fault) = extension::check_mail(&from, offer, self.rules.max_size) {
             self.error(&fault.reply());
             return None;
         }
+        // Who is trusted to name another sender is nobody here (RFC 4954 §5), so that it counts as not given.
+        from.params.retain(|param| !param.keyword.eq_ignore_ascii_case("AUTH"));
         self.phase = Phase::Waiting(Call::Mail { smtputf8: extension::asks_for_utf8(&from) });
         Some(Action::Mail(from))
+    }
+
+    /// Only peers that the listener lists may speak for others.
+    fn on_xclient(&mut self, client: Option<IpAddr>) -> Option<Action> {
+        if !self.rules.xclient {
+            self.error(&replies::may_not_present());
+            return None;
+        }
+        if self.envelope.is_some() {
+            self.error(&replies::out_of_order("A mail is begun already"));
+            return None;
+        }
+        self.phase = Phase::Waiting(Call::Present);
+        Some(Action::Present(client))
+    }
+
+    /// What is offered now.
+    fn offer(&self) -> extension::Offer {
+        extension::Offer { auth: self.rules.login && self.tls, ..self.rules.offer }
     }
 
     fn on_rcpt(&mut self, to: Recipient) -> Option<Action> {

@@ -10,18 +10,23 @@
 mod action;
 mod commands;
 mod incoming;
+mod login;
 mod replies;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use zeroize::Zeroize;
 
 pub use action::{Action, Ending, Hello, Rules};
+pub use login::{Credentials, Login};
 
-use super::line::{Framed, LineReader};
+use super::command::Auth;
+use super::line::{Framed, LineReader, MAX_AUTH_LINE, MAX_LINE};
 use crate::mail::Reply;
 use incoming::Incoming;
+use login::Exchange;
 
 /// Replies that are gathered before they go out, octets.
 const MAX_OUTPUT: usize = 16 * 1024;
@@ -40,6 +45,7 @@ enum Phase {
     /// The client must wait for our next reply; what it sent already is a fault. `true`: looked already.
     Sync(Due, bool),
     Commands,
+    Login(Exchange),
     Waiting(Call),
     Data(Incoming),
     Tls,
@@ -51,6 +57,7 @@ enum Phase {
 enum Due {
     Greeting,
     Hello(Hello),
+    Auth(Auth),
     Data,
     Tls,
 }
@@ -61,6 +68,8 @@ enum Call {
     Mail { smtputf8: bool },
     Rcpt,
     End,
+    Login,
+    Present,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,8 +91,13 @@ pub struct Session {
     queue: VecDeque<Action>,
     hello: Option<Hello>,
     tls: bool,
+    /// The client's certificate is one of those allowed.
+    certified: bool,
+    /// The client logged in.
+    authenticated: bool,
     envelope: Option<Envelope>,
     errors: u32,
+    wrong_logins: u32,
     idle_commands: u32,
     stopping: bool,
     /// Since when we wait for the client.
@@ -104,8 +118,11 @@ impl Session {
             queue: VecDeque::new(),
             hello: None,
             tls: false,
+            certified: false,
+            authenticated: false,
             envelope: None,
             errors: 0,
+            wrong_logins: 0,
             idle_commands: 0,
             stopping: false,
             waiting_since: None,
@@ -179,17 +196,31 @@ impl Session {
                 self.idle_commands = 0;
                 self.flush = true;
             }
+            Call::Login | Call::Present => return,
         }
         self.say(&replies::outward(reply));
     }
 
-    /// The TLS handshake is done. What the client said before counts no more (RFC 3207 §4.2).
-    pub fn secured(&mut self) {
+    /// The TLS handshake is done, and the client showed a certificate that is allowed or did not. What it said before counts no more
+    /// (RFC 3207 §4.2).
+    pub fn secured(&mut self, certified: bool) {
         self.tls = true;
+        self.certified = certified;
         self.hello = None;
         self.input.clear();
         self.lines = LineReader::default();
         self.phase = Phase::Commands;
+    }
+
+    /// The answer to [`Action::Present`]: whether mail may be sent from there. The session begins anew, with the greeting; TLS stays, who
+    /// the client was does not.
+    pub fn presented(&mut self, admitted: bool) {
+        if matches!(self.phase, Phase::Waiting(Call::Present)) {
+            self.rules.admitted = admitted;
+            self.hello = None;
+            (self.certified, self.authenticated) = (false, false);
+            self.phase = Phase::Sync(Due::Greeting, false);
+        }
     }
 
     /// We are stopping: a mail whose data is under way is finished, anything else ends with 421 at the next command.
@@ -230,13 +261,13 @@ impl Session {
                 self.in_step(due);
                 None
             }
-            Phase::Commands if self.stopping => {
+            Phase::Commands | Phase::Login(_) if self.stopping => {
                 self.end_transaction();
                 self.say(&replies::stopping());
                 self.close(Ending::Stop);
                 None
             }
-            Phase::Commands => self.next_command(now),
+            Phase::Commands | Phase::Login(_) => self.next_command(now),
             Phase::Data(_) => self.next_data(now),
             Phase::Waiting(_) => Some(self.read(now)),
             Phase::Tls if self.output.is_empty() => Some(Action::StartTls),
@@ -246,14 +277,23 @@ impl Session {
     }
 
     fn next_command(&mut self, now: Instant) -> Option<Action> {
-        match self.lines.take(&mut self.input) {
+        let in_login = matches!(self.phase, Phase::Login(_));
+        let begins_login =
+            self.rules.login && self.input.get(..5).is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH "));
+        let longest = if in_login || begins_login { MAX_AUTH_LINE } else { MAX_LINE };
+        match self.lines.take(&mut self.input, longest) {
             Framed::Partial => Some(self.read(now)),
-            Framed::Line(line) => {
+            Framed::Line(mut line) => {
                 self.waiting_since = None;
-                self.on_line(&line)
+                let action = if in_login { self.on_response(&line) } else { self.on_line(&line) };
+                if longest == MAX_AUTH_LINE {
+                    line.zeroize();
+                }
+                action
             }
             Framed::TooLong => {
                 self.waiting_since = None;
+                self.phase = Phase::Commands;
                 self.error(&replies::line_too_long());
                 None
             }
@@ -279,6 +319,7 @@ impl Session {
         match due {
             Due::Greeting => self.say(&replies::greeting(&self.rules)),
             Due::Hello(hello) => self.greet_back(hello),
+            Due::Auth(auth) => self.begin_login(&auth),
             Due::Data => self.start_data(),
             Due::Tls => {
                 self.end_transaction();

@@ -24,6 +24,8 @@ pub(super) fn hello(rules: &Rules, esmtp: bool, tls: bool) -> Reply {
         (true, "PIPELINING"),
         (true, &size),
         (rules.starttls && !tls, "STARTTLS"),
+        (rules.login && tls, "AUTH PLAIN LOGIN"),
+        (rules.xclient, "XCLIENT ADDR"),
         (true, "ENHANCEDSTATUSCODES"),
         (rules.offer.eightbit, "8BITMIME"),
         (rules.offer.smtputf8, "SMTPUTF8"),
@@ -41,7 +43,7 @@ pub(super) fn bye() -> Reply {
 }
 
 pub(super) fn help() -> Reply {
-    Reply::new(214, "2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS QUIT; see RFC 5321")
+    Reply::new(214, "2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS AUTH QUIT; see RFC 5321")
 }
 
 /// RFC 5321 §3.5.3: the reply that neither confirms nor denies.
@@ -63,6 +65,55 @@ pub(super) fn out_of_order(text: &str) -> Reply {
 
 pub(super) fn out_of_step() -> Reply {
     Reply::new(554, "5.5.0 Sent before its turn; closing")
+}
+
+pub(super) fn may_not_present() -> Reply {
+    Reply::new(550, "5.7.0 You may not speak for another client")
+}
+
+pub(super) fn challenge(text: &str) -> Reply {
+    Reply::new(334, text)
+}
+
+pub(super) fn logged_in() -> Reply {
+    Reply::new(235, "2.7.0 Logged in")
+}
+
+/// The same for a wrong password and a name that nobody has.
+pub(super) fn wrong_login() -> Reply {
+    Reply::new(535, "5.7.8 Name or password is wrong")
+}
+
+pub(super) fn too_many_logins() -> Reply {
+    Reply::new(421, "4.7.0 Too many wrong passwords; closing")
+}
+
+pub(super) fn login_later() -> Reply {
+    Reply::new(454, "4.7.0 No login now; try again later")
+}
+
+pub(super) fn login_needs_tls() -> Reply {
+    Reply::new(538, "5.7.11 Use STARTTLS first")
+}
+
+pub(super) fn login_cancelled() -> Reply {
+    Reply::new(501, "5.7.0 Login cancelled")
+}
+
+pub(super) fn not_base64() -> Reply {
+    Reply::new(501, "5.5.2 A response is written in base64")
+}
+
+pub(super) fn bad_response() -> Reply {
+    Reply::new(535, "5.7.8 The response does not hold a name and a password")
+}
+
+pub(super) fn unknown_mechanism() -> Reply {
+    Reply::new(504, "5.5.4 Only PLAIN and LOGIN are offered")
+}
+
+pub(super) fn identity_first() -> Reply {
+    Reply::new(530, "5.7.0 Log in first")
 }
 
 pub(super) fn tls_first() -> Reply {

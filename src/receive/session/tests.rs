@@ -12,10 +12,13 @@ fn rules() -> Rules {
         max_recipients: 3,
         command_timeout: Duration::from_mins(5),
         data_timeout: Duration::from_mins(3),
-        offer: Offer { eightbit: true, smtputf8: true, dsn: true },
+        offer: Offer { eightbit: true, smtputf8: true, dsn: true, auth: false },
         starttls: true,
         require_tls: false,
         admitted: true,
+        login: true,
+        xclient: true,
+        identity: false,
     }
 }
 
@@ -60,7 +63,9 @@ fn play(pieces: impl IntoIterator<Item = Vec<u8>>) -> Seen {
                 seen.aborted += 1;
                 body.clear();
             }
-            Action::StartTls => session.secured(),
+            Action::Present(client) => session.presented(client.is_some()),
+            Action::Login(_) => session.logged_in(Login::Right),
+            Action::StartTls => session.secured(false),
             Action::Close(ending) => {
                 seen.closed = Some(ending);
                 return seen;
@@ -100,6 +105,11 @@ fn words() -> impl Strategy<Value = Vec<u8>> {
         b"RSET\r\n",
         b"NOOP\r\n",
         b"STARTTLS\r\n",
+        b"AUTH PLAIN ",
+        b"AUTH LOGIN\r\n",
+        b"XCLIENT ADDR=192.0.2.7\r\n",
+        b"AGphbgBzZWNyZXQ=\r\n",
+        b"*\r\n",
         b"QUIT\r\n",
         b".\r\n",
         b"..x\r\n",
