@@ -324,7 +324,7 @@ async fn nothing_listens_behind() {
 }
 
 #[tokio::test]
-async fn ordinary_mail_gets_one_field_and_keeps_its_bytes() {
+async fn ordinary_mail_gets_our_fields_and_keeps_its_bytes() {
     let server = FakeHop::polite().await;
     let gateway = Gateway::before(&server);
     let long_line = [vec![b'x'; 100_000], b"\r\n".to_vec()].concat();
