@@ -3,6 +3,8 @@
 
 #[path = "smtp/circle.rs"]
 mod circle;
+#[path = "../fuzz/src/smtp.rs"]
+mod fuzzed;
 #[path = "smtp/gateway.rs"]
 mod gateway;
 #[path = "smtp/identity.rs"]
@@ -52,4 +54,28 @@ async fn every_dialog_goes_as_written_over_a_socket() {
     }
     println!("{played} dialogs were played over a socket");
     assert!(played >= 100);
+}
+
+/// Every seed of a fuzz target, and with each end cut off.
+fn run(name: &str, target: fn(&[u8])) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name);
+    let mut seeds = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let data = std::fs::read(entry.unwrap().path()).unwrap();
+        seeds += 1;
+        for length in 0..=data.len() {
+            target(&data[..length]);
+        }
+    }
+    assert!(seeds >= 3, "{name} has lost its seeds");
+}
+
+#[test]
+fn seeds_of_proxy() {
+    run("proxy", fuzzed::proxy);
+}
+
+#[test]
+fn seeds_of_login() {
+    run("login", fuzzed::login);
 }

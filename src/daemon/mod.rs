@@ -113,7 +113,7 @@ pub async fn start(
     entropy: Arc<dyn Entropy>,
 ) -> Result<Running, StartError> {
     let certificates = Arc::new(Certificates::load(config.smtp_tls.clone(), config.page_tls.clone())?);
-    let users = config.users.clone().map(|settings| Users::load(settings, Arc::clone(&entropy))).transpose()?;
+    let users = config.users.take().map(|settings| Users::load(settings, entropy.clone())).transpose()?;
     let hops = config.next_hops.iter().cloned().map(NextHop::new).collect::<Result<Vec<_>, _>>()?;
     let smtp = receive::bind(&config.receive).await.map_err(|cause| StartError::Listen { what: "mail", cause })?;
     let page = web::bind(&config.web).await.map_err(|cause| StartError::Listen { what: "the page", cause })?;
@@ -135,7 +135,7 @@ pub async fn start(
         report,
         store: store.clone(),
         certificates,
-        users: users.clone(),
+        users,
         hops,
         relay: None,
         upkeep: upkeep::Upkeep::new(store.clone()),
@@ -153,16 +153,12 @@ pub async fn start(
         clock.clone(),
         entropy.clone(),
     );
-    running.relay = Some(relay.clone());
     let web_settings = Arc::new(config.web.clone());
     let router = web::router(web_settings.clone(), store.clone(), clock.clone(), entropy.clone())?;
 
     let keys = running.tend(&config, &retention, &clock);
+    running.receive(smtp, config.receive, relay, &clock);
     let (stop, tls) = (running.stop.clone(), running.certificates.clone());
-    let services = receive::Services { relay, tls: tls.smtp(), users: users.clone(), clock: clock.clone() };
-    let receiving = smtp.serve(config.receive, services, stop.clone());
-    running.tasks.spawn(named("users", users::watch(users, stop.clone())));
-    running.tasks.spawn(named("mail", receiving));
     running.tasks.spawn(named("page", page.serve(web_settings, router, tls.page(), stop.clone())));
     running.tasks.spawn(named(
         "queue",
@@ -239,6 +235,15 @@ impl Running {
         self.tasks.spawn(named("scrub", self.upkeep.clone().scrub(clock.clone(), stop())));
         self.tasks.spawn(named("sessions", forget_idle_keys(self.store.clone(), config.web.sessions, stop())));
         self.keys(config)
+    }
+
+    /// Mail comes in.
+    fn receive(&mut self, bound: receive::Bound, settings: receive::Settings, relay: Relay, clock: &Arc<dyn Clock>) {
+        self.relay = Some(relay.clone());
+        let (tls, users) = (self.certificates.smtp(), self.users.clone());
+        let services = receive::Services { relay, tls, users: users.clone(), clock: clock.clone() };
+        self.tasks.spawn(named("mail", bound.serve(settings, services, self.stop.clone())));
+        self.tasks.spawn(named("users", users::watch(users, self.stop.clone())));
     }
 
     fn hop(&self, name: &str) -> Result<NextHop, StartError> {

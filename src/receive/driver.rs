@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroize;
 
 use super::listener::Services;
-use super::proxy::{self, Start};
+use super::proxy;
 use super::session::{Action, Credentials, Ending, Login, Rules, Session};
 use super::{Kind, Listener, Settings};
 use crate::base::Timestamp;
@@ -28,8 +28,6 @@ use crate::users::{Checked, Identity};
 
 const BUFFER: usize = 16 * 1024;
 const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
-/// A proxy sends its header at once.
-const PROXY_TIMEOUT: Duration = Duration::from_secs(5);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long we go on reading, and dropping, what a refused client still sends, so that it can read why: a socket closed with
 /// unread input loses the reply (RFC 1122 §4.2.2.13).
@@ -79,7 +77,8 @@ pub(super) async fn serve(mut tcp: TcpStream, client: IpAddr, tls: Option<Arc<Se
     let mut client = client.to_canonical();
     let mut early = Vec::new();
     if door.listener.proxies.iter().any(|network| network.contains(&client)) {
-        let Some((behind, rest)) = behind_proxy(&mut tcp, door).await else {
+        let named = door.stop.run_until_cancelled(proxy::client_behind(&mut tcp)).await.flatten();
+        let Some((behind, rest)) = named else {
             tracing::info!(%client, "no PROXY header from a proxy: connection closed");
             return;
         };
@@ -107,27 +106,6 @@ pub(super) async fn serve(mut tcp: TcpStream, client: IpAddr, tls: Option<Arc<Se
         (Exit::StartTls, None) => Ending::Fault,
     };
     tracing::debug!(?ending, mails = driver.mails, "session over");
-}
-
-/// The client behind a proxy, if the proxy names one, and what came behind its header. `None`: no header in time.
-async fn behind_proxy(tcp: &mut TcpStream, door: &Door) -> Option<(Option<IpAddr>, Vec<u8>)> {
-    let read = async {
-        let mut octets = Vec::new();
-        let mut buffer = [0; 512];
-        loop {
-            match proxy::read(&octets) {
-                Start::Header { client, len } => return Some((client, octets.split_off(len))),
-                Start::Invalid => return None,
-                Start::Partial => {}
-            }
-            let len = tcp.read(&mut buffer).await.ok().filter(|len| *len > 0)?;
-            octets.extend_from_slice(buffer.get(..len)?);
-        }
-    };
-    tokio::select! {
-        read = timeout(PROXY_TIMEOUT, read) => read.ok().flatten(),
-        () = door.stop.cancelled() => None,
-    }
 }
 
 enum Exit {

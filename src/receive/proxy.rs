@@ -1,13 +1,21 @@
-//! The PROXY header, versions 1 and 2 (HAProxy's PROXY protocol specification §2), by which a proxy in front says whom it speaks for. Pure.
+//! The PROXY header, versions 1 and 2 (PROXY protocol specification §2), by which a proxy in front says whom it speaks for.
+//! [`read`], which understands it, is pure.
 //!
 //! It is believed from listed peers only, and those must send one. What it says of a name, a certificate or TLS is not looked at.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use proxy_header::{Error, ParseConfig, Protocol, ProxyHeader};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// Octets of a header at most. Version 1 has 107, version 2 with addresses 52; the rest is room for what proxies like to add.
 pub const MAX_HEADER: usize = 4096;
+
+/// A proxy sends its header at once.
+const WITHIN: Duration = Duration::from_secs(5);
 
 /// What the first octets of a connection hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +49,24 @@ pub fn read(octets: &[u8]) -> Start {
         Err(Error::BufferTooShort) if spaced && octets.len() < MAX_HEADER => Start::Partial,
         Ok(_) | Err(_) => Start::Invalid,
     }
+}
+
+/// The client behind a proxy, if the proxy names one, and what came behind its header. `None`: no header in time.
+pub(super) async fn client_behind(tcp: &mut TcpStream) -> Option<(Option<IpAddr>, Vec<u8>)> {
+    let header = async {
+        let mut octets = Vec::new();
+        let mut buffer = [0; 512];
+        loop {
+            match read(&octets) {
+                Start::Header { client, len } => return Some((client, octets.split_off(len))),
+                Start::Invalid => return None,
+                Start::Partial => {}
+            }
+            let len = tcp.read(&mut buffer).await.ok().filter(|len| *len > 0)?;
+            octets.extend_from_slice(buffer.get(..len)?);
+        }
+    };
+    timeout(WITHIN, header).await.ok().flatten()
 }
 
 #[cfg(test)]

@@ -57,6 +57,7 @@ pub enum Event {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "they are settings, each on its own")]
 pub struct Dialog {
     pub name: String,
     pub steps: Vec<(usize, Step)>,

@@ -80,6 +80,7 @@ struct Envelope {
 
 /// See the module.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are facts about the client, each on its own")]
 pub struct Session {
     rules: Rules,
     phase: Phase,
