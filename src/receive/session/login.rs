@@ -186,9 +186,11 @@ fn password(octets: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 mod tests {
     use super::*;
 
+    type Read<'a> = Option<(&'a str, &'a [u8])>;
+
     #[test]
     fn plain_responses_are_read() {
-        let cases: [(&[u8], Option<(&str, &[u8])>); 12] = [
+        let cases: [(&[u8], Read<'_>); 12] = [
             (b"\0jan\0secret", Some(("jan", b"secret"))),
             (b"jan\0jan\0secret", Some(("jan", b"secret"))),
             (b"\0jan@voorbeeld.nl\0a b\xc3\xa9", Some(("jan@voorbeeld.nl", b"a b\xc3\xa9"))),
