@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use super::Checked::{Later, Wrong};
 use super::file::{Fault, User};
 use super::*;
 use crate::base::{OsEntropy, SeededEntropy};
@@ -98,7 +99,7 @@ async fn a_password_is_compared_and_a_name_that_nobody_has_is_wrong_like_any_oth
     let Checked::Right(jan) = check("jan", "right").await else { panic!("not let in") };
     assert_eq!((&*jan.name, jan.senders.len()), ("Jan", 2));
     for (name, password) in [("jan", "other"), ("scanner", "right"), ("piet", "right"), ("piet", "")] {
-        assert_eq!(check(name, password).await, Checked::Wrong, "{name}");
+        assert_eq!(check(name, password).await, Wrong, "{name}");
     }
     assert_eq!(format!("{users:?} {jan:?}"), "Users(2) Identity(…)");
 }
@@ -114,7 +115,6 @@ async fn guesses_are_paused_for_names_that_exist_and_names_that_do_not() {
         for n in 0..5 {
             seen.push(users.check(name, secret("wrong"), from(n), NOW).await);
         }
-        use Checked::{Later, Wrong};
         assert_eq!(seen, [Wrong, Wrong, Wrong, Later, Later], "{name}");
         assert_eq!(users.check(name, secret("right"), from(9), NOW).await, Later, "{name}");
     }
@@ -129,7 +129,7 @@ async fn tries_at_the_same_moment_are_counted_too() {
     let users = users(written(folder.path()), limits);
     let tries = (0..40).map(|_| users.check("jan", secret("wrong"), [192, 0, 2, 1].into(), NOW));
     let seen = futures_util::future::join_all(tries).await;
-    assert_eq!(seen.iter().filter(|checked| **checked == Checked::Wrong).count(), 5);
+    assert_eq!(seen.iter().filter(|checked| **checked == Wrong).count(), 5);
 }
 
 #[tokio::test(start_paused = true)]
