@@ -136,7 +136,7 @@ impl Group {
         self.bytes += pending.key.len() + pending.value.as_ref().map_or(0, Vec::len);
         if let Some(earlier) = self.by_key.get(&pending.key).and_then(|at| self.changes.get_mut(*at)) {
             let (before, kept) = (earlier.before.or(pending.before), earlier.kept || pending.kept);
-            *earlier = Pending { before, kept, ..pending };
+            *earlier = Pending { kept, before, ..pending };
         } else {
             self.by_key.insert(pending.key.clone(), self.changes.len());
             self.changes.push(pending);

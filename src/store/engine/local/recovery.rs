@@ -46,8 +46,8 @@ pub(super) fn recover(folder: &Folder, entropy: Arc<dyn Entropy>, segment_size: 
     }
     let mut eraser = Eraser::new(folder.clone(), Arc::clone(&segments), last);
     // A backup copies one segment after the other: what was overwritten while it was made may stand in it.
-    let erased = if folder.is_restored() { 0 } else { erased };
-    amend::erase(&mut eraser, &sources, erased, last)?;
+    let mark = if folder.is_restored() { 0 } else { erased };
+    amend::erase(&mut eraser, &sources, mark, last)?;
     report.unerased = eraser.owes();
     for source in sources.iter().filter(|source| !segments.is_condemned(source.segment.id)) {
         let amended = amended.get(&source.segment.id).map(Vec::as_slice).unwrap_or_default();
@@ -354,17 +354,17 @@ fn reuse(folder: &Folder, sources: &[Source], last: u64) -> Result<(Index, u64),
     let mark = index.mark();
     if mark > last {
         // The newest one may be gone: no opening names that.
-        let lost = amend::lost(&index, sources);
-        if !lost.is_empty() {
-            return Err(Unusable::Missing(lost));
+        let gone = amend::lost(&index, sources);
+        if !gone.is_empty() {
+            return Err(Unusable::Missing(gone));
         }
         return Err(Unusable::Index(format!("its mark {mark} lies beyond the journal's end {last}")));
     }
     let frames = replay(&index, sources, mark)?;
     // Only now: a segment that compaction removed may be named until the moves out of it are applied.
     index.flush().map_err(ReplayError::from)?;
-    let lost = amend::lost(&index, sources);
-    if lost.is_empty() { Ok((index, frames)) } else { Err(Unusable::Missing(lost)) }
+    let gone = amend::lost(&index, sources);
+    if gone.is_empty() { Ok((index, frames)) } else { Err(Unusable::Missing(gone)) }
 }
 
 /// Makes the index again from the journal; in memory when the disk does not let it.
