@@ -42,11 +42,19 @@ async fn export(json: bool, key: &Path, folder: PathBuf, address: Option<&str>, 
     let wanted = address.map(|text| text.parse::<Address>().map_err(|_| format!("\"{text}\" is not a mail address")));
     let wanted = wanted.transpose()?.map(|address| address.key());
     desk::own(&folder)?;
+    // Opening makes what it misses, so a wrong folder is told before.
+    if !folder.join("store.key").is_file() {
+        return Err(format!("{} is no data folder: it has no store.key", folder.display()));
+    }
     let key = keys::recovery_private(key).map_err(|cause| text(&cause))?;
     DirBuilder::new().mode(0o700).create(out).map_err(|cause| format!("{}: {cause}", out.display()))?;
     // Nothing is taken in here, so there is no watermark to keep to.
     let settings = Settings { folder, min_free: 0 };
-    let archive = Archive::open(settings, key, Arc::new(OsEntropy)).await.map_err(|cause| text(&cause))?;
+    let archive = Archive::open(settings, key, Arc::new(OsEntropy)).await.map_err(|cause| {
+        // It was made just now; the next try makes it again.
+        let _ = fs::remove_dir(out);
+        text(&cause)
+    })?;
     let written = write_all(&archive, wanted.as_deref(), json, out).await;
     archive.close().await;
     written.map_err(|cause| text(&cause))

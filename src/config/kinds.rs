@@ -275,7 +275,11 @@ pub fn file() -> Kind<PathBuf> {
     let inner = path();
     let read = move |value: &Value, sources: &Sources| {
         let path = inner.read(value, sources)?;
-        match std::fs::File::open(&path).and_then(|file| file.metadata()) {
+        // Only then opened: to open a pipe would wait for somebody who writes.
+        let ordinary = |meta: &std::fs::Metadata| meta.is_file();
+        let meta = path.metadata();
+        let opened = if meta.as_ref().is_ok_and(ordinary) { std::fs::File::open(&path).and(meta) } else { meta };
+        match opened {
             Ok(meta) if meta.is_file() => Ok(path),
             Ok(_) => Err(format!("{}, which is not a file", path.display())),
             Err(error) => Err(format!("{}: {error}", path.display())),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
 
 use ipnet::IpNet;
 
@@ -67,6 +68,7 @@ pub fn findings(config: &Config) -> Vec<Finding> {
     page(config, &mut found);
     home(config, &mut found);
     retention(config, &mut found);
+    store(config, &mut found);
     found.sort_by_key(|finding| !finding.fatal);
     found
 }
@@ -195,6 +197,15 @@ fn home(config: &Config, found: &mut Vec<Finding>) {
     if !home.domains.listed().iter().any(|domain| config.outgoing.bounce_domain.is_within(domain)) {
         let text = "not within home.domains: SPF of our mails would not be aligned with your domain";
         found.push(finding(false, "mail.bounce_domain".to_owned(), text));
+    }
+}
+
+/// The service makes its folder for itself alone; one that was made before it may be open.
+fn store(config: &Config, found: &mut Vec<Finding>) {
+    let mode = config.store.folder.metadata().map_or(0, |folder| folder.permissions().mode());
+    if mode & 0o077 != 0 {
+        let text = format!("other users may look into it (mode {:o}): chmod 700", mode & 0o777);
+        found.push(finding(false, "store.folder".to_owned(), text));
     }
 }
 

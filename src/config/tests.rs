@@ -191,3 +191,25 @@ fn a_file_without_end_is_refused() {
     let error = Config::load(Path::new("/dev/zero")).unwrap_err();
     assert_eq!(error.to_string(), "/dev/zero: this is no config: it is larger than 1 MiB");
 }
+
+#[test]
+fn a_data_folder_that_others_may_enter_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    for (mode, told) in [(0o700, false), (0o755, true), (0o710, true)] {
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let place = folder.path().display().to_string();
+        let config = parse(&shipped(), &[("ZEGEL_STORE__FOLDER", place.as_str())]).unwrap();
+        let found = config.findings();
+        assert_eq!(found.iter().any(|f| f.key == "store.folder" && !f.fatal), told, "{mode:o}");
+    }
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let found = mistakes(parse(&shipped(), &[("ZEGEL_KEYS__ROOT", pipe.to_str().unwrap())]));
+    assert!(found.len() == 1 && found[0].contains("which is not a file"), "{found:?}");
+}

@@ -109,6 +109,10 @@ impl Reader {
     /// `None` when there is none in this folder.
     pub(super) fn open(folder: &Path) -> Result<Option<Self>, BackupError> {
         let path = folder.join(NAME);
+        // To open a pipe would wait for somebody who writes.
+        if path.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(BackupError::Manifest(path));
+        }
         let file = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(BackupError::at(&path))?,

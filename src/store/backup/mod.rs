@@ -51,6 +51,9 @@ pub enum BackupError {
     /// The folder holds other things.
     #[error("{0} is not empty and holds no backup")]
     NotEmpty(PathBuf),
+    /// A backup is put back into an empty folder only.
+    #[error("{0} is not empty: a backup is put back into a new or an empty folder only")]
+    NotNew(PathBuf),
     /// It holds the backup of another data folder.
     #[error("{0} holds the backup of another data folder")]
     Foreign(PathBuf),
@@ -60,6 +63,9 @@ pub enum BackupError {
     /// It would be a part of what it is a copy of.
     #[error("{0} lies in the data folder itself")]
     Inside(PathBuf),
+    /// It would be written into the backup.
+    #[error("{0} lies in the backup itself")]
+    InBackup(PathBuf),
     /// The manifest was changed or cut.
     #[error("{0} is damaged")]
     Manifest(PathBuf),

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -42,7 +43,10 @@ pub fn restore(from: &Path, into: &Path, even_damaged: bool, progress: &Progress
         return Err(BackupError::NewerSchema(head.schema));
     }
     if into.exists() && fs::read_dir(into).map_err(BackupError::at(into))?.next().is_some() {
-        return Err(BackupError::NotEmpty(into.to_owned()));
+        return Err(BackupError::NotNew(into.to_owned()));
+    }
+    if inside(from, into)? {
+        return Err(BackupError::InBackup(into.to_owned()));
     }
     let damaged = verify(from, progress)?;
     if !damaged.is_empty() && !even_damaged {
@@ -50,6 +54,13 @@ pub fn restore(from: &Path, into: &Path, even_damaged: bool, progress: &Progress
     }
     let files = put_back(from, into, progress, &damaged)?;
     Ok(Restored { head, files, damaged })
+}
+
+/// Whether `into`, which need not be there yet, lies in the backup.
+fn inside(from: &Path, into: &Path) -> Result<bool, BackupError> {
+    let from = from.canonicalize().map_err(BackupError::at(from))?;
+    let into = std::path::absolute(into).map_err(BackupError::at(into))?;
+    Ok(into.ancestors().find_map(|folder| folder.canonicalize().ok()).is_some_and(|folder| folder.starts_with(from)))
 }
 
 fn open(from: &Path) -> Result<Reader, BackupError> {
@@ -75,6 +86,10 @@ fn verify(from: &Path, progress: &Progress) -> Result<Vec<String>, BackupError> 
 
 /// Gives `each` the bytes of a file; its hash.
 fn read(path: &Path, progress: &Progress, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<String> {
+    // To open a pipe would wait for somebody who writes.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("no ordinary file"));
+    }
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; STEP];
@@ -97,6 +112,8 @@ fn put_back(from: &Path, into: &Path, progress: &Progress, damaged: &[String]) -
     let mut folders = vec![into.to_owned()];
     let (mut files, mut key) = (0, None);
     make(into)?;
+    // A folder that was there may be open to others.
+    fs::set_permissions(into, fs::Permissions::from_mode(0o700)).map_err(BackupError::at(into))?;
     progress.begin("restored files", 0);
     while let Some(entry) = manifest.next()? {
         files += 1;

@@ -143,8 +143,17 @@ impl Ledger {
             options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(at)?;
         let len = file.metadata().map_err(at)?.len();
         if len < HEADER as u64 {
-            // Nothing was ever appended to a file without its header.
-            file.set_len(0).and_then(|()| file.write_all(&fresh)).and_then(|()| file.sync_all()).map_err(at)?;
+            // Nothing was ever appended to a file without its header; but it may be somebody else's file.
+            let mut start = Vec::new();
+            file.read_to_end(&mut start).map_err(at)?;
+            if !start.iter().zip(fresh).all(|(found, ours)| *found == ours || *found == 0) {
+                return Err(LedgerError::Unknown(path.to_owned()));
+            }
+            file.rewind()
+                .and_then(|()| file.set_len(0))
+                .and_then(|()| file.write_all(&fresh))
+                .and_then(|()| file.sync_all())
+                .map_err(at)?;
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(at)?;
         } else {
@@ -305,6 +314,15 @@ mod tests {
         assert!(matches!(Ledger::read(&path, &keys(2)), Err(LedgerError::Foreign(_))));
         std::fs::write(&path, b"something else than a ledger").unwrap();
         assert!(matches!(Ledger::open(&path, &keys(1)), Err(LedgerError::Unknown(_))));
+        std::fs::write(&path, b"a short note").unwrap();
+        assert!(matches!(Ledger::open(&path, &keys(1)), Err(LedgerError::Unknown(_))));
+        assert_eq!(std::fs::read(&path).unwrap(), b"a short note");
+        // A crash while it was made.
+        for torn in [&b"ZGLE"[..], &[0; 9], b""] {
+            std::fs::write(&path, torn).unwrap();
+            Ledger::open(&path, &keys(1)).unwrap();
+            assert_eq!(Ledger::read(&path, &keys(1)).unwrap().len(), 0);
+        }
     }
 
     #[test]

@@ -333,7 +333,9 @@ async fn a_backup_goes_to_no_other_place() {
     // Nor is one put back over anything.
     let ours = tempfile::tempdir().unwrap();
     back_up(&bed, ours.path()).await;
-    assert!(matches!(restore(ours.path(), dir.path()), Err(BackupError::NotEmpty(_))));
+    assert!(matches!(restore(ours.path(), dir.path()), Err(BackupError::NotNew(_))));
+    let within = ours.path().join("new/data");
+    assert!(matches!(restore(ours.path(), &within), Err(BackupError::InBackup(_))) && !within.exists());
     assert!(matches!(restore(dir.path(), ours.path()), Err(BackupError::Nothing(_))));
 }
 
@@ -350,4 +352,27 @@ async fn a_body_that_goes_while_it_is_copied_is_in_the_backup_and_then_gone() {
     assert!(bed.store.inner.engine.open_body(id).await.unwrap().is_none());
     let spaces: BTreeSet<Space> = bed.raw().await.into_keys().map(|key| key.space).collect();
     assert_eq!(spaces, BTreeSet::from([Space::Meta]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_folder_is_its_owners_alone_and_a_pipe_in_a_backup_is_damage() {
+    use std::os::unix::fs::PermissionsExt;
+    let bed = Bed::local().await;
+    let dir = tempfile::tempdir().unwrap();
+    back_up(&bed, dir.path()).await;
+    let home = tempfile::tempdir().unwrap();
+    let into = home.path().join("data");
+    fs::create_dir(&into).unwrap();
+    fs::set_permissions(&into, fs::Permissions::from_mode(0o755)).unwrap();
+    restore(dir.path(), &into).unwrap();
+    assert_eq!(fs::metadata(&into).unwrap().permissions().mode() & 0o777, 0o700);
+    let pipe = |path: &Path| {
+        fs::remove_file(path).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    };
+    let segment = fs::read_dir(dir.path().join("journal")).unwrap().next().unwrap().unwrap().path();
+    pipe(&segment);
+    assert!(matches!(restore(dir.path(), &home.path().join("again")), Err(BackupError::Damaged(_))));
+    pipe(&dir.path().join("manifest"));
+    assert!(matches!(restore(dir.path(), &home.path().join("again")), Err(BackupError::Manifest(_))));
 }
