@@ -11,7 +11,7 @@
 //! Until 3 the segment is as good as before: a stop leaves records twice, the later ones count. Little is read and written at a time,
 //! with a pause after it.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -21,27 +21,27 @@ use tokio::sync::oneshot;
 
 use super::super::super::{Compacted, StoreError};
 use super::Shared;
-use super::choice::{Size, choose};
+use super::choice::{Size, choose, is_behind, is_worth};
 use super::committer::{Moving, Request};
-use super::filter::Filter;
 use super::index::{Index, IndexError};
 use super::live::cost;
-use super::replay::Source;
+use super::replay::ReplayError;
 use super::segment::{Entry, Segment};
+use super::tombstones::{Held, Tombstones};
 
-/// Bytes that are moved at a time.
+/// Bytes that are moved at a time. Each waits for its turn among the commits.
 const STEP: usize = 256 << 10;
+/// The same when it lags behind: in small steps a store that is written to at full speed would outrun it.
+const LONG_STEP: usize = 1 << 20;
 /// Room beside the bytes that are moved: for the index, footer and opening.
 const MARGIN: u64 = 2 << 20;
-/// Of a filter of the keys of one segment: one wrong "perhaps" in ten thousand.
-const FILTER_BITS: u32 = 20;
 
 /// How compaction goes about it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
     /// Looks for work this often.
     pub every: Duration,
-    /// The pause after each step: 16 ms make it 16 MiB a second at most.
+    /// The pause after each step: 16 ms make it 16 MiB a second at most, or 64 when it lags behind.
     pub pause: Duration,
 }
 
@@ -51,8 +51,13 @@ impl Default for Pace {
     }
 }
 
-/// Someone who wants it done now.
-pub(super) type Ask = oneshot::Sender<Result<Compacted, StoreError>>;
+/// Someone who waits for a pass.
+#[derive(Debug)]
+pub(super) struct Ask {
+    /// Whatever gives room back; else only what is due by itself.
+    pub all: bool,
+    pub answer: oneshot::Sender<Result<Compacted, StoreError>>,
+}
 
 /// A record to write anew.
 #[derive(Debug)]
@@ -72,10 +77,18 @@ enum Halt {
     NoRoom,
     #[error("{0}")]
     Damaged(String),
+    #[error("the index forgot {0} records of a segment")]
+    Forgotten(u64),
     #[error(transparent)]
     Index(#[from] IndexError),
     #[error(transparent)]
     Disk(#[from] std::io::Error),
+}
+
+impl From<ReplayError> for Halt {
+    fn from(error: ReplayError) -> Self {
+        Self::Damaged(error.to_string())
+    }
 }
 
 /// The thread's state.
@@ -86,10 +99,12 @@ pub(super) struct Compactor {
     asks: Receiver<Ask>,
     stop: Arc<AtomicBool>,
     pace: Pace,
-    /// The keys of segments, for tombstones.
-    keys: BTreeMap<u64, Filter>,
-    /// What counted of segments that were looked at in vain.
-    spared: BTreeMap<u64, u64>,
+    tombstones: Tombstones,
+    /// Segments that cannot be compacted; tried again when asked for.
+    given_up: BTreeSet<u64>,
+    step: usize,
+    /// Why it last waited, so that the log tells it once.
+    waits: Option<String>,
 }
 
 impl Compactor {
@@ -100,7 +115,8 @@ impl Compactor {
         stop: Arc<AtomicBool>,
         pace: Pace,
     ) -> Self {
-        Self { shared, requests, asks, stop, pace, keys: BTreeMap::new(), spared: BTreeMap::new() }
+        let (tombstones, given_up) = (Tombstones::default(), BTreeSet::new());
+        Self { shared, requests, asks, stop, pace, tombstones, given_up, step: STEP, waits: None }
     }
 
     /// Until nobody can ask any more.
@@ -111,12 +127,19 @@ impl Compactor {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            let done = self.pass(ask.is_some());
+            let done = self.pass(ask.as_ref().is_some_and(|ask| ask.all));
             match (&done, ask) {
-                (_, Some(ask)) => drop(ask.send(done.map_err(|halt| StoreError::NotReady(halt.to_string())))),
-                (Err(error), None) => tracing::warn!(%error, "compaction waits"),
-                (Ok(_), None) => {}
+                (_, Some(ask)) => drop(ask.answer.send(done.map_err(|halt| StoreError::NotReady(halt.to_string())))),
+                (Err(halt), None) => self.say(halt.to_string()),
+                (Ok(_), None) => self.waits = None,
             }
+        }
+    }
+
+    fn say(&mut self, why: String) {
+        if self.waits.as_ref() != Some(&why) {
+            tracing::warn!(why, "compaction waits");
+            self.waits = Some(why);
         }
     }
 
@@ -131,14 +154,16 @@ impl Compactor {
     /// One segment after the other, the most worthwhile first. When asked for, whatever gives room back.
     fn pass(&mut self, asked: bool) -> Result<Compacted, Halt> {
         if asked {
-            self.spared.clear();
+            self.given_up.clear();
             // So that what was superseded a moment ago counts no more.
             self.index()?.flush()?;
         }
         let mut done = Compacted::default();
         // What is moved into new segments is not moved again, so this ends.
         let newest = self.shared.segments.all().last().map_or(0, |segment| segment.id);
-        while let Some(segment) = self.next(asked, newest)? {
+        let (mut looked, mut no_room) = (BTreeSet::new(), false);
+        while let Some(segment) = self.next(asked, newest, &looked)? {
+            looked.insert(segment.id);
             match self.compact(&segment, asked) {
                 Ok(Some(moved)) => {
                     done.segments += 1;
@@ -149,21 +174,23 @@ impl Compactor {
                 Ok(None) => {}
                 Err(Halt::Damaged(error)) => {
                     tracing::error!(segment = segment.id, %error, "a segment is not compacted");
+                    self.given_up.insert(segment.id);
                 }
+                // Another may need less.
+                Err(Halt::NoRoom) => no_room = true,
                 Err(halt) => {
-                    // Where there is no room another may need less. All else passes, and then this one is tried again.
-                    if !matches!(halt, Halt::NoRoom) {
-                        self.spared.remove(&segment.id);
+                    if matches!(halt, Halt::Forgotten(_)) {
+                        self.given_up.insert(segment.id);
                     }
                     return Err(halt);
                 }
             }
         }
-        Ok(done)
+        if no_room && done.segments == 0 { Err(Halt::NoRoom) } else { Ok(done) }
     }
 
-    /// The segment to compact next; it is not chosen again until less of it counts.
-    fn next(&mut self, asked: bool, newest: u64) -> Result<Option<Arc<Segment>>, Halt> {
+    /// The segment to compact next, each once in a pass.
+    fn next(&mut self, asked: bool, newest: u64, looked: &BTreeSet<u64>) -> Result<Option<Arc<Segment>>, Halt> {
         let Some(live) = self.index()?.live() else { return Ok(None) };
         let all = self.shared.segments.all();
         // The last one is open.
@@ -171,19 +198,23 @@ impl Compactor {
         let condemned = self.shared.segments.condemned();
         let mut sizes = Vec::new();
         for segment in closed {
-            let (len, live) = (segment.len()?, live.of(segment.id).bytes);
-            let condemned = condemned.contains(&segment.id);
-            let spared = self.spared.get(&segment.id).is_some_and(|before| live >= before.saturating_sub(len / 20));
+            let id = segment.id;
             // One before it that has no footer ends where this one's opening says.
             let needed = segment.opening().is_some_and(|opening| {
                 self.shared.segments.get(opening.previous).is_some_and(|before| before.footer_head().is_none())
             });
-            let barred = spared || needed || segment.id > newest;
-            sizes.push(Size { segment: segment.id, len, live, condemned, barred });
+            sizes.push(Size {
+                segment: id,
+                len: segment.len()?,
+                live: live.of(id).bytes,
+                held: self.tombstones.held(id, &self.shared.segments),
+                condemned: condemned.contains(&id),
+                barred: needed || id > newest || looked.contains(&id) || self.given_up.contains(&id),
+            });
         }
-        let Some(chosen) = choose(&sizes, asked, self.shared.is_full()) else { return Ok(None) };
-        self.spared.insert(chosen, live.of(chosen).bytes);
-        Ok(self.shared.segments.get(chosen))
+        self.step = if is_behind(&sizes) { LONG_STEP } else { STEP };
+        let chosen = choose(&sizes, asked, self.shared.is_full());
+        Ok(chosen.and_then(|id| self.shared.segments.get(id)))
     }
 
     /// Returns the bytes that were moved and those that came free; `None` when it is not worth while.
@@ -191,10 +222,8 @@ impl Compactor {
         let len = segment.len()?;
         let Some(entries) = segment.entries()? else { return Err(Halt::Damaged("a frame's table".to_owned())) };
         let needed = self.needed(segment.id, &entries)?;
-        let size = |entry: &&Entry| cost(&entry.change.key, entry.change.place.map_or(0, |place| place.len));
-        let moved: u64 = needed.iter().map(size).sum();
-        let share = if asked { 95 } else { 80 };
-        if moved > len / 100 * share && !self.shared.segments.is_condemned(segment.id) {
+        let moved: u64 = needed.iter().map(|entry| size(entry)).sum();
+        if !is_worth(moved, len, asked) && !self.shared.segments.is_condemned(segment.id) {
             return Ok(None);
         }
         self.make_room(moved + MARGIN)?;
@@ -207,32 +236,31 @@ impl Compactor {
     /// What must not go with a segment.
     fn needed<'a>(&mut self, id: u64, entries: &'a [Entry]) -> Result<Vec<&'a Entry>, Halt> {
         let index = self.index()?;
-        let mut needed = Vec::new();
+        let mut older = self.shared.segments.all();
+        older.retain(|segment| segment.id < id);
+        self.tombstones.know(&older)?;
+        let (mut needed, mut held, mut deleted) = (Vec::new(), Held::new(), HashSet::new());
         for entry in entries {
-            let now = index.get(&entry.change.key)?;
+            let key = &entry.change.key;
+            let now = index.get(key)?;
             let stays = match entry.change.place {
                 Some(place) => now == Some(place),
-                None => now.is_none() && self.may_stand_before(id, &entry.change.key)?,
+                // One of several deletions of a key is enough.
+                None if now.is_some() || !deleted.insert(key) => false,
+                None => {
+                    let holder = self.tombstones.holder(id, key);
+                    if let Some(holder) = holder {
+                        *held.entry(holder).or_default() += size(entry);
+                    }
+                    holder.is_some()
+                }
             };
             if stays {
                 needed.push(entry);
             }
         }
+        self.tombstones.note(id, held);
         Ok(needed)
-    }
-
-    /// Whether a segment older than `id` may hold `key`.
-    fn may_stand_before(&mut self, id: u64, key: &[u8]) -> Result<bool, Halt> {
-        for segment in self.shared.segments.all().into_iter().take_while(|segment| segment.id < id) {
-            let known = match self.keys.entry(segment.id) {
-                btree_map::Entry::Occupied(known) => known.into_mut(),
-                btree_map::Entry::Vacant(unknown) => unknown.insert(keys(&segment)?),
-            };
-            if known.may_hold(key) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// What is moved comes before what is freed: the reserve is for that.
@@ -250,7 +278,7 @@ impl Compactor {
             let Some(value) = self.value(segment, entry)? else { continue };
             bytes += entry.change.key.len() + value.len();
             moves.push(Move { entry: entry.clone(), value });
-            if bytes >= STEP {
+            if bytes >= self.step {
                 self.step(std::mem::take(&mut moves))?;
                 bytes = 0;
             }
@@ -300,7 +328,7 @@ impl Compactor {
         // The committer makes another.
         let _ = self.requests.send(Request::IndexFailed(Arc::downgrade(&index)));
         flushed?;
-        Err(Halt::Index(IndexError(format!("{left:?} records of segment {:x} were forgotten", segment.id))))
+        Err(left.map_or(Halt::Ended, Halt::Forgotten))
     }
 
     fn remove(&mut self, segment: &Arc<Segment>, entries: &[Entry]) -> Result<(), Halt> {
@@ -315,8 +343,7 @@ impl Compactor {
         // Whoever looks for a value there looks in the index again, and then elsewhere.
         std::fs::remove_file(&segment.path)?;
         self.shared.segments.remove(segment.id);
-        self.keys.remove(&segment.id);
-        self.spared.remove(&segment.id);
+        self.tombstones.forget(segment.id);
         // A segment that comes back after a power cut would bring back what a tombstone that went later told. So nothing else goes
         // until this is known to stay.
         io.sync_folder(&self.shared.folder.journal()).inspect_err(|_| self.stop.store(true, Ordering::SeqCst))?;
@@ -324,14 +351,9 @@ impl Compactor {
     }
 }
 
-/// The keys of one segment.
-fn keys(segment: &Arc<Segment>) -> Result<Filter, Halt> {
-    let changes = Source::of(Arc::clone(segment))?.all().map_err(|error| Halt::Damaged(error.to_string()))?;
-    let mut filter = Filter::new(changes.len() as u64, FILTER_BITS);
-    for change in &changes {
-        filter.add(&change.key);
-    }
-    Ok(filter)
+/// Bytes that a record takes.
+fn size(entry: &Entry) -> u64 {
+    cost(&entry.change.key, entry.change.place.map_or(0, |place| place.len))
 }
 
 /// Zeros over the erasable values that still stand in a segment.

@@ -16,7 +16,7 @@
 //! | recovery, amend | what happens at start |
 //! | group | batches on their way into one frame |
 //! | committer | the one thread that commits groups |
-//! | compact, choice | gives back the room of what counts no more; which segment next |
+//! | compact, choice, tombstones | gives back the room of what counts no more; which segment next; which deletions must be told on |
 //! | pin | the journal at one moment, for backup and check |
 //! | bodies | body files |
 
@@ -45,6 +45,7 @@ mod run;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod tombstones;
 mod tree;
 mod young;
 
@@ -451,10 +452,20 @@ impl Local {
 
     /// See [`super::Engine::compact`].
     pub(super) async fn compact(&self) -> Result<Compacted, StoreError> {
+        self.pass(true).await
+    }
+
+    /// What the compactor does by itself now and then, done now.
+    #[cfg(test)]
+    async fn look(&self) -> Result<Compacted, StoreError> {
+        self.pass(false).await
+    }
+
+    async fn pass(&self, all: bool) -> Result<Compacted, StoreError> {
         let (answer, answered) = oneshot::channel();
         if let Some(compaction) = &*self.compaction() {
             // One that is gone drops the answer.
-            let _ = compaction.asks.send(answer);
+            let _ = compaction.asks.send(Ask { all, answer });
         }
         answered.await.unwrap_or_else(|_| Err(StoreError::NotReady("it is closed".to_owned())))
     }

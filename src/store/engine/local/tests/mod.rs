@@ -5,6 +5,7 @@ mod damage;
 mod erase;
 mod faults;
 mod starts;
+mod steady;
 
 use std::fs;
 use std::io::ErrorKind;
