@@ -68,6 +68,9 @@ fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Checked { report } => checked(report),
         Outcome::Rebuilt => "the index is made anew\n".to_owned(),
+        Outcome::Compacted { segments, moved, freed } => {
+            format!("{segments} segments of the journal are gone; {moved} bytes moved, {freed} bytes free again\n")
+        }
         Outcome::BackedUp(row) => {
             let places: Vec<String> = row.unreadable.iter().map(|place| format!("cannot be read: {place}\n")).collect();
             let unreadable = places.concat();

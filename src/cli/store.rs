@@ -43,6 +43,12 @@ pub enum Upkeep {
         #[command(flatten)]
         to: Asking,
     },
+    /// Give the room of what was removed back now. It happens by itself too, once it is worth while.
+    #[command(after_help = "Example:\n  zegel store compact")]
+    Compact {
+        #[command(flatten)]
+        to: Asking,
+    },
     /// Make a backup, or bring one up to date, while everything runs. The root key is no part of it.
     #[command(after_help = "Example:\n  zegel store backup /var/backups/zegel")]
     Backup {
@@ -72,6 +78,7 @@ impl Upkeep {
             Self::Check { to, last } => check(&to, last).await,
             Self::Repair { to } => work(&to, Request::StoreCheck { repair: true }).await,
             Self::Rebuild { to } => work(&to, Request::StoreRebuild).await,
+            Self::Compact { to } => work(&to, Request::StoreCompact).await,
             Self::Backup { to, folder } => backup(&to, &folder).await,
             Self::Restore { from, into, even_damaged } => restore(from, into, even_damaged).await,
         }
@@ -178,7 +185,7 @@ fn told(to: &Asking, answer: &Answer) -> ExitCode {
     }
     match answer {
         Answer::Work { done: Some(Outcome::Checked { report }), .. } if report.is_sound() => ExitCode::SUCCESS,
-        Answer::Work { done: Some(Outcome::Rebuilt), .. } => ExitCode::SUCCESS,
+        Answer::Work { done: Some(Outcome::Rebuilt | Outcome::Compacted { .. }), .. } => ExitCode::SUCCESS,
         Answer::Work { done: Some(Outcome::BackedUp(row)), .. } if row.unreadable.is_empty() => ExitCode::SUCCESS,
         Answer::Work { done: None, running: None } => complain("the store was not checked yet"),
         _ => ExitCode::FAILURE,

@@ -83,6 +83,8 @@ pub enum Request {
     },
     /// Begins to make the index anew.
     StoreRebuild,
+    /// Begins to give back the room of what was removed.
+    StoreCompact,
     /// Begins to make or refresh a backup.
     StoreBackup {
         /// Its folder: an absolute path.
@@ -281,6 +283,7 @@ impl Office {
             Request::QueueRelease => self.release().await,
             Request::StoreCheck { repair } => Ok(self.begin(Work::Check { repair })),
             Request::StoreRebuild => Ok(self.begin(Work::Rebuild)),
+            Request::StoreCompact => Ok(self.begin(Work::Compact)),
             Request::StoreBackup { folder } => Ok(self.begin(Work::Backup(folder))),
             Request::StoreWork => Ok(self.work()),
             Request::StoreLastCheck => Ok(Answer::Work { running: None, done: last_check(&self.store).await? }),

@@ -1,4 +1,4 @@
-//! Long work on the store, one piece at a time, in the background: check, repair, rebuild, backup; and the weekly check that
+//! Long work on the store, one piece at a time, in the background: check, repair, rebuild, compaction, backup; and the weekly check that
 //! nobody has to ask for.
 
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use super::operate::{Answer, Office, refused};
 use crate::base::Clock;
 use crate::store::check::Report;
 use crate::store::progress::Progress;
-use crate::store::{Store, StoreError, backup};
+use crate::store::{Compacted, Store, StoreError, backup};
 
 /// Bytes a second that the weekly check reads at most: a terabyte takes six days.
 const SCRUB_PACE: u64 = 2 << 20;
@@ -37,6 +37,8 @@ pub enum Work {
     },
     /// Makes the index anew.
     Rebuild,
+    /// Gives back the room of what was removed.
+    Compact,
     /// Makes or refreshes a backup.
     Backup(PathBuf),
 }
@@ -52,6 +54,15 @@ pub enum Outcome {
     },
     /// The index was made anew.
     Rebuilt,
+    /// Room was given back.
+    Compacted {
+        /// Segments of the journal that are gone.
+        segments: u64,
+        /// Bytes of them that still counted and were written anew.
+        moved: u64,
+        /// Bytes that came free beyond those.
+        freed: u64,
+    },
     /// A backup stands.
     BackedUp(BackupRow),
     /// It did not come to its end.
@@ -147,6 +158,7 @@ impl Upkeep {
         match work {
             Work::Check { repair } => self.checked(repair, progress).await,
             Work::Rebuild => self.store.rebuild().await.map_or_else(failed, |()| Outcome::Rebuilt),
+            Work::Compact => self.store.compact().await.map_or_else(failed, compacted),
             Work::Backup(folder) => match self.store.backup(folder.clone(), Arc::clone(progress)).await {
                 Ok(report) => Outcome::BackedUp(row(&folder, report)),
                 Err(cause) => {
@@ -211,6 +223,11 @@ impl Upkeep {
 
 fn failed(cause: impl std::fmt::Display) -> Outcome {
     Outcome::Failed { text: cause.to_string() }
+}
+
+fn compacted(done: Compacted) -> Outcome {
+    let Compacted { segments, moved, freed } = done;
+    Outcome::Compacted { segments, moved, freed: freed.saturating_sub(moved) }
 }
 
 fn row(folder: &std::path::Path, report: backup::Report) -> BackupRow {

@@ -48,7 +48,13 @@ fn a_gateway_is_backed_up_lost_and_put_back() {
     assert!(site.command(&["store", "backup", "data/inside", "--config", "zegel.toml"]).status.code() == Some(1));
     assert_eq!(site.ask(&["store", "rebuild"])["done"]["work"], "rebuilt");
     site.ask(&["message", "recall", &taken_back]);
+    let done = site.ask(&["store", "compact"])["done"].clone();
+    assert_eq!(done["work"], "compacted", "{done}");
+    assert!(["segments", "moved", "freed"].iter().all(|figure| done[figure].is_u64()), "{done}");
     assert!(gateway.stop().success());
+    // Without the daemon: the start closed the segment in which the recall left its deletions.
+    let done = site.ask(&["store", "compact"])["done"].clone();
+    assert!(done["segments"].as_u64() > Some(0) && done["freed"].as_u64() > Some(0), "{done}");
 
     // The machine is lost; what stands elsewhere is the backup, the root key and the erasure ledger.
     fs::remove_dir_all(site.path("data")).unwrap();
