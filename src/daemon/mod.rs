@@ -10,6 +10,7 @@ mod hops;
 pub mod keys;
 pub mod operate;
 mod remove;
+mod request;
 mod restored;
 pub mod rotate;
 pub mod signals;

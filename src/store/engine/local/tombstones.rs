@@ -4,6 +4,7 @@
 //! remembered once it was looked at, by what keeps it: so nothing is looked at again in vain, and all that came free is.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::filter::Filter;
@@ -29,8 +30,8 @@ impl Tombstones {
     /// Reads the keys of `segments`, once.
     pub(super) fn know(&mut self, segments: &[Arc<Segment>]) -> Result<(), ReplayError> {
         for segment in segments {
-            if !self.keys.contains_key(&segment.id) {
-                self.keys.insert(segment.id, keys(segment)?);
+            if let Entry::Vacant(unknown) = self.keys.entry(segment.id) {
+                unknown.insert(keys(segment)?);
             }
         }
         Ok(())
