@@ -1,6 +1,6 @@
 //! The root keyring and recovery key in use, which change while the store runs.
 //!
-//! A key that is wrapped under one keyring reaches the store only with its commit. [`Wrapping`] spans the two, and a change of
+//! A key that is wrapped under one keyring reaches the store only with its commit. `Wrapping` spans the two, and a change of
 //! keys waits for every one that began before: after it no lock under the old active key can appear any more.
 
 use std::path::PathBuf;
