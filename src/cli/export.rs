@@ -42,9 +42,9 @@ async fn export(json: bool, key: &Path, folder: PathBuf, address: Option<&str>, 
     let wanted = address.map(|text| text.parse::<Address>().map_err(|_| format!("\"{text}\" is not a mail address")));
     let wanted = wanted.transpose()?.map(|address| address.key());
     desk::own(&folder)?;
-    // Opening makes what it misses, so a wrong folder is told before.
-    if !folder.join("store.key").is_file() {
-        return Err(format!("{} is no data folder: it has no store.key", folder.display()));
+    // Opening makes what it misses, so a wrong folder is told before. (store.key is not needed here, and may be lost.)
+    if !folder.join("journal").is_dir() {
+        return Err(format!("{} is no data folder: it has no journal", folder.display()));
     }
     let key = keys::recovery_private(key).map_err(|cause| text(&cause))?;
     DirBuilder::new().mode(0o700).create(out).map_err(|cause| format!("{}: {cause}", out.display()))?;

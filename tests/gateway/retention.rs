@@ -145,6 +145,8 @@ fn kills_in_the_middle_of_recalls_bring_nothing_back() {
             gateway.signal(Signal::KILL);
             answered += asking.into_iter().map(|one| usize::from(one.join().unwrap())).sum::<usize>();
         });
+        // Until it is gone for good, the folder is its own.
+        gateway.kill();
         gateway = site.start();
         for to in three {
             let (id, link) = &messages[to];
