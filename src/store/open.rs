@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::{Clock, Entropy, MessageId};
 use crate::seal;
@@ -15,10 +16,13 @@ use super::intake::Prepared;
 use super::migrate;
 use super::places::last_id;
 use super::root::RootKeys;
-use super::{Store, StoreError, places};
+use super::{Health, Store, StoreError, places};
 
 pub(super) use super::migrate::SCHEMA;
 
+/// A start waits for an index that is made again: five minutes at most.
+const BEGINS: u32 = 3_000;
+const BEGIN_AGAIN: Duration = Duration::from_millis(100);
 /// The store secret's file, wrapped under the root keyring.
 const KEY_FILE: &str = "store.key";
 /// More than a wrapped secret takes.
@@ -109,7 +113,16 @@ impl Store {
         let (engine, secret, keyring, mut report) = open_engine(&settings, keyring, &entropy).await?;
         let keyring = RootKeys::new(keyring, Some(settings.folder));
         let store = Self::over(engine, secret.keys(), keyring, clock, entropy);
-        store.begin(&mut report).await?;
+        // An index that shows its damage only now is made again meanwhile; every step may be done again.
+        let mut tries = 0;
+        while let Err(error) = store.begin(&mut report).await {
+            tries += 1;
+            let passes = matches!(error, OpenError::Store(StoreError::NotReady(_)));
+            if !passes || tries == BEGINS || store.health() == Health::Failed {
+                return Err(error);
+            }
+            tokio::time::sleep(BEGIN_AGAIN).await;
+        }
         Ok((store, report))
     }
 
