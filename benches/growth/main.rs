@@ -26,6 +26,8 @@ use report::{Churn, Row, Started};
 
 /// Bytes of a body: small, so that what else a message takes weighs as much as it ever does.
 const BODY: usize = 4 << 10;
+/// Bytes of a body in the second long steady run: text in two forms and a small picture.
+const USUAL_BODY: usize = 32 << 10;
 /// Messages in one commit while filling.
 const BATCH: u64 = 512;
 /// Messages that come, and as many that go, in one commit of the steady run.
@@ -56,7 +58,11 @@ fn main() {
         }
     }
     if all || has("--steady") {
-        println!("{}", report::steady(&runtime.block_on(come_and_go(churn)), runtime.block_on(sessions())));
+        let bodies: &[usize] = if has("--long") { &[BODY, USUAL_BODY] } else { &[BODY] };
+        for body in bodies {
+            println!("{}", report::steady(&runtime.block_on(come_and_go(churn, *body))));
+        }
+        println!("{}", report::syncs(runtime.block_on(sessions())));
     }
 }
 
@@ -72,7 +78,7 @@ async fn grow(sizes: &[u64]) -> Vec<Row> {
     for size in sizes {
         let (engine, _) = open(folder.path());
         let begin = Instant::now();
-        fill(&engine, there, size - there).await;
+        fill(&engine, there, size - there, BODY).await;
         let filled = begin.elapsed();
         // What a merge still has to do is part of the filling, not of what comes now and then.
         tokio::time::sleep(Duration::from_secs(if *size < 10_000 { 0 } else { 10 })).await;
@@ -92,10 +98,9 @@ async fn grow(sizes: &[u64]) -> Vec<Row> {
     rows
 }
 
-async fn fill(engine: &Engine, from: u64, count: u64) {
+async fn fill(engine: &Engine, from: u64, count: u64, body: usize) {
     for first in (from..from + count).step_by(usize::try_from(BATCH).expect("small")) {
-        let mails: Vec<Mail> =
-            (first..(first + BATCH).min(from + count)).map(|n| Mail { number: n, body: BODY }).collect();
+        let mails: Vec<Mail> = (first..(first + BATCH).min(from + count)).map(|number| Mail { number, body }).collect();
         engine.commit(mail::together(mails.iter().map(Mail::kept))).await.expect("a commit");
     }
 }
@@ -174,10 +179,10 @@ fn bytes(folder: &Path) -> u64 {
 }
 
 /// As many messages go as come, here and there, until each place was taken twice; compaction goes on by itself beside it.
-async fn come_and_go(messages: u64) -> Churn {
+async fn come_and_go(messages: u64, body: usize) -> Churn {
     let folder = tempfile::tempdir().expect("a folder");
     let (engine, _) = open(folder.path());
-    fill(&engine, 0, messages).await;
+    fill(&engine, 0, messages, body).await;
     let full = bytes(folder.path());
     let mut there: Vec<u64> = (0..messages).collect();
     let (mut next, mut most, begin) = (messages, 0, Instant::now());
@@ -190,9 +195,9 @@ async fn come_and_go(messages: u64) -> Churn {
             mails.push((std::mem::replace(place, next), next));
             next += 1;
         }
-        let gone = mails.iter().map(|(old, _)| Mail { number: *old, body: BODY }.removed());
+        let gone = mails.iter().map(|(old, _)| Mail { number: *old, body }.removed());
         engine.commit(mail::together(gone)).await.expect("a commit");
-        let come: Vec<Mail> = mails.iter().map(|(_, new)| Mail { number: *new, body: BODY }).collect();
+        let come: Vec<Mail> = mails.iter().map(|(_, new)| Mail { number: *new, body }).collect();
         let begin = Instant::now();
         engine.commit(mail::together(come.iter().map(Mail::taken))).await.expect("a commit");
         times.push(begin.elapsed());
@@ -211,9 +216,9 @@ async fn come_and_go(messages: u64) -> Churn {
             break;
         }
     }
-    let live: u64 = there.iter().map(|number| Mail { number: *number, body: BODY }.bytes()).sum();
+    let live: u64 = there.iter().map(|number| Mail { number: *number, body }.bytes()).sum();
     engine.close().await;
-    Churn { messages, live, full, most, disk, took, slow }
+    Churn { messages, body, live, full, most, disk, took, slow }
 }
 
 /// Syncs for each message with 64 sessions that each bring one 8 KiB mail after the other.

@@ -34,6 +34,8 @@ pub struct Started {
 #[derive(Debug)]
 pub struct Churn {
     pub messages: u64,
+    /// Bytes of a body.
+    pub body: usize,
     /// Keys and values that count.
     pub live: u64,
     /// Bytes on disk: before, at most, and at the end.
@@ -103,14 +105,15 @@ pub fn table(rows: &[Row]) -> String {
     out
 }
 
-/// The figures of the steady run, and the syncs for each message.
-pub fn steady(churn: &Churn, syncs: f64) -> String {
+/// The figures of the steady run.
+pub fn steady(churn: &Churn) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "Coming and going: {} messages, each place taken twice more in {:.0} s ({:.0} messages/s in and as many out; commit of 64, p99 {:.1} ms). \
+        "Coming and going: {} messages of {} KiB, each place taken twice more in {:.0} s ({:.0} messages/s in and as many out; commit of 64, p99 {:.1} ms). \
          Live {:.0} MB; on disk before {:.0} MB ({:.2}), at most {:.0} MB ({:.2}), at the end {:.0} MB ({:.2}).",
         churn.messages,
+        churn.body >> 10,
         churn.took.as_secs_f64(),
         2.0 * churn.messages as f64 / churn.took.as_secs_f64(),
         ms(churn.slow),
@@ -122,8 +125,12 @@ pub fn steady(churn: &Churn, syncs: f64) -> String {
         mb(churn.disk),
         churn.disk as f64 / churn.live as f64,
     );
-    let _ = writeln!(out, "\nSyncs of the journal for each message at 64 sessions with 8 KiB mails: {syncs:.3}.");
     out
+}
+
+/// Syncs for each message.
+pub fn syncs(each: f64) -> String {
+    format!("Syncs of the journal for each message at 64 sessions with 8 KiB mails: {each:.3}.")
 }
 
 const WIDTH: f64 = 640.0;
@@ -163,6 +170,7 @@ pub fn plot(rows: &[Row]) -> String {
                 row.messages
             );
         }
+        let mut above = f64::NEG_INFINITY;
         for ((name, figure), colour) in lines.iter().zip(["#b00020", "#00508c"]) {
             let points: Vec<String> =
                 rows.iter().enumerate().map(|(at, row)| format!("{:.1},{:.1}", x(at), y(figure(row)))).collect();
@@ -172,11 +180,14 @@ pub fn plot(rows: &[Row]) -> String {
                 points.join(" ")
             );
             let last = rows.last().map_or(0.0, figure);
+            // Names of lines that end at the same height stand below each other.
+            let name_at = if (y(last) - above).abs() < 13.0 { above + 13.0 } else { y(last) };
+            above = name_at;
             let _ = writeln!(
                 out,
                 "<text x=\"{}\" y=\"{:.1}\" fill=\"{colour}\">{name} {last:.2}</text>",
                 WIDTH - 125.0,
-                y(last) + 4.0
+                name_at + 4.0
             );
         }
     }
