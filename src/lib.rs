@@ -33,17 +33,18 @@
 //! | policy | facts and rules to a verdict per recipient; pure and total | base, mail |
 //! | users | who may log in over SMTP: a file of password hashes, pauses after wrong ones | base, seal, access, policy |
 //! | store | journal, index, committer, bodies, records; engines behind one contract | base, mail, seal, access |
+//! | sms | telephone numbers, the neutral text, providers of SMS in order | base, text, store |
 //! | nexthop | connections to an SMTP server: TLS, AUTH, pool; on mail-send | base, mail |
 //! | intake | the only place where we take custody | base, mail, seal, policy, store |
 //! | relay | one mail transaction: ordinary mail through, confidential mail to intake | base, mail, policy, intake, nexthop |
-//! | notify | composes notices and sender mails; one attempt to an outcome | base, mail, text, seal, store, nexthop |
+//! | notify | composes notices and sender mails; one attempt to an outcome | base, mail, text, seal, store, sms, nexthop |
 //! | queue | lease, retry schedule, worker | base, store, notify |
 //! | receive | SMTP server: commands, DATA bytes, session, driver, listener | base, mail, users, relay |
 //! | web | routes, pages, sessions, guards | base, mail, text, seal, access, store |
-//! | config | file as written to the settings of each component, or all mistakes at once | base, mail, text, seal, access, policy, users, store, nexthop, intake, relay, notify, queue, receive, web |
-//! | daemon | wiring, life cycle, control socket, systemd | base, mail, text, seal, access, policy, users, store, nexthop, intake, relay, notify, queue, receive, web, config |
-//! | demo | the whole gateway on this machine, with a mailbox page | base, mail, text, seal, access, policy, users, store, nexthop, intake, relay, notify, queue, receive, web, config, daemon |
-//! | cli | commands | base, mail, text, seal, store, policy, users, config, daemon, demo |
+//! | config | file as written to the settings of each component, or all mistakes at once | base, mail, text, seal, access, policy, users, store, sms, nexthop, intake, relay, notify, queue, receive, web |
+//! | daemon | wiring, life cycle, control socket, systemd | base, mail, text, seal, access, policy, users, store, sms, nexthop, intake, relay, notify, queue, receive, web, config |
+//! | demo | the whole gateway on this machine, with a mailbox page | base, mail, text, seal, access, policy, users, store, sms, nexthop, intake, relay, notify, queue, receive, web, config, daemon |
+//! | cli | commands | base, mail, text, seal, store, sms, policy, users, config, daemon, demo |
 //! <!-- layers:end -->
 
 pub mod access;
@@ -61,6 +62,7 @@ pub mod queue;
 pub mod receive;
 pub mod relay;
 pub mod seal;
+pub mod sms;
 pub mod store;
 pub mod text;
 pub mod users;

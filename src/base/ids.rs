@@ -74,6 +74,10 @@ id!(
     JobId
 );
 id!(
+    /// Names one request for a code by SMS; the code follows from it.
+    ChallengeId
+);
+id!(
     /// Names what one sender knows of one recipient address.
     ContactId
 );

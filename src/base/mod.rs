@@ -7,5 +7,5 @@ pub mod secret;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
-pub use ids::{ContactId, ConversationId, GrantId, JobId, MessageId};
+pub use ids::{ChallengeId, ContactId, ConversationId, GrantId, JobId, MessageId};
 pub use secret::SecretBytes;

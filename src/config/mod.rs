@@ -21,7 +21,7 @@ pub use source::Mistake;
 
 use crate::mail::{Address, Domain};
 use crate::store::retention;
-use crate::{intake, nexthop, policy, queue, receive, relay, store, users, web};
+use crate::{intake, nexthop, policy, queue, receive, relay, sms, store, users, web};
 use reader::Reading;
 use source::Sources;
 
@@ -41,6 +41,8 @@ pub struct Config {
     pub intake: intake::Settings,
     /// How our own mails are retried.
     pub queue: queue::Settings,
+    /// Which numbers get SMSes, and who sends them.
+    pub sms: sms::Settings,
     /// The page.
     pub web: web::Settings,
     /// Where the data are.
@@ -181,6 +183,7 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
         queue: seal.queue,
         retention: retention::Settings { ended_links: plant.ended_links, ledger: plant.ledger, sessions: web.sessions },
         web,
+        sms: sms::Settings::default(),
         store: plant.store,
         default_hop: hops.default,
         next_hops: hops.settings.into_iter().map(|hop| nexthop::Settings { helo: helo.clone(), ..hop }).collect(),

@@ -33,6 +33,7 @@ use crate::nexthop::{NextHop, Routes};
 use crate::notify::{self, Notifier};
 use crate::relay::Relay;
 use crate::seal::keyring::RootKeyring;
+use crate::sms::Providers;
 use crate::store::proof::SessionLimits;
 use crate::store::retention::Retention;
 use crate::store::retention::ledger::{Ledger, LedgerError};
@@ -143,7 +144,8 @@ pub async fn start(
         stop: CancellationToken::new(),
         tasks: JoinSet::new(),
     };
-    let notifier = Notifier::new(running.notify_settings(&config)?, store.clone(), clock.clone())?;
+    let providers = Providers::new(config.sms.providers.clone(), clock.clone());
+    let notifier = Notifier::new(running.notify_settings(&config, providers)?, store.clone(), clock.clone())?;
     let intake = Intake::new(config.intake.clone(), store.clone(), clock.clone(), entropy.clone());
     let hashers = intake.hashers();
     let relay = Relay::new(
@@ -260,7 +262,7 @@ impl Running {
         })
     }
 
-    fn notify_settings(&self, config: &Config) -> Result<notify::Settings, StartError> {
+    fn notify_settings(&self, config: &Config, sms: Providers) -> Result<notify::Settings, StartError> {
         Ok(notify::Settings {
             organisation: config.web.organisation.clone(),
             phone: config.web.phone.clone(),
@@ -273,6 +275,7 @@ impl Running {
             fallback: config.policy.home.fallback.clone(),
             from: config.outgoing.from.clone(),
             language: Lang::from_tag(&config.intake.language).unwrap_or_default(),
+            sms,
         })
     }
 

@@ -120,7 +120,7 @@ impl Office {
         let mail = NewJob {
             id: JobId::random(&*self.entropy),
             kind: JobKind::Code { contact: *id },
-            secret: Some(JobSecret { token: None, code: Some(new.code.expose().to_owned()) }),
+            secret: Some(JobSecret::code(new.code.expose().to_owned())),
             due: self.clock.now(),
         };
         let mailbox = contact.mailbox.clone();

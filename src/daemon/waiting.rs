@@ -12,7 +12,7 @@ use crate::store::records::{Job, JobKind};
 pub struct JobRow {
     /// Its id.
     pub id: String,
-    /// `notice`, `code`, `closed`, `undeliverable` or `code-undeliverable`.
+    /// `notice`, `code`, `closed`, `undeliverable`, `code-undeliverable` or `sms`.
     pub kind: String,
     /// When it is due.
     pub due: String,
@@ -61,5 +61,6 @@ const fn kind(kind: &JobKind) -> &'static str {
         JobKind::Closed { .. } => "closed",
         JobKind::Undeliverable { .. } => "undeliverable",
         JobKind::CodeUndeliverable { .. } => "code-undeliverable",
+        JobKind::Sms { .. } => "sms",
     }
 }

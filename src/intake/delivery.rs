@@ -92,7 +92,7 @@ pub(super) async fn build(
     }
     let grant_id = GrantId::random(entropy);
     let token = LinkToken::generate(entropy);
-    let secret = JobSecret { token: Some(token.secret().expose().to_vec()), code: None };
+    let secret = JobSecret::token(token.secret().expose().to_vec());
     let mut jobs = vec![job(JobKind::Notice { grant: grant_id }, secret, mail.received, entropy)];
     let (generation, new_contact) = if let Some((contact, known)) = known {
         (Generation { contact, number: known.generation }, None)
@@ -161,7 +161,7 @@ async fn make_strict(
 
 /// The mail that brings a code to the sender.
 fn code_mail(new: &NewCode, contact: ContactId, mail: &Mail, entropy: &dyn Entropy) -> NewJob {
-    let secret = JobSecret { token: None, code: Some(new.code.expose().to_owned()) };
+    let secret = JobSecret::code(new.code.expose().to_owned());
     job(JobKind::Code { contact }, secret, mail.received, entropy)
 }
 

@@ -78,6 +78,7 @@ impl Desk<'_> {
             JobKind::Closed { grant } => self.closed(job.id, *grant).await,
             JobKind::Undeliverable { grant, answer } => self.undeliverable(job.id, *grant, answer).await,
             JobKind::CodeUndeliverable { contact, answer } => self.code_undeliverable(job.id, *contact, answer).await,
+            JobKind::Sms { .. } => Err(never("an SMS is no mail")),
         }
     }
 

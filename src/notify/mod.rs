@@ -1,4 +1,4 @@
-//! Composes notices and sender mails, and makes one attempt at sending: a job to an outcome.
+//! Composes notices, sender mails and SMSes, and makes one attempt at sending: a job to an outcome.
 //!
 //! A notice carries the link and nothing of the message; a code travels only to a home mailbox, over the home route. When a
 //! text, the store or a hop fails, nothing leaves and the job stays.
@@ -8,6 +8,7 @@ mod clean;
 mod compose;
 mod draft;
 mod route;
+mod sms;
 pub mod verp;
 
 use std::sync::Arc;
@@ -17,8 +18,10 @@ use secrecy::ExposeSecret;
 use crate::base::Clock;
 use crate::mail::{Address, Domain, DomainSet};
 use crate::nexthop::{NextHop, Routes};
+use crate::sms::Providers;
 use crate::store::Store;
-use crate::store::records::LeasedJob;
+use crate::store::records::{JobKind, LeasedJob};
+use crate::store::sms::SmsEnd;
 use crate::text::{TextError, Texts};
 
 use draft::{Desk, NoMail, Way};
@@ -49,6 +52,8 @@ pub struct Settings {
     pub from: crate::mail::Address,
     /// The organisation's own language: of mails to senders, and of notices to contacts without one.
     pub language: crate::text::Lang,
+    /// Who sends SMSes.
+    pub sms: Providers,
 }
 
 /// How one attempt ended.
@@ -60,6 +65,8 @@ pub enum Outcome {
     Later(String),
     /// Never (5xx); the text is cleaned.
     Never(String),
+    /// An SMS was handed over, or never will be.
+    Texted(SmsEnd),
 }
 
 /// Sends what jobs ask for. Cheap to clone.
@@ -105,6 +112,9 @@ impl Notifier {
     /// One attempt.
     pub async fn attempt(&self, job: &LeasedJob) -> Outcome {
         let inner = &*self.inner;
+        if let JobKind::Sms { grant, challenge, expires } = job.job.kind {
+            return inner.text(job, (grant, challenge), expires).await;
+        }
         let now = inner.clock.now();
         let desk = Desk { settings: &inner.settings, store: &inner.store, texts: &inner.texts, now };
         let draft = match desk.draft(job).await {

@@ -42,10 +42,26 @@ pub struct Life {
 #[must_use]
 pub fn pause(attempts: u32, random: u32) -> Duration {
     let index = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
-    let millis = PAUSES.get(index).copied().unwrap_or(LONGEST) * 60_000;
+    spread(PAUSES.get(index).copied().unwrap_or(LONGEST) * 60_000, random)
+}
+
+/// From a fifth shorter to a fifth longer.
+fn spread(millis: u64, random: u32) -> Duration {
     let shortest = millis / 5 * 4;
     let spread = millis / 5 * 2;
     Duration::from_millis(shortest + ((spread * u64::from(random)) >> 32))
+}
+
+/// Pauses after the first, second, … failed attempt at an SMS, in seconds; the last one stands for all further ones. Somebody waits
+/// for it.
+const SMS_PAUSES: [u64; 4] = [5, 15, 30, 60];
+
+/// Decides after an attempt at an SMS that surely sent nothing: again soon, but never so late that its code has ended.
+#[must_use]
+pub fn next_sms(attempts: u32, expires: Timestamp, now: Timestamp, random: u32) -> Next {
+    let index = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+    let at = now + spread(SMS_PAUSES.get(index).copied().unwrap_or(60) * 1_000, random);
+    if at < expires { Next::At(at) } else { Next::GiveUp }
 }
 
 /// Decides after a failed attempt. The last attempt falls on the end of the job's time, never after it.
@@ -115,6 +131,22 @@ mod tests {
         }
         assert_eq!(now, START + 48 * HOUR);
         assert_eq!(attempts, 31);
+    }
+
+    #[test]
+    fn an_sms_is_tried_again_soon_and_not_past_its_code() {
+        let expires = START + Duration::from_mins(10);
+        let (mut now, mut pauses) = (START, Vec::new());
+        for attempts in 1.. {
+            let Next::At(at) = next_sms(attempts, expires, now, 1 << 31) else { break };
+            pauses.push(at.since(now).as_secs());
+            now = at;
+        }
+        assert_eq!(pauses, [5, 15, 30, 60, 60, 60, 60, 60, 60, 60, 60, 60]);
+        assert_eq!(now, START + Duration::from_secs(590));
+        assert_eq!(next_sms(1, expires, expires, 0), Next::GiveUp);
+        assert_eq!(next_sms(1, expires, expires + HOUR, 0), Next::GiveUp);
+        assert_eq!(next_sms(u32::MAX, expires, START, 0), Next::At(START + Duration::from_secs(48)));
     }
 
     proptest! {

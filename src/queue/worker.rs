@@ -24,6 +24,7 @@ use crate::notify::{Notifier, Outcome};
 use crate::store::intake::NewJob;
 use crate::store::jobs::JobEnd;
 use crate::store::records::{Job, JobKind, LeasedJob};
+use crate::store::sms::{SmsEnd, SmsProgress};
 use crate::store::{Store, StoreError};
 
 use super::Settings;
@@ -245,6 +246,7 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
             Outcome::Sent => "sent",
             Outcome::Later(_) => "later",
             Outcome::Never(_) => "never",
+            Outcome::Texted(end) => progress(end.progress),
         };
         tracing::info!(job = %id, kind = kind(&job.job.kind), attempt, result, "attempt");
         self.finish(id, job.job, outcome).await;
@@ -263,6 +265,11 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
         };
         match ended {
             Ok(Ok(outcome)) => outcome,
+            // Whatever an SMS came to, it may have left.
+            Ok(Err(_)) | Err(_) if matches!(job.job.kind, JobKind::Sms { .. }) => {
+                tracing::error!(job = %job.id, "an attempt at an SMS broke off");
+                Outcome::Texted(SmsEnd::unsure())
+            }
             Ok(Err(_)) => {
                 tracing::error!(job = %job.id, "an attempt panicked");
                 Outcome::Later("the gateway made a mistake in this attempt; it is in the log".to_owned())
@@ -300,14 +307,20 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
         let now = self.clock.now();
         match outcome {
             Outcome::Sent => JobEnd::Done,
+            Outcome::Texted(end) => JobEnd::Texted(end),
             Outcome::Never(answer) => self.give_up(job, answer, now),
             Outcome::Later(answer) => {
+                let random = u32::from_be_bytes(random(&*self.entropy));
                 let give_up = match job.kind {
                     JobKind::Notice { .. } => self.settings.notice_give_up,
                     _ => self.settings.sender_give_up,
                 };
                 let life = Life { created: job.created, attempts: job.attempts.saturating_add(1), give_up };
-                match schedule::next(life, now, u32::from_be_bytes(random(&*self.entropy))) {
+                let next = match job.kind {
+                    JobKind::Sms { expires, .. } => schedule::next_sms(life.attempts, expires, now, random),
+                    _ => schedule::next(life, now, random),
+                };
+                match next {
                     Next::At(at) => JobEnd::Retry(at, answer),
                     Next::GiveUp => self.give_up(job, answer, now),
                 }
@@ -320,7 +333,10 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
         let kind = match job.kind {
             JobKind::Notice { grant } => Some(JobKind::Undeliverable { grant, answer: answer.clone() }),
             JobKind::Code { contact } => Some(JobKind::CodeUndeliverable { contact, answer: answer.clone() }),
-            JobKind::Closed { .. } | JobKind::Undeliverable { .. } | JobKind::CodeUndeliverable { .. } => None,
+            JobKind::Closed { .. }
+            | JobKind::Undeliverable { .. }
+            | JobKind::CodeUndeliverable { .. }
+            | JobKind::Sms { .. } => None,
         };
         let mail = kind.map(|kind| NewJob { id: JobId::random(&*self.entropy), kind, secret: None, due: now });
         JobEnd::GiveUp(answer, mail)
@@ -345,6 +361,18 @@ fn kind(kind: &JobKind) -> &'static str {
         JobKind::Closed { .. } => "closed",
         JobKind::Undeliverable { .. } => "undeliverable",
         JobKind::CodeUndeliverable { .. } => "code-undeliverable",
+        JobKind::Sms { .. } => "sms",
+    }
+}
+
+/// How an SMS ended, for the log.
+const fn progress(progress: SmsProgress) -> &'static str {
+    match progress {
+        SmsProgress::Waiting | SmsProgress::Sending => "later",
+        SmsProgress::Taken => "taken",
+        SmsProgress::Unsure => "unsure",
+        SmsProgress::Delivered => "delivered",
+        SmsProgress::Failed(_) => "failed",
     }
 }
 
@@ -357,7 +385,7 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
-    use crate::base::{ContactId, GrantId, SeededEntropy};
+    use crate::base::{ChallengeId, ContactId, GrantId, SeededEntropy};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -449,6 +477,10 @@ mod tests {
                     let mail = mail.map_or(String::new(), |mail| format!(" {:?}", mail.kind));
                     format!("give up: {answer}{mail}")
                 }
+                JobEnd::Texted(end) => {
+                    book.open.remove(&id);
+                    format!("texted: {:?}", end.progress)
+                }
             };
             book.ends.push((id, said));
             Ok(())
@@ -529,6 +561,11 @@ mod tests {
             };
             self.task = Some(tokio::spawn(worker.run()));
         }
+        fn sms(&self, number: u8) -> JobId {
+            let expires = self.clock.now() + Duration::from_mins(10);
+            let kind = JobKind::Sms { grant: GrantId([9; 16]), challenge: ChallengeId([7; 16]), expires };
+            self.queue.add(number, kind, self.clock.now())
+        }
         fn notice(&self, number: u8) -> JobId {
             self.queue.add(number, JobKind::Notice { grant: GrantId([9; 16]) }, self.clock.now())
         }
@@ -566,6 +603,30 @@ mod tests {
             (ids[3], told_of_code),
         ];
         assert_eq!(ends, expected);
+        rig.finish().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_sms_is_tried_again_soon_until_its_code_ends() {
+        let mut rig = Rig::new(Scripted::new(Duration::ZERO, |_| Outcome::Later("een: down".to_owned())));
+        let id = rig.sms(1);
+        rig.start();
+        tokio::time::sleep(Duration::from_mins(20)).await;
+        let ends = rig.queue.ends();
+        let (last, retries) = ends.split_last().unwrap();
+        assert_eq!(last, &(id, "give up: een: down".to_owned()));
+        assert!((10..=14).contains(&retries.len()), "{}", retries.len());
+        rig.finish().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_sms_whose_attempt_broke_off_is_not_sent_again() {
+        let mut rig = Rig::new(Scripted::new(SECOND, |_| panic!("as the test wants")).hanging(2));
+        let (hanging, panicking) = (rig.sms(1), rig.sms(2));
+        rig.start();
+        tokio::time::sleep(ATTEMPT_LIMIT * 2).await;
+        let unsure = |id| (id, "texted: Unsure".to_owned());
+        assert_eq!(rig.queue.ends(), [unsure(panicking), unsure(hanging)]);
         rig.finish().await;
     }
 

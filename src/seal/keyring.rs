@@ -249,6 +249,7 @@ impl StoreSecret {
             jobs: key("zegel/v1/store/jobs"),
             pepper: key("zegel/v1/store/pepper"),
             cookie: key("zegel/v1/store/cookie"),
+            sms: key("zegel/v1/store/sms"),
             index: key("zegel/v1/store/index"),
         }
     }
@@ -265,6 +266,8 @@ pub struct StoreKeys {
     pub pepper: SecretBytes<32>,
     /// Authenticates page tokens and hashes session cookies.
     pub cookie: SecretBytes<32>,
+    /// Makes the codes that go out by SMS ([`super::sms`]).
+    pub sms: SecretBytes<32>,
     index: SecretBytes<32>,
 }
 

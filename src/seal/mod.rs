@@ -26,6 +26,7 @@ mod manifest;
 pub mod password;
 pub mod record;
 pub mod recovery;
+pub mod sms;
 pub mod strict;
 #[cfg(test)]
 mod strict_vectors;

@@ -13,6 +13,7 @@ use super::intake::NewJob;
 use super::places::{due_of, last_id};
 use super::plan::add_job;
 use super::records::{Delivery, Grant, Job, JobKind, JobSecret, LeasedJob, Subject};
+use super::sms::{Refusal, SmsEnd, SmsProgress};
 use super::{Store, StoreError, places};
 
 /// Which jobs this process is working on, and the bell that tells the worker of new ones.
@@ -57,6 +58,8 @@ pub(super) struct QueuedJob {
 pub enum JobEnd {
     /// Delivered: the job and its secret are erased, the delivery is marked.
     Done,
+    /// An SMS was handed over, or never will be: the job and its secret are erased, what became of it is kept.
+    Texted(SmsEnd),
     /// Try again at this moment; the text is for `queue list`.
     Retry(Timestamp, String),
     /// Never: job and secret are erased, the delivery is marked failed, and this job, if any, is made instead.
@@ -189,6 +192,8 @@ impl Store {
                 &Job { due: *due, attempts: job.attempts.saturating_add(1), last, ..job.clone() },
             )?;
             draft.put(places::job_due(*due, id), &())?;
+            let waiting = SmsEnd { progress: SmsProgress::Waiting, provider: String::new(), id: String::new() };
+            self.mark_sms(&mut draft, (id, &job.kind), &waiting).await?;
             return Ok(draft.into_batch());
         }
         draft.delete(places::job(id));
@@ -196,6 +201,11 @@ impl Store {
         let now = self.inner.clock.now();
         if let JobKind::Notice { grant } = &job.kind {
             self.mark_notice(&mut draft, *grant, end, now).await?;
+        }
+        if let JobEnd::Texted(end) = end {
+            self.mark_sms(&mut draft, (id, &job.kind), end).await?;
+        } else if matches!(end, JobEnd::GiveUp(..)) {
+            self.mark_sms(&mut draft, (id, &job.kind), &SmsEnd::failed(Refusal::Unreachable)).await?;
         }
         if let JobEnd::GiveUp(_, Some(instead)) = end {
             add_job(&mut draft, instead, now)?;
@@ -228,7 +238,7 @@ impl Store {
         };
         match end {
             JobEnd::GiveUp(..) => found.record.failed = Some(now),
-            JobEnd::Done | JobEnd::Retry(..) => found.record.noticed = Some(now),
+            JobEnd::Done | JobEnd::Texted(_) | JobEnd::Retry(..) => found.record.noticed = Some(now),
         }
         draft.unchanged(place.clone(), Some(&found));
         draft.put(place, &found.record)

@@ -31,6 +31,7 @@ pub mod retention;
 pub mod rewrap;
 pub mod root;
 mod sessions;
+pub mod sms;
 pub mod strict;
 
 use std::sync::Arc;

@@ -93,6 +93,10 @@ pub(super) fn grant_index(link: &[u8; 32]) -> Key {
 pub(super) fn grant_tries(id: GrantId) -> Key {
     key(Space::GrantTries, &[id.as_bytes()])
 }
+/// What became of the last SMS for this link.
+pub(super) fn sms(id: GrantId) -> Key {
+    key(Space::Sms, &[id.as_bytes()])
+}
 pub(super) fn contact_tries(id: ContactId) -> Key {
     key(Space::ContactTries, &[id.as_bytes()])
 }

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
+use crate::base::{ChallengeId, ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
 
 /// Who sent a sealed mail, and where mails to that person go.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -238,6 +238,20 @@ pub enum JobKind {
         #[n(1)]
         answer: String,
     },
+    /// The code of a challenge by SMS to the recipient. The number is its secret; the code follows from the challenge
+    /// ([`crate::seal::sms`]).
+    #[n(5)]
+    Sms {
+        /// Through whose link it was asked for.
+        #[n(0)]
+        grant: GrantId,
+        /// Which code.
+        #[n(1)]
+        challenge: ChallengeId,
+        /// When the code ends: after that nothing is sent.
+        #[n(2)]
+        expires: Timestamp,
+    },
 }
 
 /// Whom or what a job is about: when that is gone, so is the job.
@@ -254,9 +268,10 @@ impl JobKind {
     #[must_use]
     pub const fn subject(&self) -> Subject {
         match self {
-            Self::Notice { grant } | Self::Closed { grant } | Self::Undeliverable { grant, .. } => {
-                Subject::Grant(*grant)
-            }
+            Self::Notice { grant }
+            | Self::Closed { grant }
+            | Self::Undeliverable { grant, .. }
+            | Self::Sms { grant, .. } => Subject::Grant(*grant),
             Self::Code { contact } | Self::CodeUndeliverable { contact, .. } => Subject::Contact(*contact),
         }
     }
@@ -283,7 +298,7 @@ pub struct Job {
 }
 
 /// What a job needs in clear until it is delivered. Debug shows nothing.
-#[derive(Clone, PartialEq, Eq, Encode, Decode, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
+#[derive(Clone, Default, PartialEq, Eq, Encode, Decode, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
 pub struct JobSecret {
     /// The link token of a notice.
     #[cbor(n(0), with = "minicbor::bytes")]
@@ -291,6 +306,29 @@ pub struct JobSecret {
     /// The code of a code mail.
     #[n(1)]
     pub code: Option<String>,
+    /// The telephone number of an SMS (E.164).
+    #[n(2)]
+    pub number: Option<String>,
+}
+
+impl JobSecret {
+    /// Of a notice.
+    #[must_use]
+    pub const fn token(token: Vec<u8>) -> Self {
+        Self { token: Some(token), code: None, number: None }
+    }
+
+    /// Of a code mail.
+    #[must_use]
+    pub const fn code(code: String) -> Self {
+        Self { token: None, code: Some(code), number: None }
+    }
+
+    /// Of an SMS.
+    #[must_use]
+    pub const fn number(number: String) -> Self {
+        Self { token: None, code: None, number: Some(number) }
+    }
 }
 
 impl std::fmt::Debug for JobSecret {

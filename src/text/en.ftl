@@ -161,3 +161,8 @@ mail-undeliverable-unreachable = We tried many times, but the mail server did no
 mail-undeliverable-ended = The message had already expired before the mail server took the e-mail.
 mail-undeliverable-answer = This was the last answer:
 mail-undeliverable-do = Check the address or call the recipient. Then send your message again. Is the address right? Ask your administrator for help. The reference is { $reference }.
+
+## SMS
+
+sms-code = { $organisation }: your code is { $code }. Do not share it with anyone.
+sms-test = { $organisation }: this is a test message. You need not do anything.

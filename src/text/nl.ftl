@@ -162,3 +162,8 @@ mail-undeliverable-unreachable = Wij hebben het vaak geprobeerd, maar de mailser
 mail-undeliverable-ended = Het bericht was al verlopen voordat de mailserver de e-mail aannam.
 mail-undeliverable-answer = Dit was het laatste antwoord:
 mail-undeliverable-do = Controleer het adres of bel de ontvanger. Stuur uw bericht daarna opnieuw. Klopt het adres? Vraag dan uw beheerder om hulp. Het kenmerk is { $reference }.
+
+## SMS
+
+sms-code = { $organisation }: uw code is { $code }. Geef deze code aan niemand.
+sms-test = { $organisation }: dit is een proefbericht. U hoeft niets te doen.

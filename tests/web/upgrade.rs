@@ -204,7 +204,7 @@ async fn new_code(site: &Site, link: &mut Link, entropy: &SeededEntropy) {
     let code = AccessCode::generate(entropy);
     let pepper = &site.store.keys().pepper;
     let verifier = Verifier::new(&code, pepper, Cost::default(), entropy, &mut Memory::default()).unwrap();
-    let secret = JobSecret { token: None, code: Some(code.expose().to_owned()) };
+    let secret = JobSecret::code(code.expose().to_owned());
     let mail = NewJob {
         id: JobId::random(entropy),
         kind: JobKind::Code { contact },

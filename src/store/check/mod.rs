@@ -159,7 +159,7 @@ impl Store {
 }
 
 /// Every space that there is, in the order in which they are checked: messages first, so that what is lost is said of them.
-pub(super) const SPACES: [Space; 31] = [
+pub(super) const SPACES: [Space; 32] = [
     Space::Message,
     Space::Meta,
     Space::Manifest,
@@ -191,6 +191,7 @@ pub(super) const SPACES: [Space; 31] = [
     Space::Erasure,
     Space::KeyWork,
     Space::Recovery,
+    Space::Sms,
 ];
 
 impl Report {

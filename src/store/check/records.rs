@@ -13,6 +13,7 @@ use crate::store::places::{self, due_of, last_id};
 use crate::store::plan::{Plan, Taken};
 use crate::store::records::{Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Proof, Session};
 use crate::store::retention::records::{Erasure, Purge, Stub};
+use crate::store::sms::SmsState;
 use crate::store::{Store, StoreError};
 
 use super::{Damage, Fault};
@@ -244,7 +245,7 @@ impl Store {
 
     async fn job_faults(&self, id: JobId, key: &Key, faults: &mut Faults) -> Result<(), StoreError> {
         let Some(job) = self.opened::<Job>(key, faults).await? else { return Ok(()) };
-        if matches!(job.kind, JobKind::Notice { .. } | JobKind::Code { .. }) {
+        if matches!(job.kind, JobKind::Notice { .. } | JobKind::Code { .. } | JobKind::Sms { .. }) {
             self.needs(&places::job_secret(id), faults).await?;
         }
         let entry = places::job_due(job.due, id);
@@ -298,6 +299,7 @@ impl Store {
             Space::Stub => self.opened::<Stub>(key, faults).await?.is_some(),
             Space::Purge => self.opened::<Purge>(key, faults).await?.is_some(),
             Space::Erasure => self.opened::<Erasure>(key, faults).await?.is_some(),
+            Space::Sms => self.opened::<SmsState>(key, faults).await?.is_some(),
             _ => self.whole(key, faults).await?,
         };
         if opens {
@@ -334,7 +336,7 @@ impl Store {
             Space::Manifest | Space::Body | Space::ContentKey => message_or_prepared(MessageId(last)),
             Space::Delivery => message_or_prepared(MessageId(first)),
             Space::Lock | Space::Epoch => vec![places::conversation(ConversationId(first))],
-            Space::GrantTries => vec![places::grant(GrantId(last))],
+            Space::GrantTries | Space::Sms => vec![places::grant(GrantId(last))],
             Space::ContactTries => vec![places::contact(ContactId(last))],
             Space::JobSecret => vec![places::job(JobId(last))],
             Space::Verifier if self.nothing_is_prepared().await? => {

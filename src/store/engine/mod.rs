@@ -87,6 +87,8 @@ pub enum Space {
     KeyWork = 32,
     /// The records key sealed to a recovery key, by that key's id; no record. Erasable.
     Recovery = 33,
+    /// [`super::sms::SmsState`]: what became of the last SMS for a link, by grant id.
+    Sms = 40,
 }
 
 impl Space {

@@ -190,6 +190,7 @@ impl Removal {
         let Some(grant) = side.grant else { return Ok(()) };
         draft.delete(places::grant(grant));
         draft.delete(places::grant_tries(grant));
+        draft.delete(places::sms(grant));
         if let Some(record) = &side.record {
             draft.unchanged(places::grant(grant), Some(record));
             if let (Ending::Erased, Some(repeat)) = (self.why, &record.record.repeat) {

@@ -179,10 +179,10 @@ impl Bed {
         let contact = known.as_ref().map_or_else(|| ContactId::random(entropy), |(id, _)| *id);
         let token = LinkToken::generate(entropy);
         let grant_id = GrantId::random(entropy);
-        let secret = JobSecret { token: Some(token.secret().expose().to_vec()), code: None };
+        let secret = JobSecret::token(token.secret().expose().to_vec());
         let mut jobs = vec![self.job(JobKind::Notice { grant: grant_id }, Some(secret))];
         let new_contact = known.is_none().then(|| {
-            let secret = JobSecret { token: None, code: Some("87654321".to_owned()) };
+            let secret = JobSecret::code("87654321".to_owned());
             jobs.push(self.job(JobKind::Code { contact }, Some(secret)));
             (self.new_contact(sender, recipient), self.kept("87654321"))
         });

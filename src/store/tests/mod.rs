@@ -14,5 +14,6 @@ mod records;
 mod retention;
 mod secrecy;
 mod sessions;
+mod sms;
 mod strict;
 mod upgrade;

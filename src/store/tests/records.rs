@@ -3,13 +3,14 @@
 use minicbor::{Decode, Encode};
 
 use crate::access::{Admission, ContactTries, GrantTries, Limits, Network};
-use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
+use crate::base::{ChallengeId, ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
 use crate::store::plan::{Plan, PlannedDelivery, PlannedJob};
 use crate::store::records::{
     Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Proof, Sender, Session, StrictGrant,
 };
 use crate::store::retention::records::{Erasure, Purge};
 use crate::store::retention::{Ending, Stub};
+use crate::store::sms::{Refusal, SmsProgress, SmsState};
 
 fn sender() -> Sender {
     Sender { address: "a@b.example".into(), name: "A".into(), mailbox: "m@b.example".into() }
@@ -122,6 +123,21 @@ fn plan() -> Plan {
     Plan { message: message(), deliveries: vec![delivery] }
 }
 
+fn sms() -> JobKind {
+    JobKind::Sms { grant: GrantId([17; 16]), challenge: ChallengeId([18; 16]), expires: Timestamp(600_000) }
+}
+
+fn sms_state() -> SmsState {
+    SmsState {
+        job: JobId([19; 16]),
+        challenge: ChallengeId([18; 16]),
+        progress: SmsProgress::Failed(Refusal::Credit),
+        at: Timestamp(3),
+        provider: "een".to_owned(),
+        id: "SM1".to_owned(),
+    }
+}
+
 /// One record of each kind, as hexadecimal digits.
 fn written() -> Vec<(&'static str, String)> {
     fn hex<T: Encode<()>>(record: &T) -> String {
@@ -145,7 +161,7 @@ fn written() -> Vec<(&'static str, String)> {
         ("code", hex(&job(JobKind::Code { contact: ContactId([6; 16]) }))),
         ("closed", hex(&job(JobKind::Closed { grant: grant_id }))),
         ("undeliverable", hex(&job(undeliverable))),
-        ("job secret", hex(&JobSecret { token: Some(vec![1, 2]), code: Some("12345678".into()) })),
+        ("job secret", hex(&JobSecret { token: Some(vec![1, 2]), code: Some("12345678".into()), number: None })),
         ("grant tries", hex(&of_grant)),
         ("contact tries", hex(&of_contact)),
         ("prepared", hex(&plan())),
@@ -157,6 +173,9 @@ fn written() -> Vec<(&'static str, String)> {
         ("strict grant", hex(&strict_grant())),
         ("strict delivery", hex(&Delivery { epoch: Some(2), ..delivery })),
         ("strict contact", hex(&Contact { proof: Proof::StrictCode, ..self::contact() })),
+        ("sms", hex(&job(sms()))),
+        ("sms secret", hex(&JobSecret::number("+31612345678".to_owned()))),
+        ("sms state", hex(&sms_state())),
     ]
 }
 
