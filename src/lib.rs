@@ -34,7 +34,7 @@
 //! | users | who may log in over SMTP: a file of password hashes, pauses after wrong ones | base, seal, access, policy |
 //! | store | journal, index, committer, bodies, records; engines behind one contract | base, mail, seal, access |
 //! | sms | telephone numbers, the neutral text, providers of SMS in order | base, text, store |
-//! | nexthop | connections to an SMTP server: TLS, AUTH, pool; on mail-send | base, mail |
+//! | nexthop | connections to an SMTP server: fail-over, TLS, AUTH, pool | base, mail |
 //! | intake | the only place where we take custody | base, mail, seal, policy, store |
 //! | relay | one mail transaction: ordinary mail through, confidential mail to intake | base, mail, policy, intake, nexthop |
 //! | notify | composes notices and sender mails; one attempt to an outcome | base, mail, text, seal, store, sms, nexthop |

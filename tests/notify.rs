@@ -15,7 +15,7 @@ use zegel::demo::mailbox::{self, Mail, Mailbox};
 use zegel::intake::{self, Intake};
 use zegel::mail::header::HeaderBlock;
 use zegel::mail::{Address, DomainSet};
-use zegel::nexthop::{self, NextHop, Routes};
+use zegel::nexthop::{self, NextHop, Route, Routes, Waits};
 use zegel::notify::verp::Subject;
 use zegel::notify::{Notifier, Outcome, Settings};
 use zegel::policy::{Identity, Mode, Terms};
@@ -38,19 +38,11 @@ fn any_port() -> SocketAddr {
 }
 
 fn hop(name: &str, address: SocketAddr) -> NextHop {
-    NextHop::new(nexthop::Settings {
-        name: name.to_owned(),
-        hosts: vec![nexthop::Host { name: address.ip().to_string(), port: address.port() }],
-        tls: nexthop::Tls::Off,
-        login: None,
-        helo: "gateway.example.nl".to_owned(),
-        max_connections: 4,
-        lease_wait: Duration::from_secs(2),
-        connect_timeout: Duration::from_secs(2),
-        command_timeout: Duration::from_secs(5),
-        dot_timeout: Duration::from_secs(5),
-    })
-    .unwrap()
+    let host = nexthop::Host { name: address.ip().to_string(), port: address.port() };
+    let (short, long) = (Duration::from_secs(2), Duration::from_secs(5));
+    let waits = Waits { lease: short, connect: short, command: long, dot: long, ..Waits::default() };
+    let settings = nexthop::Settings::new(name, vec![host], "gateway.example.nl");
+    NextHop::new(nexthop::Settings { tls: nexthop::Tls::Off, max_connections: 4, waits, ..settings }).unwrap()
 }
 
 struct Rig {
@@ -65,7 +57,7 @@ struct Rig {
 
 impl Rig {
     fn new(home: SocketAddr, outside: SocketAddr) -> Self {
-        Self::with_routes(home, Routes { by_recipient: Vec::new(), default: hop("outside", outside) })
+        Self::with_routes(home, Routes::all_to(hop("outside", outside)))
     }
 
     fn with_routes(home: SocketAddr, routes: Routes) -> Self {
@@ -406,19 +398,26 @@ async fn a_notice_whose_message_ended_is_told_to_the_sender() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_notice_goes_the_way_of_its_recipients_domain() {
+async fn a_notice_goes_the_way_of_its_domains() {
     let mailbox = async || mailbox::start(any_port(), any_port()).await.unwrap();
-    let (home, partner, outside) = (mailbox().await, mailbox().await, mailbox().await);
-    let by_recipient = vec![(vec!["partner.example".parse().unwrap()], hop("partner", partner.addresses().smtp))];
-    let default = hop("outside", outside.addresses().smtp);
-    let mut rig = Rig::with_routes(home.addresses().smtp, Routes { by_recipient, default });
+    let (home, partner, signer, outside) = (mailbox().await, mailbox().await, mailbox().await, mailbox().await);
+    let route = |senders: &[&str], recipients: &[&str], to: &Mailbox| Route {
+        senders: senders.iter().map(|name| name.parse().unwrap()).collect(),
+        recipients: recipients.iter().map(|name| name.parse().unwrap()).collect(),
+        hop: hop(&[senders, recipients].concat().join("-"), to.addresses().smtp),
+    };
+    // By the From, which is the sender's, and not by the envelope, which is ours.
+    let routes = Routes::all_to(hop("outside", outside.addresses().smtp))
+        .and(route(&["example.nl"], &[], &signer))
+        .and(route(&[], &["partner.example"], &partner));
+    let mut rig = Rig::with_routes(home.addresses().smtp, routes);
     let recipients = ["jan@partner.example", "piet@example.org", "kees@example.nl"];
     rig.take("anna@example.nl", &recipients).await;
     rig.work();
-    for (mailbox, address) in [&partner, &outside, &home].into_iter().zip(recipients) {
+    for (mailbox, address) in [&partner, &signer, &home].into_iter().zip(recipients) {
         mail_for(mailbox, address, "").await;
     }
-    assert_eq!((partner.mails().len(), outside.mails().len()), (1, 1));
+    assert_eq!((partner.mails().len(), signer.mails().len(), outside.mails().len()), (1, 1, 0));
     rig.finish().await;
 }
 

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::source::Sources;
 use crate::mail::{Address, Domain};
-use crate::nexthop::Host;
+use crate::nexthop::{Host, Pin};
 use crate::policy::Pattern;
 
 /// How a value of one kind is read. `Err` says what was found instead.
@@ -161,6 +161,12 @@ pub fn host() -> Kind<Host> {
         let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
         named.then(|| Host { name: bare.to_owned(), port })
     })
+}
+
+/// The hash of a server's public key.
+#[must_use]
+pub fn pin() -> Kind<Pin> {
+    from_text("a pin, \"sha256//\" and the base64 of the key's SHA-256", |text| text.parse().ok())
 }
 
 /// A whole number within bounds; in the environment written as text.

@@ -1,17 +1,14 @@
-//! `[mail]`, `[[next_hop]]`, `[seal]` and `[[rule]]`.
+//! `[mail]`, `[seal]` and `[[rule]]`.
 
 use std::time::Duration;
 
-use secrecy::SecretString;
-
 use super::kinds::{self, one_of};
 use super::organisation::read_certificate;
-use super::reader::{Reading, Table};
+use super::reader::Table;
 use super::{CertificateFiles, Outgoing};
-use crate::mail::Domain;
 use crate::policy::{Action, Home, Mode, Rule};
 use crate::seal::code::Cost;
-use crate::{intake, nexthop, policy, queue, receive, relay, users};
+use crate::{intake, policy, queue, receive, relay, users};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -70,125 +67,6 @@ pub fn read_mail(table: &Table<'_, '_>) -> Option<MailSection> {
         tls,
         users: file.map(|file| users::Settings { file, hashers, limits: users::Limits::default() }),
     })
-}
-
-/// All `[[next_hop]]`s, not yet with the name that we give in EHLO.
-#[derive(Debug)]
-pub struct Hops {
-    /// In order.
-    pub settings: Vec<nexthop::Settings>,
-    /// Those with `recipient_domains`.
-    pub routes: Vec<(Vec<Domain>, String)>,
-    /// The one without.
-    pub default: String,
-}
-
-/// Reads every `[[next_hop]]`; `None` after a mistake.
-pub fn read_next_hops(top: &Table<'_, '_>) -> Option<Hops> {
-    let tables = top.tables("next_hop");
-    if tables.is_empty() && !top.has("next_hop") {
-        top.refuse("next_hop", "nothing", "at least one [[next_hop]]");
-    }
-    let mut hops = Hops { settings: Vec::new(), routes: Vec::new(), default: String::new() };
-    let mut complete = !tables.is_empty();
-    for table in &tables {
-        let Some((settings, domains)) = read_next_hop(table) else {
-            complete = false;
-            continue;
-        };
-        if hops.settings.iter().any(|other| other.name == settings.name) {
-            table.refuse("name", format!("\"{}\" a second time", settings.name), "a name of its own");
-            complete = false;
-        }
-        if !domains.is_empty() {
-            hops.routes.push((domains, settings.name.clone()));
-        } else if hops.default.is_empty() {
-            hops.default.clone_from(&settings.name);
-        } else if !table.has("recipient_domains") {
-            table.refuse(
-                "recipient_domains",
-                "nothing",
-                format!("domains: \"{}\" takes all others already", hops.default),
-            );
-            complete = false;
-        }
-        hops.settings.push(settings);
-    }
-    if complete && hops.default.is_empty() {
-        top.refuse("next_hop", "recipient_domains in every one", "one [[next_hop]] without, for all other recipients");
-        return None;
-    }
-    complete.then_some(hops)
-}
-
-fn read_next_hop(table: &Table<'_, '_>) -> Option<(nexthop::Settings, Vec<Domain>)> {
-    #[derive(Clone, Copy)]
-    enum Mode {
-        Verified,
-        Implicit,
-        Off,
-    }
-    let name = table.required("name", &kinds::name());
-    let hosts = table.some("hosts", &kinds::host());
-    let modes = &[("verified", Mode::Verified), ("implicit", Mode::Implicit), ("off", Mode::Off)];
-    let mode = table.or("tls", &one_of(modes), Mode::Verified);
-    let ca = table.optional("ca", &kinds::file());
-    let user = table.optional("user", &kinds::text());
-    let password_file = table.optional("password_file", &kinds::file());
-    let domains = table.list("recipient_domains", &kinds::domain());
-    let max_connections = table.or("max_connections", &kinds::count(1, 1_000), 20);
-    let lease_wait = table.or("wait", &kinds::duration(SECOND, MINUTE), 10 * SECOND);
-    let connect_timeout = table.or("connect_timeout", &kinds::duration(SECOND, 5 * MINUTE), 30 * SECOND);
-    let command_timeout = table.or("command_timeout", &kinds::duration(SECOND, 15 * MINUTE), 5 * MINUTE);
-    let dot_timeout = table.or("dot_timeout", &kinds::duration(SECOND, 30 * MINUTE), 10 * MINUTE);
-    table.finish();
-    let login = match (user, password_file) {
-        (Some(user), Some(file)) => {
-            let text = std::fs::read_to_string(&file).unwrap_or_default();
-            Some(nexthop::Login { user, password: SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned()) })
-        }
-        (None, None) => None,
-        (_, None) if table.has("password_file") => return None,
-        (Some(_), None) => {
-            table.refuse("password_file", "nothing", "a file with the password of user");
-            return None;
-        }
-        (None, Some(_)) if table.has("user") => return None,
-        (None, Some(_)) => {
-            table.refuse("user", "nothing", "the user name of the password");
-            return None;
-        }
-    };
-    let tls = match mode {
-        Mode::Verified => nexthop::Tls::Verified { ca },
-        Mode::Implicit => nexthop::Tls::Implicit { ca },
-        Mode::Off => nexthop::Tls::Off,
-    };
-    let settings = nexthop::Settings {
-        name: name?,
-        hosts: hosts?,
-        tls,
-        login,
-        helo: String::new(),
-        max_connections,
-        lease_wait,
-        connect_timeout,
-        command_timeout,
-        dot_timeout,
-    };
-    Some((settings, domains))
-}
-
-/// `home.next_hop` must name a hop.
-pub fn check_hop_names(reading: &Reading<'_>, hops: &Hops, home: &str) {
-    if !hops.settings.iter().any(|hop| hop.name == home) {
-        let names: Vec<&str> = hops.settings.iter().map(|hop| hop.name.as_str()).collect();
-        reading.refuse(
-            "home.next_hop",
-            format!("\"{home}\""),
-            format!("the name of a [[next_hop]]: {}", names.join(", ")),
-        );
-    }
 }
 
 /// `[seal]` and `[[rule]]`.

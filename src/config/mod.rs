@@ -3,6 +3,7 @@
 //! The file is TOML; `config/zegel.toml` explains every key. The environment may replace single values and lists of single
 //! values. Reading never stops at the first mistake, and nothing is guessed: an unknown key is a mistake too.
 
+mod hops;
 mod kinds;
 mod listener;
 mod mail;
@@ -16,6 +17,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use hops::HopRoute;
 pub use safety::Finding;
 pub use source::Mistake;
 
@@ -51,9 +53,9 @@ pub struct Config {
     pub retention: retention::Settings,
     /// Next hops, by name.
     pub next_hops: Vec<nexthop::Settings>,
-    /// Which hop takes which recipient domains, in order; the last resort is `default_hop`.
-    pub routes: Vec<(Vec<Domain>, String)>,
-    /// The hop for all other recipients.
+    /// Which mail goes to which hop; the last resort is `default_hop`.
+    pub routes: Vec<HopRoute>,
+    /// The hop for all other mail.
     pub default_hop: String,
     /// The hop of the organisation's own mailboxes.
     pub home_hop: String,
@@ -162,14 +164,14 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
     let organisation = organisation::Organisation::read(&top.table("organisation"));
     let home = organisation::read_home(&top.table("home"));
     let page = organisation::read_page(&top.table("page"), organisation.as_ref());
-    let hops = mail::read_next_hops(&top);
+    let hops = hops::read_next_hops(&top);
     let smtp = mail::read_mail(&top.table("mail"));
     let listeners = listener::read_listeners(&top);
     let seal = mail::read_seal(&top, smtp.as_ref());
     let plant = organisation::read_plant(&top);
     top.finish();
     if let (Some(hops), Some(home)) = (&hops, &home) {
-        mail::check_hop_names(reading, hops, &home.next_hop);
+        hops::check_hop_names(reading, hops, &home.next_hop);
     }
     let (organisation, home, page) = (organisation?, home?, page?);
     let (hops, smtp, listeners, seal, plant) = (hops?, smtp?, listeners?, seal?, plant?);

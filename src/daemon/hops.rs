@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::nexthop::{Capabilities, NextHop};
 use crate::store::write_durably;
@@ -58,6 +58,15 @@ pub fn recall(hops: &[NextHop], folder: &Path) {
     }
 }
 
+/// Reads certificates and passwords of all hops again. A hop whose files cannot be used keeps the old ones.
+pub fn reload(hops: &[NextHop]) {
+    for hop in hops {
+        if let Err(cause) = hop.reload() {
+            error!(hop = hop.name(), %cause, "what is on disk for this next hop is not usable; the old stays in service");
+        }
+    }
+}
+
 /// Asks every hop at start and every few minutes until `stop`, and writes down what changed.
 pub async fn probe(hops: Vec<NextHop>, folder: PathBuf, stop: CancellationToken) {
     let mut every = tokio::time::interval(EVERY);
@@ -92,20 +101,8 @@ mod tests {
     use crate::nexthop::{Host, Settings, Tls};
 
     fn hop(port: u16) -> NextHop {
-        let wait = Duration::from_secs(1);
-        NextHop::new(Settings {
-            name: "behind".to_owned(),
-            hosts: vec![Host { name: "127.0.0.1".to_owned(), port }],
-            tls: Tls::Off,
-            login: None,
-            helo: "zegel.example".to_owned(),
-            max_connections: 1,
-            lease_wait: wait,
-            connect_timeout: wait,
-            command_timeout: wait,
-            dot_timeout: wait,
-        })
-        .unwrap()
+        let host = Host { name: "127.0.0.1".to_owned(), port };
+        NextHop::new(Settings { tls: Tls::Off, ..Settings::new("behind", vec![host], "zegel.example") }).unwrap()
     }
 
     #[test]

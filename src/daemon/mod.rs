@@ -27,9 +27,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::base::{Clock, Entropy};
-use crate::config::Config;
+use crate::config::{Config, HopRoute};
 use crate::intake::Intake;
-use crate::nexthop::{NextHop, Routes};
+use crate::nexthop::{NextHop, Route, Routes};
 use crate::notify::{self, Notifier};
 use crate::relay::Relay;
 use crate::seal::keyring::RootKeyring;
@@ -255,11 +255,12 @@ impl Running {
     }
 
     fn routes(&self, config: &Config) -> Result<Routes, StartError> {
-        let by_recipient = config.routes.iter().map(|(domains, name)| Ok((domains.clone(), self.hop(name)?)));
-        Ok(Routes {
-            by_recipient: by_recipient.collect::<Result<_, StartError>>()?,
-            default: self.hop(&config.default_hop)?,
-        })
+        let mut routes = Routes::all_to(self.hop(&config.default_hop)?);
+        for HopRoute { senders, recipients, hop } in &config.routes {
+            let (senders, recipients) = (senders.clone(), recipients.clone());
+            routes = routes.and(Route { senders, recipients, hop: self.hop(hop)? });
+        }
+        Ok(routes)
     }
 
     fn notify_settings(&self, config: &Config, sms: Providers) -> Result<notify::Settings, StartError> {
@@ -287,9 +288,10 @@ impl Running {
         keys
     }
 
-    /// Certificates and users are read again now.
+    /// Certificates, users, and the files of the next hops are read again now.
     pub fn reload(&self) {
         self.certificates.reload();
+        hops::reload(&self.hops);
         if let Some(users) = &self.users {
             users.reload();
         }

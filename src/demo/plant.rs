@@ -5,7 +5,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::mailbox::{self, Mailbox};
 use super::{DemoError, sample};
@@ -148,17 +147,7 @@ tls = "off"
 
 /// The gateway as a mail server sees it.
 fn hop_settings(address: SocketAddr) -> nexthop::Settings {
-    let wait = Duration::from_secs(20);
-    nexthop::Settings {
-        name: "gateway".to_owned(),
-        hosts: vec![nexthop::Host { name: address.ip().to_string(), port: address.port() }],
-        tls: nexthop::Tls::Off,
-        login: None,
-        helo: "anna.voorbeeld.example".to_owned(),
-        max_connections: 2,
-        lease_wait: wait,
-        connect_timeout: wait,
-        command_timeout: wait,
-        dot_timeout: wait,
-    }
+    let host = nexthop::Host { name: address.ip().to_string(), port: address.port() };
+    let settings = nexthop::Settings::new("gateway", vec![host], "anna.voorbeeld.example");
+    nexthop::Settings { tls: nexthop::Tls::Off, max_connections: 2, ..settings }
 }

@@ -7,8 +7,8 @@ use crate::mail::{Address, MailFrom, Param, RcptTo, Reply};
 
 use super::Capabilities;
 
-/// The MAIL command with CRLF, or why this connection cannot carry it.
-pub(super) fn mail(from: &MailFrom, offers: Capabilities) -> Result<String, Reply> {
+/// The MAIL command with CRLF, or why this connection cannot carry it. `authenticated`: we logged in on it.
+pub(super) fn mail(from: &MailFrom, offers: Capabilities, authenticated: bool) -> Result<String, Reply> {
     let utf8 = from.param("SMTPUTF8").is_some();
     path_fits(from.path.as_ref(), utf8)?;
     let path = from.path.as_ref().map(Address::as_str).unwrap_or_default();
@@ -22,7 +22,8 @@ pub(super) fn mail(from: &MailFrom, offers: Capabilities) -> Result<String, Repl
             "SMTPUTF8" if !offers.smtputf8 => return Err(lacking("SMTPUTF8")),
             "REQUIRETLS" if !offers.requiretls => return Err(lacking("REQUIRETLS")),
             "RET" | "ENVID" if !offers.dsn => return Err(lacking("DSN")),
-            // RFC 4954 §5: an identity that we do not vouch for is left out.
+            // RFC 4954 §5: we vouch for no identity, and say so to a server that knows ours.
+            "AUTH" if authenticated => line.push_str(" AUTH=<>"),
             "AUTH" => {}
             _ => append(&mut line, param)?,
         }
@@ -106,10 +107,23 @@ mod tests {
         ];
         for (path, given, offers, expected) in cases {
             let from = MailFrom { path: path.parse().ok(), params: params(given) };
-            match mail(&from, offers) {
+            match mail(&from, offers, false) {
                 Ok(line) => assert_eq!(line, format!("{expected}\r\n")),
                 Err(reply) => assert_eq!(reply.code().to_string(), expected, "{path} {given}"),
             }
+        }
+    }
+
+    #[test]
+    fn an_identity_is_vouched_for_by_nobody() {
+        for (given, authenticated, expected) in [
+            ("AUTH=x+40y.example SIZE=1", true, " AUTH=<> SIZE=1"),
+            ("auth=<>", true, " AUTH=<>"),
+            ("AUTH=<>", false, ""),
+            ("", true, ""),
+        ] {
+            let from = MailFrom { path: None, params: params(given) };
+            assert_eq!(mail(&from, ALL, authenticated).unwrap(), format!("MAIL FROM:<>{expected}\r\n"), "{given}");
         }
     }
 

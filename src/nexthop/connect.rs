@@ -1,164 +1,181 @@
-//! From a host's name to a connection past EHLO, TLS and AUTH, over `mail-send`. Hosts and their addresses are tried in order;
-//! TLS that is asked for is never left out, and a certificate that does not fit ends the attempt.
+//! From a host's name to a connection past EHLO, TLS and AUTH. The addresses of a name are tried in turn, a few of them; TLS that is
+//! asked for is never left out, and a certificate that does not fit ends the attempt.
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use mail_send::{Credentials, SmtpClient};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
-use secrecy::ExposeSecret;
-use smtp_proto::{
-    AUTH_LOGIN, AUTH_PLAIN, EXT_8BIT_MIME, EXT_DSN, EXT_REQUIRE_TLS, EXT_SIZE, EXT_SMTP_UTF8, EXT_START_TLS,
-    EhloResponse,
-};
-use tokio::io::{AsyncRead, AsyncWrite};
+use rustls::pki_types::ServerName;
+use secrecy::SecretString;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::connection::{Connection, Stream, Waits};
-use super::{Capabilities, Host, Settings, Tls};
+use super::connection::{Connection, Stream};
+use super::hello::{self, Credentials};
+use super::settings::{Host, Login, Settings, Tls, Waits};
+use super::tls;
 
-/// The TLS side of a hop's settings; `None` without TLS. The error is for the log and names no secret.
-pub(super) fn connector(tls: &Tls) -> Result<Option<TlsConnector>, String> {
-    let ca = match tls {
-        Tls::Off => return Ok(None),
-        Tls::Verified { ca } | Tls::Implicit { ca } => ca,
-    };
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let builder = match ca {
-        Some(path) => builder.with_root_certificates(roots(path)?),
-        None => builder.with_platform_verifier().map_err(|error| format!("the system's trusted roots: {error}"))?,
-    };
-    Ok(Some(TlsConnector::from(Arc::new(builder.with_no_client_auth()))))
+/// Addresses of one name that are tried at most.
+const ADDRESSES: usize = 8;
+/// Octets of a password file at most.
+const MAX_PASSWORD: u64 = 4096;
+
+/// What a hop's files say: read when the hop is made, and again when it is told to.
+pub(super) struct Secrets {
+    tls: Option<TlsConnector>,
+    credentials: Option<Credentials>,
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, String> {
-    let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
-        store.add(certificate.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))?;
+impl Secrets {
+    /// Reads the files. The error is for the log and names no secret.
+    pub(super) fn read(settings: &Settings) -> Result<Self, String> {
+        let tls = settings.tls.trust().map(tls::connector).transpose()?;
+        let credentials = settings.login.as_ref().map(credentials).transpose()?;
+        Ok(Self { tls, credentials })
     }
-    if store.is_empty() { Err(wrong(&"no certificate in it")) } else { Ok(store) }
 }
 
-/// Connects to one host: each of its addresses in turn. The error is for the log.
-pub(super) async fn host(settings: &Settings, tls: Option<&TlsConnector>, host: &Host) -> Result<Connection, String> {
-    let name = host.name.trim_start_matches('[').trim_end_matches(']');
-    let looked_up = timeout(settings.connect_timeout, lookup_host((name, host.port))).await;
+fn credentials(login: &Login) -> Result<Credentials, String> {
+    use std::io::Read;
+    let file = login.password_file.as_path();
+    let wrong = |cause: &dyn std::fmt::Display| format!("{}: {cause}", file.display());
+    let mut text = zeroize::Zeroizing::new(String::new());
+    let opened = std::fs::File::open(file).map_err(|error| wrong(&error))?;
+    opened.take(MAX_PASSWORD).read_to_string(&mut text).map_err(|error| wrong(&error))?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() || password.contains(['\r', '\n', '\0']) {
+        return Err(wrong(&"not one line with a password"));
+    }
+    Ok(Credentials { user: login.user.clone(), password: SecretString::from(password) })
+}
+
+/// Connects to one host. The error is for the log.
+pub(super) async fn host(settings: &Settings, secrets: &Secrets, host: &Host) -> Result<Connection, String> {
+    let looked_up = timeout(settings.waits.connect, lookup_host((host.name.as_str(), host.port))).await;
     let addresses = match looked_up {
-        Ok(Ok(addresses)) => addresses,
-        Ok(Err(error)) => return Err(format!("{}: {error}", host.name)),
-        Err(_) => return Err(format!("{}: the name look-up timed out", host.name)),
+        Ok(Ok(addresses)) => some(addresses),
+        Ok(Err(error)) => return Err(error.to_string()),
+        Err(_) => return Err("the name look-up timed out".to_owned()),
     };
     let mut causes = Vec::new();
     for address in addresses {
-        match attempt(settings, tls, name, address).await {
+        match attempt(settings, secrets, &host.name, address).await {
             Ok(connection) => return Ok(connection),
             Err(cause) => causes.push(format!("{address}: {cause}")),
         }
     }
-    if causes.is_empty() { Err(format!("{} has no address", host.name)) } else { Err(causes.join("; ")) }
+    if causes.is_empty() { Err("the name has no address".to_owned()) } else { Err(causes.join("; ")) }
 }
 
+/// A few of the addresses of a name, each once, in the resolver's order (RFC 6724).
+fn some(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut addresses = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) && addresses.len() < ADDRESSES {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+/// One address: TCP, greeting, TLS, EHLO, AUTH.
 async fn attempt(
     settings: &Settings,
-    tls: Option<&TlsConnector>,
-    name: &str,
+    secrets: &Secrets,
+    host: &str,
     address: SocketAddr,
 ) -> Result<Connection, String> {
-    let client = SmtpClient::<TcpStream>::connect(address, settings.connect_timeout).await.map_err(cause)?;
-    // The last part of a mail and its dot must not wait for an acknowledgement.
-    client.stream.set_nodelay(true).map_err(|error| error.to_string())?;
-    let waits = Waits { command: settings.command_timeout, dot: settings.dot_timeout };
-    let (stream, capabilities) = match (&settings.tls, tls) {
-        (Tls::Off, _) => {
-            let mut client = client;
-            greeting(&mut client, settings.connect_timeout).await?;
-            let capabilities = introduce(&mut client, settings).await?;
-            (Stream::Plain(client.stream), capabilities)
+    let Settings { tls, helo, waits, .. } = settings;
+    let tcp = connect(address, waits.connect).await?;
+    let mut connection = match (tls, &secrets.tls) {
+        (Tls::Off, _) => plain(tcp, address, *waits).await?,
+        (Tls::Implicit(trust), Some(connector)) => {
+            let name = trust.server_name.as_deref().unwrap_or(host);
+            let mut connection = secure(tcp, connector, name, address, *waits).await?;
+            hello::greeting(&mut connection).await?;
+            connection
         }
-        (Tls::Implicit { .. }, Some(connector)) => {
-            let mut client = client.into_tls(connector, name).await.map_err(cause)?;
-            greeting(&mut client, settings.connect_timeout).await?;
-            let capabilities = introduce(&mut client, settings).await?;
-            (Stream::Tls(Box::new(client.stream)), capabilities)
-        }
-        (Tls::Verified { .. }, Some(connector)) => {
-            let mut client = client;
-            greeting(&mut client, settings.connect_timeout).await?;
-            client.timeout = settings.command_timeout;
-            let ehlo = client.ehlo(&settings.helo).await.map_err(cause)?;
-            if !ehlo.has_capability(EXT_START_TLS) {
+        (Tls::Verified(trust), Some(connector)) => {
+            let mut connection = plain(tcp, address, *waits).await?;
+            if !hello::ehlo(&mut connection, helo).await?.starttls {
                 return Err("STARTTLS is not offered, and mail does not go without it".to_owned());
             }
-            let mut client = client.start_tls(connector, name).await.map_err(cause)?;
-            let capabilities = introduce(&mut client, settings).await?;
-            (Stream::Tls(Box::new(client.stream)), capabilities)
+            let reply = connection.hello("STARTTLS\r\n").await.map_err(hello::cause)?;
+            if reply.code() != 220 {
+                return Err(format!("STARTTLS answered with {}", reply.code()));
+            }
+            let tcp = connection.into_plain().map_err(hello::cause)?;
+            secure(tcp, connector, trust.server_name.as_deref().unwrap_or(host), address, *waits).await?
         }
         (_, None) => return Err("TLS is not set up".to_owned()),
     };
-    Ok(Connection::new(stream, address, capabilities, waits))
+    let offer = hello::ehlo(&mut connection, helo).await?;
+    if let Some(credentials) = &secrets.credentials {
+        hello::login(&mut connection, offer, credentials).await?;
+        connection.authenticated = true;
+    }
+    connection.capabilities = offer.capabilities;
+    Ok(connection)
 }
 
-/// `mail-send` reads the greeting without a time limit of its own.
-async fn greeting<T: AsyncRead + AsyncWrite + Unpin>(client: &mut SmtpClient<T>, wait: Duration) -> Result<(), String> {
-    let reply = timeout(wait, client.read()).await.map_err(|_| "no greeting in time".to_owned())?.map_err(cause)?;
-    if reply.code / 100 == 2 { Ok(()) } else { Err(format!("greeting with {}", reply.code)) }
+async fn connect(address: SocketAddr, wait: Duration) -> Result<TcpStream, String> {
+    let connecting = timeout(wait, TcpStream::connect(address)).await;
+    let tcp = connecting.map_err(|_| "no connection in time".to_owned())?.map_err(|error| error.to_string())?;
+    // The last part of a mail and its dot must not wait for an acknowledgement.
+    tcp.set_nodelay(true).map_err(|error| error.to_string())?;
+    Ok(tcp)
 }
 
-/// EHLO (HELO where the server knows none) and AUTH.
-async fn introduce<T: AsyncRead + AsyncWrite + Unpin>(
-    client: &mut SmtpClient<T>,
-    settings: &Settings,
-) -> Result<Capabilities, String> {
-    client.timeout = settings.command_timeout;
-    let ehlo = match client.ehlo(&settings.helo).await {
-        Ok(ehlo) => Some(ehlo),
-        Err(mail_send::Error::UnexpectedReply(reply)) if matches!(reply.code, 500..=504) => {
-            let reply = client.cmd(format!("HELO {}\r\n", settings.helo)).await.map_err(cause)?;
-            if reply.code / 100 != 2 {
-                return Err(format!("HELO answered with {}", reply.code));
-            }
-            None
+async fn plain(tcp: TcpStream, address: SocketAddr, waits: Waits) -> Result<Connection, String> {
+    let mut connection = Connection::new(Stream::Plain(tcp), address, waits);
+    hello::greeting(&mut connection).await?;
+    Ok(connection)
+}
+
+async fn secure(
+    tcp: TcpStream,
+    connector: &TlsConnector,
+    name: &str,
+    address: SocketAddr,
+    waits: Waits,
+) -> Result<Connection, String> {
+    let name = ServerName::try_from(name.to_owned()).map_err(|_| format!("{name} is no name for a certificate"))?;
+    let handshake = timeout(waits.hello, connector.connect(name, tcp)).await;
+    let tls = handshake.map_err(|_| "no TLS in time".to_owned())?.map_err(|error| format!("TLS: {error}"))?;
+    Ok(Connection::new(Stream::Tls(Box::new(tls)), address, waits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_addresses_a_few_are_tried_each_once() {
+        let address = |last: usize| SocketAddr::from(([127, 0, 0, u8::try_from(last).unwrap()], 25));
+        assert_eq!(some([3, 1, 3, 2, 1].into_iter().map(address)), [address(3), address(1), address(2)]);
+        assert_eq!(some((0..200).map(address)).len(), ADDRESSES);
+        assert_eq!(some(std::iter::empty()), []);
+    }
+
+    #[test]
+    fn a_password_is_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        let login = Login { user: "zegel".to_owned(), password_file: file.clone() };
+        assert!(credentials(&login).is_err(), "no file");
+        for (text, fits) in [
+            ("geheim", true),
+            ("geheim\r\n", true),
+            (" with blanks \n", true),
+            ("", false),
+            ("\n", false),
+            ("two\nlines\n", false),
+            ("nul\0", false),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let read = credentials(&login);
+            assert_eq!(read.is_ok(), fits, "{text:?}");
+            assert!(read.err().is_none_or(|error| !error.contains("lines") && !error.contains("nul")));
         }
-        Err(error) => return Err(cause(error)),
-    };
-    if let Some(login) = &settings.login {
-        let mut ehlo = ehlo.ok_or("AUTH is not offered")?;
-        // `mail-send` would try others first and lose step over a challenge that it cannot answer.
-        let plain = ehlo.auth_mechanisms & AUTH_PLAIN;
-        ehlo.auth_mechanisms = if plain == 0 { ehlo.auth_mechanisms & AUTH_LOGIN } else { plain };
-        let credentials = Credentials::Plain { username: login.user.as_str(), secret: login.password.expose_secret() };
-        client.authenticate(&credentials, &ehlo).await.map_err(cause)?;
-        return Ok(capabilities(&ehlo));
-    }
-    Ok(ehlo.as_ref().map(capabilities).unwrap_or_default())
-}
-
-fn capabilities(ehlo: &EhloResponse<String>) -> Capabilities {
-    Capabilities {
-        eightbit: ehlo.has_capability(EXT_8BIT_MIME),
-        smtputf8: ehlo.has_capability(EXT_SMTP_UTF8),
-        dsn: ehlo.has_capability(EXT_DSN),
-        requiretls: ehlo.has_capability(EXT_REQUIRE_TLS),
-        size: ehlo.has_capability(EXT_SIZE).then(|| u64::try_from(ehlo.size).unwrap_or(u64::MAX)),
-    }
-}
-
-/// What went wrong, for the log: codes, never a server's words, which might repeat a credential.
-fn cause(error: mail_send::Error) -> String {
-    match error {
-        mail_send::Error::UnexpectedReply(reply) => format!("answered with {}", reply.code),
-        mail_send::Error::AuthenticationFailed(reply) => format!("AUTH refused with {}", reply.code),
-        other => other.to_string(),
     }
 }

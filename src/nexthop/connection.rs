@@ -1,4 +1,4 @@
-//! One SMTP connection after its EHLO: commands and bodies out, replies in.
+//! One SMTP connection: commands and bodies out, replies in.
 //!
 //! - Replies are read by our own bounded reader; a byte that nobody asked for makes the connection unsound, and an unsound
 //!   connection carries nothing more.
@@ -15,11 +15,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::client::TlsStream;
+use zeroize::Zeroize;
 
 use crate::mail::Reply;
 
 use super::Capabilities;
 use super::reply::ReplyBuffer;
+use super::settings::Waits;
 
 /// Body bytes that are gathered before they go to the socket.
 const GATHER: usize = 32 * 1024;
@@ -32,6 +34,9 @@ pub(super) enum Stream {
     Plain(TcpStream),
     /// Inside TLS.
     Tls(Box<TlsStream<TcpStream>>),
+    /// In memory, where a test stops the clock.
+    #[cfg(test)]
+    Memory(tokio::io::DuplexStream),
 }
 
 impl Stream {
@@ -39,18 +44,24 @@ impl Stream {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            #[cfg(test)]
+            Self::Memory(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            #[cfg(test)]
+            Self::Memory(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(test)]
+            Self::Memory(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 }
@@ -73,15 +84,6 @@ impl Fault {
     }
 }
 
-/// The longest waits.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Waits {
-    /// For the reply to a command, and for any progress while a body is written.
-    pub(super) command: Duration,
-    /// For the reply to the final dot.
-    pub(super) dot: Duration,
-}
-
 /// What one connection was used for so far.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wear {
@@ -93,7 +95,7 @@ pub(super) struct Wear {
     pub(super) resets: u32,
 }
 
-/// A connection past EHLO, TLS and AUTH.
+/// A connection; mail goes over it when it is past EHLO, TLS and AUTH.
 pub(super) struct Connection {
     stream: Stream,
     replies: ReplyBuffer,
@@ -107,12 +109,15 @@ pub(super) struct Connection {
     body_open: bool,
     waits: Waits,
     pub(super) peer: SocketAddr,
+    /// What its EHLO offered.
     pub(super) capabilities: Capabilities,
+    /// We logged in on it.
+    pub(super) authenticated: bool,
     pub(super) wear: Wear,
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream, peer: SocketAddr, capabilities: Capabilities, waits: Waits) -> Self {
+    pub(super) fn new(stream: Stream, peer: SocketAddr, waits: Waits) -> Self {
         let wear = Wear { opened: Instant::now(), mails: 0, resets: 0 };
         Self {
             stream,
@@ -123,7 +128,8 @@ impl Connection {
             body_open: false,
             waits,
             peer,
-            capabilities,
+            capabilities: Capabilities::default(),
+            authenticated: false,
             wear,
         }
     }
@@ -139,14 +145,41 @@ impl Connection {
         silent && self.is_sound()
     }
 
-    /// Sends one command line and reads its reply.
+    /// Reads the greeting.
+    pub(super) async fn greeting(&mut self) -> Result<Reply, Fault> {
+        self.reply(self.waits.greeting, "waiting for the greeting").await
+    }
+
+    /// Sends one line of what comes before mail (EHLO, STARTTLS, AUTH) and reads its reply.
+    pub(super) async fn hello(&mut self, line: &str) -> Result<Reply, Fault> {
+        self.ask(line, self.waits.hello).await
+    }
+
+    /// Wipes what was sent last.
+    pub(super) fn forget_sent(&mut self) {
+        self.out.zeroize();
+    }
+
+    /// The socket, for TLS. What came behind the reply to STARTTLS in clear would count as said inside: it is a fault (RFC 3207 §4.2).
+    pub(super) fn into_plain(self) -> Result<TcpStream, Fault> {
+        match self.stream {
+            Stream::Plain(stream) if self.sound && self.replies.is_empty() => Ok(stream),
+            _ => Err(Fault::gone("bytes in clear behind the reply to STARTTLS")),
+        }
+    }
+
+    /// Sends one command line of a mail transaction and reads its reply.
     pub(super) async fn command(&mut self, line: &str) -> Result<Reply, Fault> {
+        self.ask(line, self.waits.command).await
+    }
+
+    async fn ask(&mut self, line: &str, wait: Duration) -> Result<Reply, Fault> {
         if let Some(unasked) = self.unasked().await? {
             return Ok(unasked);
         }
         self.out.extend_from_slice(line.as_bytes());
-        match self.push_out().await {
-            Ok(()) => self.reply(self.waits.command, "waiting for the reply to a command").await,
+        match self.push_out(wait).await {
+            Ok(()) => self.reply(wait, "waiting for the reply to a command").await,
             Err(Fault::Early(reply)) => Err(Fault::Gone(format!("{} before the command was sent", reply.code()))),
             Err(fault) => Err(fault),
         }
@@ -155,7 +188,7 @@ impl Connection {
     /// Sends DATA. After 354 the body begins.
     pub(super) async fn data(&mut self) -> Result<Reply, Fault> {
         self.tail = *b"\r\n";
-        let reply = self.command("DATA\r\n").await?;
+        let reply = self.ask("DATA\r\n", self.waits.data).await?;
         self.body_open = reply.code() == 354;
         Ok(reply)
     }
@@ -169,7 +202,7 @@ impl Connection {
                 self.tail = [self.tail[1], *byte];
             }
             if self.out.len() >= GATHER {
-                self.push_out().await?;
+                self.push_out(self.waits.data).await?;
                 self.sound = true;
             }
         }
@@ -187,7 +220,7 @@ impl Connection {
         self.wear.mails += 1;
         self.wear.resets = 0;
         self.body_open = false;
-        match self.push_out().await {
+        match self.push_out(self.waits.data).await {
             Ok(()) => self.reply(self.waits.dot, "waiting for the reply to the mail").await,
             Err(Fault::Early(reply)) if reply.class() >= 4 => Ok(reply),
             Err(fault) => Err(fault),
@@ -244,10 +277,9 @@ impl Connection {
     }
 
     /// Writes what was gathered, seeing what comes in meanwhile.
-    async fn push_out(&mut self) -> Result<(), Fault> {
+    async fn push_out(&mut self, wait: Duration) -> Result<(), Fault> {
         const STALLED: &str = "writing; the server reads nothing";
         self.sound = false;
-        let wait = self.waits.command;
         let out = std::mem::take(&mut self.out);
         let mut rest = out.as_slice();
         while !rest.is_empty() {
@@ -281,5 +313,97 @@ impl Connection {
             other => other,
         };
         Poll::Ready(done.map_err(Fault::gone))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    const WAITS: Waits = Waits {
+        lease: Duration::ZERO,
+        reach: Duration::ZERO,
+        connect: Duration::ZERO,
+        greeting: Duration::from_secs(1),
+        hello: Duration::from_secs(2),
+        command: Duration::from_secs(4),
+        data: Duration::from_secs(8),
+        dot: Duration::from_secs(16),
+        idle: Duration::ZERO,
+    };
+
+    /// A connection and its server's end; `buffer` octets fit on the way.
+    fn pair(buffer: usize) -> (Connection, DuplexStream) {
+        let (ours, theirs) = tokio::io::duplex(buffer);
+        (Connection::new(Stream::Memory(ours), ([127, 0, 0, 1], 25).into(), WAITS), theirs)
+    }
+
+    async fn body_begun(connection: &mut Connection, server: &mut DuplexStream) {
+        server.write_all(b"354 go\r\n").await.unwrap();
+        // The reply stands there already: as if it came at once.
+        connection.sound = true;
+        connection.body_open = true;
+        assert_eq!(connection.reply(WAITS.data, "").await.unwrap().code(), 354);
+    }
+
+    async fn after(future: impl Future<Output = Result<Reply, Fault>>) -> Duration {
+        let start = Instant::now();
+        let fault = future.await.expect_err("the server says nothing");
+        assert!(matches!(&fault, Fault::Gone(cause) if cause.starts_with("timed out")), "{fault:?}");
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_wait_has_its_own_end() {
+        let (mut connection, _server) = pair(1000);
+        assert_eq!(after(connection.greeting()).await, WAITS.greeting);
+        let (mut connection, _server) = pair(1000);
+        assert_eq!(after(connection.hello("EHLO x\r\n")).await, WAITS.hello);
+        let (mut connection, _server) = pair(1000);
+        assert_eq!(after(connection.command("RCPT TO:<a@b.example>\r\n")).await, WAITS.command);
+        let (mut connection, _server) = pair(1000);
+        assert_eq!(after(connection.data()).await, WAITS.data);
+        let (mut connection, mut server) = pair(1000);
+        body_begun(&mut connection, &mut server).await;
+        assert_eq!(after(connection.dot()).await, WAITS.dot);
+        assert!(!connection.is_sound());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_that_trickles_in_is_late_all_the_same() {
+        let (mut connection, mut server) = pair(1000);
+        let trickle = tokio::spawn(async move {
+            // A byte now and then keeps no wait alive: the reply as a whole has one.
+            for byte in b"250-".iter().chain([b'x'; 1000].iter()) {
+                server.write_all(&[*byte]).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        });
+        assert_eq!(after(connection.command("MAIL FROM:<>\r\n")).await, WAITS.command);
+        trickle.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_may_be_slow_but_not_stand_still() {
+        let (mut connection, mut server) = pair(64);
+        body_begun(&mut connection, &mut server).await;
+        let body = b"0123456789\r\n".repeat(10_000);
+        let slow = tokio::spawn(async move {
+            // Less than a wait between two reads, an hour in all; then nothing more.
+            let mut space = [0; 16];
+            for _ in 0..600 {
+                tokio::time::sleep(Duration::from_secs(7)).await;
+                assert_ne!(server.read(&mut space).await.unwrap(), 0);
+            }
+            std::future::pending::<()>().await;
+        });
+        let start = Instant::now();
+        let fault = connection.write(&body).await.expect_err("it stops reading");
+        assert!(matches!(&fault, Fault::Gone(cause) if cause.contains("reads nothing")), "{fault:?}");
+        assert!(start.elapsed() > Duration::from_hours(1), "{:?}", start.elapsed());
+        assert!(connection.dot().await.is_err(), "no dot behind a hole");
+        slow.abort();
     }
 }

@@ -1,7 +1,6 @@
-//! Connections to one configured SMTP server: TLS, AUTH, pool with bounded leases; on `mail-send`, whose own DATA is not used
-//! because it changes bytes (we write through its public stream).
+//! Connections to one configured SMTP server or group of servers: fail-over, TLS, AUTH, pool with bounded leases.
 //!
-//! - Another host or address is tried only before MAIL; what happened on a connection is never hidden from the caller.
+//! - Another host or address is tried only before MAIL was accepted; what happened on a connection is never hidden from the caller.
 //! - Replies are bounded in size and time, cleaned, and never mixed up: a connection on which a question lacks its answer, or an
 //!   answer its question, carries nothing more.
 //! - TLS that is configured is verified and never left out.
@@ -9,82 +8,25 @@
 mod command;
 mod connect;
 mod connection;
+mod health;
+mod hello;
 mod pool;
 mod reply;
 mod routes;
+mod settings;
+mod tls;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::mail::{MailFrom, RcptTo, Reply, dot};
 
 use connection::Fault;
 use pool::{Leased, Pool};
 
-pub use routes::Routes;
-
-/// How the connection to a next hop is protected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tls {
-    /// STARTTLS required, certificate verified against the system's roots or `ca`, for `name`.
-    Verified {
-        /// PEM file of the roots to trust instead of the system's.
-        ca: Option<PathBuf>,
-    },
-    /// TLS from the first byte, verified.
-    Implicit {
-        /// See `Verified`.
-        ca: Option<PathBuf>,
-    },
-    /// None; only for a next hop on this machine or a network that is trusted like it.
-    Off,
-}
-
-/// One host of a next hop.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Host {
-    /// Name (for DNS and certificate) or address.
-    pub name: String,
-    /// Port.
-    pub port: u16,
-}
-
-/// User name and password file for AUTH.
-#[derive(Debug, Clone)]
-pub struct Login {
-    /// User name.
-    pub user: String,
-    /// The password, read from its file at load.
-    pub password: secrecy::SecretString,
-}
-
-/// A next hop as configured.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Its name in the config.
-    pub name: String,
-    /// In order of preference; fail-over only before MAIL.
-    pub hosts: Vec<Host>,
-    /// Protection.
-    pub tls: Tls,
-    /// AUTH, if it wants it.
-    pub login: Option<Login>,
-    /// The name that we give in EHLO.
-    pub helo: String,
-    /// Connections at most.
-    pub max_connections: usize,
-    /// Longest wait for a free connection; then the hop counts as unreachable.
-    pub lease_wait: Duration,
-    /// Name look-up, TCP connect and greeting, each; per address.
-    pub connect_timeout: Duration,
-    /// Reply to a command, and any progress while a body is written.
-    pub command_timeout: Duration,
-    /// Reply to the final dot (RFC 5321 §4.5.3.2.6: 10 minutes).
-    pub dot_timeout: Duration,
-}
+pub use routes::{Route, Routes};
+pub use settings::{Host, Identity, Login, NoPin, Pin, Settings, Tls, Trust, Waits};
 
 /// What a hop offers that it must honour itself.
 #[expect(clippy::struct_excessive_bools, reason = "one per extension, as EHLO lists them")]
@@ -154,9 +96,16 @@ impl NextHop {
     /// A pool without connections yet.
     ///
     /// # Errors
-    /// `Unreachable` when no host is configured or the trusted roots cannot be read.
+    /// `Unreachable` when no host is configured, or a file of certificates or of the password cannot be used.
     pub fn new(settings: Settings) -> Result<Self, HopError> {
         Ok(Self { pool: Arc::new(Pool::new(settings)?) })
+    }
+    /// Reads certificates, authorities and password again, for the connections from now on.
+    ///
+    /// # Errors
+    /// `Unreachable` when a file cannot be used: then the old ones stay in service.
+    pub fn reload(&self) -> Result<(), HopError> {
+        self.pool.reload()
     }
     /// Its name in the config.
     #[must_use]
@@ -187,29 +136,35 @@ impl NextHop {
     /// # Errors
     /// `Unreachable` when no connection could be had.
     pub async fn lease(&self) -> Result<Lease, HopError> {
-        Ok(Lease { leased: self.pool.lease(false).await?, pool: Arc::clone(&self.pool), utf8: false, early: None })
+        Ok(self.leased(self.pool.lease(false).await?))
     }
     /// A connection that carried nothing yet, ready for MAIL.
     ///
     /// # Errors
     /// `Unreachable` when no connection could be had.
     pub async fn lease_fresh(&self) -> Result<Lease, HopError> {
-        Ok(Lease { leased: self.pool.lease(true).await?, pool: Arc::clone(&self.pool), utf8: false, early: None })
+        Ok(self.leased(self.pool.lease(true).await?))
+    }
+    fn leased(&self, leased: Leased) -> Lease {
+        Lease { leased, pool: Arc::clone(&self.pool), begun: false, utf8: false, early: None }
     }
     /// Sends one mail that we wrote (dot-stuffing done here). The reply is the first refusal, or the one to the dot.
     ///
-    /// A reused connection that turns out to be dead before the body began is replaced once.
+    /// Before the body began, a reused connection that turns out to be dead is replaced once, and a host that dies before it accepted
+    /// MAIL gives way to the next.
     ///
     /// # Errors
     /// `Unreachable`, or `Broken`: after the body began, the mail may have been taken.
     pub async fn send(&self, from: &MailFrom, to: &RcptTo, mail: &[u8]) -> Result<Reply, HopError> {
         let mut lease = self.lease().await?;
-        let mut reply = lease.open(from, to).await;
-        let dead = reply.as_ref().map_or(true, |reply| reply.code() == 421);
-        if dead && lease.reused() {
+        let reply = loop {
+            let reply = lease.open(from, to).await;
+            let dead = reply.as_ref().map_or(true, |reply| reply.code() == 421);
+            if !dead || !(lease.reused() || lease.may_fail_over()) {
+                break reply;
+            }
             lease = self.lease_fresh().await?;
-            reply = lease.open(from, to).await;
-        }
+        };
         match reply? {
             reply if reply.code() == 354 => {}
             reply if reply.class() < 4 => return Err(lease.broken(format!("unexpected {}", reply.code()))),
@@ -240,6 +195,8 @@ impl NextHop {
 pub struct Lease {
     leased: Leased,
     pool: Arc<Pool>,
+    /// MAIL was accepted on it.
+    begun: bool,
     /// MAIL said SMTPUTF8.
     utf8: bool,
     early: Option<Reply>,
@@ -265,6 +222,11 @@ impl Lease {
     pub fn reused(&self) -> bool {
         self.leased.reused
     }
+    /// Whether a mail that failed on it may go to another host of the hop: MAIL was not accepted here, and another one is well.
+    #[must_use]
+    pub fn may_fail_over(&self) -> bool {
+        !self.begun && self.pool.has_better(&self.leased)
+    }
     /// The address of the other side, for the log.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
@@ -276,8 +238,12 @@ impl Lease {
     /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn mail(&mut self, from: &MailFrom) -> Result<Reply, HopError> {
         self.utf8 = from.param("SMTPUTF8").is_some();
-        match command::mail(from, self.capabilities()) {
-            Ok(line) => self.command(&line).await,
+        match command::mail(from, self.capabilities(), self.leased.connection.authenticated) {
+            Ok(line) => {
+                let reply = self.command(&line).await?;
+                self.begun |= reply.is_positive();
+                Ok(reply)
+            }
             Err(refusal) => Ok(refusal),
         }
     }
@@ -305,7 +271,7 @@ impl Lease {
     /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn data(&mut self) -> Result<Reply, HopError> {
         let result = self.leased.connection.data().await;
-        self.told(result)
+        self.heard(result)
     }
     /// Bytes of the body in wire form (dot-stuffed, no terminator). Sees a reply that comes before the dot: then `Broken`, and
     /// [`early`](Self::early) has it.
@@ -326,7 +292,7 @@ impl Lease {
     /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn dot(&mut self) -> Result<Reply, HopError> {
         let result = self.leased.connection.dot().await;
-        self.told(result)
+        self.heard(result)
     }
     /// Back to the pool: no transaction is open. Retired after several RSETs without mail.
     pub fn give_back(self) {
@@ -354,12 +320,23 @@ impl Lease {
 
     async fn command(&mut self, line: &str) -> Result<Reply, HopError> {
         let result = self.leased.connection.command(line).await;
+        self.heard(result)
+    }
+
+    /// 421 says that the server closes (RFC 5321 §3.8), in answer to whatever.
+    fn heard(&mut self, result: Result<Reply, Fault>) -> Result<Reply, HopError> {
+        if matches!(&result, Ok(reply) if reply.code() == 421) {
+            self.pool.blame(&self.leased, "421");
+        }
         self.told(result)
     }
 
     fn told<T>(&mut self, result: Result<T, Fault>) -> Result<T, HopError> {
         result.map_err(|fault| match fault {
-            Fault::Gone(cause) => self.broken(cause),
+            Fault::Gone(cause) => {
+                self.pool.blame(&self.leased, &cause);
+                self.broken(cause)
+            }
             Fault::Early(reply) => {
                 let error = self.broken(format!("{} before the mail was out", reply.code()));
                 self.early = Some(reply);

@@ -8,7 +8,7 @@ const MAX_LINE: usize = 4096;
 /// Lines of one reply at most.
 const MAX_LINES: usize = 128;
 /// Lines that are kept and may be passed on to a client; the rest is read and left out.
-const KEPT_LINES: usize = 20;
+const KEPT_LINES: usize = 32;
 
 /// The stream is not one of SMTP replies; nothing that follows can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -34,6 +34,8 @@ pub(super) enum Way {
 /// A mail ready to go.
 pub(super) struct Draft {
     pub way: Way,
+    /// The domain of its From.
+    pub author: Domain,
     pub envelope: Envelope,
     pub mail: Zeroizing<Vec<u8>>,
     /// What it brings in clear.
@@ -255,7 +257,8 @@ impl Desk<'_> {
             .address(self.store.keys(), &self.settings.bounce_domain)
             .map_err(|_| never("the bounce domain makes no address"))?;
         let envelope = Envelope { from, to: head.to.address.clone(), job: head.job };
-        Ok(Draft { way, envelope, mail: compose(head, letter)?, secrets })
+        let author = head.from.address.domain().clone();
+        Ok(Draft { way, author, envelope, mail: compose(head, letter)?, secrets })
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Settings {
     pub bounce_domain: Domain,
     /// Where mails to the organisation's own mailboxes go.
     pub home: NextHop,
-    /// Where notices to all others go, by recipient as for ordinary mail.
+    /// Where notices to all others go, by their From and recipient: the hop for a sender's domain signs for it (DKIM).
     pub routes: Routes,
     /// The organisation's own domains.
     pub home_domains: DomainSet,
@@ -87,9 +87,9 @@ struct Inner {
 }
 
 impl Inner {
-    /// The way to a recipient who is not home.
-    fn outside(&self, to: &Address) -> &Route {
-        let name = self.settings.routes.of(to).name();
+    /// The way from a domain to a recipient who is not home.
+    fn outside(&self, from: &Domain, to: &Address) -> &Route {
+        let name = self.settings.routes.of(Some(from), to).name();
         // Every hop of the routes has its route.
         self.outside.iter().find(|route| route.name() == name).unwrap_or(&self.home)
     }
@@ -123,7 +123,7 @@ impl Notifier {
         };
         let route = match draft.way {
             Way::Home => &inner.home,
-            Way::Outside => inner.outside(&draft.envelope.to),
+            Way::Outside => inner.outside(&draft.author, &draft.envelope.to),
         };
         let secrets: Vec<&str> = draft.secrets.iter().map(ExposeSecret::expose_secret).collect();
         route.send(&draft.envelope, &draft.mail, &secrets, now).await

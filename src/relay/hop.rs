@@ -1,8 +1,8 @@
 //! The next hop's side of one transaction before the body: MAIL and RCPT forwarded as they come, replayed where they must be, and
 //! DATA only when exactly the passing recipients are open there.
 //!
-//! A reused connection that turns out to be dead is replaced by a fresh one, once; any other failure before DATA is the
-//! transaction's failure, and the caller remembers it.
+//! A reused connection that turns out to be dead is replaced by a fresh one, once, and a host that fails before it accepted MAIL gives
+//! way to the next; any other failure before DATA is the transaction's failure, and the caller remembers it.
 
 use std::time::Duration;
 
@@ -181,9 +181,13 @@ impl HopSide {
         }
     }
 
-    /// A dead connection may be replaced once, when it lay idle before; else its end is the hop's failure.
+    /// A host that never accepted MAIL may give way to one that is well, and a dead connection may be replaced once, when it lay idle
+    /// before; else its end is the hop's failure.
     fn replace(&mut self, lease: &Lease, plan: &mut Plan, answer: Reply) -> Result<(), Reply> {
         plan.closed();
+        if lease.may_fail_over() {
+            return Ok(());
+        }
         if self.replaced || !lease.reused() {
             return Err(answer);
         }

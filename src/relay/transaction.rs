@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::intake::{Recipient, Sealing};
@@ -19,11 +20,14 @@ use super::deliver::Delivery;
 use super::header::{self, Trace};
 use super::hop::HopSide;
 use super::marker::Marker;
-use super::plan::{BeforeData, Plan, Standing};
+use super::plan::{self, BeforeData, Plan, Standing};
 use super::{Peer, Shared};
 
 /// How long a connection to a next hop waits for a client in the middle of its envelope or before its body.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a next hop may keep a client waiting before its body is under way: a client waits five minutes for the answer to its RCPT
+/// (RFC 5321 §4.5.3.2.3), and must not give a confidential mail up because of a hop that the mail does not need.
+const ANSWER_WITHIN: Duration = Duration::from_mins(4);
 
 /// One transaction, from MAIL to the reply to the dot. Dropped, it leaves nothing behind anywhere.
 pub struct Transaction {
@@ -78,13 +82,14 @@ impl Transaction {
     }
 
     async fn forward(&mut self, to: RcptTo) -> Reply {
-        let hop = self.shared.routes.of(&to.address);
+        let hop = self.shared.routes.of(self.from.path.as_ref().map(Address::domain), &to.address);
         let side = self.hop.get_or_insert_with(|| HopSide::new(hop.clone(), PATIENCE));
         if side.name() != hop.name() {
             return Reply::new(452, "4.5.3 This recipient goes another way; send the mail to it separately");
         }
         if !self.plan.has_failed() {
-            match side.rcpt(&mut self.plan, &self.from, &to).await {
+            let asked = timeout(ANSWER_WITHIN, side.rcpt(&mut self.plan, &self.from, &to)).await;
+            match asked.unwrap_or_else(|_| Err(plan::unreachable())) {
                 Ok(reply) => {
                     if reply.is_positive() {
                         self.plan.add(to, Standing::Accepted);
@@ -200,7 +205,10 @@ impl Transaction {
         // Intake first: what it refuses has not touched the hop.
         let sealing = self.begin_sealing(&block, facts).await?;
         let outward = match (&mut self.hop, before) {
-            (Some(hop), BeforeData::Go | BeforeData::Replay) => Some(hop.data(&mut self.plan, &self.from).await?),
+            (Some(hop), BeforeData::Go | BeforeData::Replay) => {
+                let opened = timeout(ANSWER_WITHIN, hop.data(&mut self.plan, &self.from)).await;
+                Some(opened.map_err(|_| plan::unreachable())??)
+            }
             (Some(hop), _) => {
                 hop.leave();
                 None

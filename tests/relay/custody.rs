@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use zegel::mail::{MailFrom, Param};
-use zegel::nexthop::NextHop;
+use zegel::nexthop::{NextHop, Waits};
 use zegel::relay::{Peer, Stamp};
 use zegel::store::Store;
 
@@ -174,7 +174,7 @@ async fn check(case: &Case, wire: &[u8]) {
     let mut settings = hop_settings(&[server.address.port()]);
     if matches!(case.act, Act::Hang | Act::Silence | Act::Babble) {
         let wait = Duration::from_secs(1);
-        (settings.connect_timeout, settings.command_timeout, settings.dot_timeout) = (wait, wait, wait);
+        settings.waits = Waits { greeting: wait, hello: wait, command: wait, data: wait, dot: wait, ..settings.waits };
     }
     let gateway = Gateway::over(NextHop::new(settings).unwrap(), Vec::new());
     let (told, dot) = gateway.send(case.recipients, wire).await;

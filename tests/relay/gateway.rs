@@ -11,7 +11,7 @@ use std::time::Duration;
 use zegel::base::{Clock, Entropy, OsEntropy, SystemClock};
 use zegel::intake::{self, Intake};
 use zegel::mail::{DomainSet, MailFrom, RcptTo, Reply};
-use zegel::nexthop::{self, Host, NextHop, Routes, Tls};
+use zegel::nexthop::{self, Host, NextHop, Route, Routes, Tls, Waits};
 use zegel::policy::{self, Action, Home, Rule};
 use zegel::relay::{self, Peer, Relay, Transaction};
 use zegel::seal::body::{HEADER as HEADER_LEN, Opener};
@@ -31,18 +31,18 @@ pub struct Gateway {
 
 pub fn hop_settings(ports: &[u16]) -> nexthop::Settings {
     let host = |port: &u16| Host { name: "127.0.0.1".to_owned(), port: *port };
-    nexthop::Settings {
-        name: "behind".to_owned(),
-        hosts: ports.iter().map(host).collect(),
-        tls: Tls::Off,
-        login: None,
-        helo: "zegel.example.nl".to_owned(),
-        max_connections: 16,
-        lease_wait: Duration::from_secs(5),
-        connect_timeout: Duration::from_secs(5),
-        command_timeout: Duration::from_secs(20),
-        dot_timeout: Duration::from_secs(20),
-    }
+    let waits = Waits {
+        lease: Duration::from_secs(5),
+        connect: Duration::from_secs(5),
+        greeting: Duration::from_secs(5),
+        hello: Duration::from_secs(5),
+        command: Duration::from_secs(20),
+        data: Duration::from_secs(20),
+        dot: Duration::from_secs(20),
+        ..Waits::default()
+    };
+    let settings = nexthop::Settings::new("behind", ports.iter().map(host).collect(), "zegel.example.nl");
+    nexthop::Settings { tls: Tls::Off, max_connections: 16, waits, ..settings }
 }
 
 fn rule(name: &str, from: &[&str], to: &str, action: Action) -> Rule {
@@ -90,14 +90,15 @@ impl Gateway {
             language: "nl".to_owned(),
         };
         let intake = Intake::new(settings, store.clone(), Arc::clone(&clock), Arc::clone(&entropy));
-        let by_recipient = others.into_iter().map(|(domain, hop)| (vec![domain.parse().unwrap()], hop)).collect();
         let settings = relay::Settings {
             hostname: "zegel.example.nl".to_owned(),
             max_header: 64 * 1024,
             collect: 256 * 1024,
             max_received: 50,
         };
-        let routes = Routes { by_recipient, default };
+        let routes = others.into_iter().fold(Routes::all_to(default), |routes, (domain, hop)| {
+            routes.and(Route { senders: Vec::new(), recipients: vec![domain.parse().unwrap()], hop })
+        });
         let relay = Relay::new(settings, Arc::new(policy()), routes, intake, clock, entropy);
         Self { relay, store }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_rustls::TlsAcceptor;
 use zegel::mail::{MailFrom, Param, RcptTo, Reply};
-use zegel::nexthop::{HopError, Host, Login, NextHop, Settings, Tls};
+use zegel::nexthop::{HopError, Host, Login, NextHop, Settings, Tls, Trust, Waits};
 
 use crate::next_hop::{Act, FakeHop, Moment, say};
 
@@ -20,24 +20,26 @@ fn to() -> RcptTo {
 
 fn settings(servers: &[&FakeHop]) -> Settings {
     let host = |hop: &&FakeHop| Host { name: "127.0.0.1".to_owned(), port: hop.address.port() };
-    Settings {
-        name: "behind".to_owned(),
-        hosts: servers.iter().map(host).collect(),
-        tls: Tls::Off,
-        login: None,
-        helo: "zegel.example.nl".to_owned(),
-        max_connections: 4,
-        lease_wait: Duration::from_millis(200),
-        connect_timeout: Duration::from_secs(5),
-        command_timeout: Duration::from_secs(20),
-        dot_timeout: Duration::from_secs(20),
-    }
+    let waits = Waits {
+        lease: Duration::from_millis(200),
+        connect: Duration::from_secs(5),
+        greeting: Duration::from_secs(5),
+        hello: Duration::from_secs(20),
+        command: Duration::from_secs(20),
+        data: Duration::from_secs(20),
+        dot: Duration::from_secs(20),
+        ..Waits::default()
+    };
+    let settings = Settings::new("behind", servers.iter().map(host).collect(), "zegel.example.nl");
+    Settings { tls: Tls::Off, max_connections: 4, waits, ..settings }
 }
 
 /// For servers that say nothing.
 fn hasty(server: &FakeHop) -> NextHop {
     let wait = Duration::from_millis(800);
-    NextHop::new(Settings { command_timeout: wait, dot_timeout: wait, ..settings(&[server]) }).unwrap()
+    let settings = settings(&[server]);
+    let waits = Waits { command: wait, data: wait, dot: wait, ..settings.waits };
+    NextHop::new(Settings { waits, ..settings }).unwrap()
 }
 
 fn hop(servers: &[&FakeHop]) -> NextHop {
@@ -352,14 +354,14 @@ async fn a_dead_reused_connection_is_replaced_once() {
 
 // --- TLS and AUTH
 
-struct Authority {
+pub struct Authority {
     folder: tempfile::TempDir,
-    file: PathBuf,
-    acceptor: TlsAcceptor,
+    pub file: PathBuf,
+    pub acceptor: TlsAcceptor,
 }
 
 /// A certificate for `name` and the file of the root that signed it.
-fn authority(name: &str) -> Authority {
+pub fn authority(name: &str) -> Authority {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -381,7 +383,7 @@ fn authority(name: &str) -> Authority {
 
 fn verified(server: &FakeHop, ca: &Path) -> Settings {
     let hosts = vec![Host { name: "localhost".to_owned(), port: server.address.port() }];
-    Settings { hosts, tls: Tls::Verified { ca: Some(ca.to_owned()) }, ..settings(&[server]) }
+    Settings { hosts, tls: Tls::Verified(Trust { ca: Some(ca.to_owned()), ..Trust::default() }), ..settings(&[server]) }
 }
 
 #[tokio::test]
@@ -414,16 +416,10 @@ async fn without_tls_that_fits_nothing_is_said() {
     for (case, server_side, trusted, extensions, act) in cases {
         let script = move |_, moment: &Moment| if moment.is("STARTTLS") { act.clone() } else { Act::Polite };
         let server = FakeHop::start(Box::new(script), extensions, Some(server_side.acceptor.clone())).await;
-        let settings = Settings { connect_timeout: Duration::from_millis(300), ..verified(&server, trusted) };
-        let leased = NextHop::new(settings).unwrap().lease().await;
-        if case == "answered in clear" {
-            // What stood before the handshake is thrown away, and the dialog goes on inside TLS.
-            assert!(leased.is_ok_and(|mut lease| lease.capabilities().size.is_none()
-                && !lease.reused()
-                && lease.early().is_none()));
-        } else {
-            assert!(matches!(leased, Err(HopError::Unreachable { .. })), "{case}: {leased:?}");
-        }
+        let settings = verified(&server, trusted);
+        let waits = Waits { hello: Duration::from_millis(300), ..settings.waits };
+        let leased = NextHop::new(Settings { waits, ..settings }).unwrap().lease().await;
+        assert!(matches!(leased, Err(HopError::Unreachable { .. })), "{case}: {leased:?}");
         assert!(server.transactions().is_empty(), "{case}");
     }
 }
@@ -444,7 +440,10 @@ async fn a_login_is_given_and_never_shown() {
     for (reply, works) in [("235 2.7.0 ok", true), ("535 5.7.8 AGphbgBnZWhlaW0= is wrong", false)] {
         let script = move |_, moment: &Moment| if moment.is("AUTH") { say(reply) } else { Act::Polite };
         let server = FakeHop::start(Box::new(script), &["AUTH DIGEST-MD5 CRAM-MD5 PLAIN LOGIN"], None).await;
-        let login = Login { user: "jan".to_owned(), password: "geheim".into() };
+        let folder = tempfile::tempdir().unwrap();
+        let password_file = folder.path().join("password");
+        std::fs::write(&password_file, "geheim\n").unwrap();
+        let login = Login { user: "jan".to_owned(), password_file };
         let settings = Settings { login: Some(login), ..settings(&[&server]) };
         assert!(!format!("{settings:?}").contains("geheim"));
         let leased = NextHop::new(settings).unwrap().lease().await;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use zegel::base::{OsEntropy, SystemClock};
 use zegel::intake::{self, Intake};
 use zegel::mail::DomainSet;
-use zegel::nexthop::{self, Host, NextHop, Routes, Tls};
+use zegel::nexthop::{self, Host, NextHop, Routes, Tls, Waits};
 use zegel::policy::{self, Home};
 use zegel::receive::{self, Kind, Listener, Services, Settings, TlsConfig};
 use zegel::relay::{self, Relay};
@@ -130,19 +130,9 @@ pub fn relay_to(address: SocketAddr, wait: Duration) -> Relay {
 
 fn next_hop(address: SocketAddr, lease_wait: Duration) -> NextHop {
     let host = Host { name: address.ip().to_string(), port: address.port() };
-    NextHop::new(nexthop::Settings {
-        name: "behind".to_owned(),
-        hosts: vec![host],
-        tls: Tls::Off,
-        login: None,
-        helo: "zegel.example".to_owned(),
-        max_connections: 16,
-        lease_wait,
-        connect_timeout: PATIENCE,
-        command_timeout: PATIENCE,
-        dot_timeout: PATIENCE,
-    })
-    .unwrap()
+    let waits = Waits { lease: lease_wait, command: PATIENCE, data: PATIENCE, dot: PATIENCE, ..Waits::default() };
+    let settings = nexthop::Settings::new("behind", vec![host], "zegel.example");
+    NextHop::new(nexthop::Settings { tls: Tls::Off, max_connections: 16, waits, ..settings }).unwrap()
 }
 
 fn relay_through(hop: NextHop) -> Relay {
@@ -168,8 +158,7 @@ fn relay_through(hop: NextHop) -> Relay {
         mode: policy::Mode::Assisted,
     };
     let intake = Intake::new(intake, store, Arc::new(SystemClock), Arc::new(OsEntropy));
-    let routes = Routes { by_recipient: Vec::new(), default: hop };
-    Relay::new(relay, Arc::new(policy), routes, intake, Arc::new(SystemClock), Arc::new(OsEntropy))
+    Relay::new(relay, Arc::new(policy), Routes::all_to(hop), intake, Arc::new(SystemClock), Arc::new(OsEntropy))
 }
 
 /// An SMTP client that says what it is told to and reads replies line by line.
