@@ -26,25 +26,26 @@
 //! | module | owns | may import |
 //! |---|---|---|
 //! | base | clock, entropy, ids, secret bytes | |
+//! | metrics | counters, gauges and histograms with fixed labels, and their text | |
 //! | mail | addresses, envelope, header view, MIME index, reply codes; no I/O | base |
 //! | text | templates and translations (nl, en), with sample contexts | base |
 //! | seal | formats, keys, locks, codes; pure | base |
 //! | access | may this grant, contact and network try a code now; pure | base |
 //! | policy | facts and rules to a verdict per recipient; pure and total | base, mail |
 //! | users | who may log in over SMTP: a file of password hashes, pauses after wrong ones | base, seal, access, policy |
-//! | store | journal, index, committer, bodies, records; engines behind one contract | base, mail, seal, access |
+//! | store | journal, index, committer, bodies, records; engines behind one contract | base, metrics, mail, seal, access |
 //! | sms | telephone numbers, the neutral text, providers of SMS in order | base, text, store |
-//! | nexthop | connections to an SMTP server: fail-over, TLS, AUTH, pool | base, mail |
+//! | nexthop | connections to an SMTP server: fail-over, TLS, AUTH, pool | base, metrics, mail |
 //! | intake | the only place where we take custody | base, mail, seal, policy, store |
-//! | relay | one mail transaction: ordinary mail through, confidential mail to intake | base, mail, policy, intake, nexthop |
+//! | relay | one mail transaction: ordinary mail through, confidential mail to intake | base, metrics, mail, policy, intake, nexthop |
 //! | notify | composes notices and sender mails; one attempt to an outcome | base, mail, text, seal, store, sms, nexthop |
 //! | queue | lease, retry schedule, worker | base, store, notify |
-//! | receive | SMTP server: commands, DATA bytes, session, driver, listener | base, mail, users, relay |
-//! | web | routes, pages, sessions, guards | base, mail, text, seal, access, store |
+//! | receive | SMTP server: commands, DATA bytes, session, driver, listener | base, metrics, mail, users, relay |
+//! | web | routes, pages, sessions, guards | base, metrics, mail, text, seal, access, store |
 //! | config | file as written to the settings of each component, or all mistakes at once | base, mail, text, seal, access, policy, users, store, sms, nexthop, intake, relay, notify, queue, receive, web |
-//! | daemon | wiring, life cycle, control socket, systemd | base, mail, text, seal, access, policy, users, store, sms, nexthop, intake, relay, notify, queue, receive, web, config |
+//! | daemon | wiring, life cycle, control socket, systemd | base, metrics, mail, text, seal, access, policy, users, store, sms, nexthop, intake, relay, notify, queue, receive, web, config |
 //! | demo | the whole gateway on this machine, with a mailbox page | base, mail, text, seal, access, policy, users, store, sms, nexthop, intake, relay, notify, queue, receive, web, config, daemon |
-//! | cli | commands | base, mail, text, seal, store, sms, policy, users, config, daemon, demo |
+//! | cli | commands | base, mail, relay, text, seal, store, sms, policy, users, config, daemon, demo |
 //! <!-- layers:end -->
 
 pub mod access;
@@ -55,6 +56,7 @@ pub mod daemon;
 pub mod demo;
 pub mod intake;
 pub mod mail;
+pub mod metrics;
 pub mod nexthop;
 pub mod notify;
 pub mod policy;

@@ -66,7 +66,8 @@ impl Desk {
         };
         let (keys, upkeep) = (Keys::new(store.clone(), Some(source)), Upkeep::new(store.clone()));
         let (cost, strict_cost, hashers) = (config.intake.cost, config.intake.strict_cost, Hashers::new(1));
-        let office = Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep };
+        let office =
+            Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep, vitals: None };
         Ok(Self::Here(Box::new(office)))
     }
 

@@ -3,8 +3,11 @@
 mod ask;
 mod check;
 mod desk;
+mod explain;
 mod export;
+mod health;
 mod keys;
+mod log;
 mod serve;
 mod show;
 mod store;
@@ -50,6 +53,21 @@ enum Command {
         /// One JSON object instead of text.
         #[arg(long)]
         json: bool,
+    },
+    /// Say what would happen to a mail and by which rule, for each recipient. Nothing is sent, and no daemon is asked.
+    #[command(after_help = "Example:\n  zegel explain --from anna@voorbeeld.nl --to jan@example.nl brief.eml")]
+    Explain(explain::Explain),
+    /// Say how the running daemon is: exit 0 while it does all of its work.
+    #[command(after_help = "Example:\n  zegel health --json")]
+    Health {
+        #[command(flatten)]
+        to: Asking,
+    },
+    /// Print the metrics of the running daemon, as OpenMetrics text.
+    #[command(after_help = "Example:\n  zegel metrics | grep zegel_queue")]
+    Metrics {
+        #[command(flatten)]
+        file: ConfigFile,
     },
     /// Try everything on this machine with nothing to configure.
     #[command(after_help = "Example:\n  zegel demo\n  zegel demo --check")]
@@ -301,6 +319,9 @@ async fn run(command: Command) -> ExitCode {
     match command {
         Command::Serve { file } => serve::run(&file.config).await,
         Command::Check { file, json } => check::run(&file.config, json),
+        Command::Explain(asked) => explain::run(&asked),
+        Command::Health { to } => health::health(&to).await,
+        Command::Metrics { file } => health::metrics(&file).await,
         Command::Demo { check } => demo(check).await,
         Command::Message(Message::Find { to, address, days }) => ask::find(&to, address, days).await,
         Command::Message(Message::Show { to, id }) => ask::show(&to, id).await,

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use tracing::{error, info, warn};
-use tracing_subscriber::EnvFilter;
 
+use super::log;
 use crate::base::{OsEntropy, SystemClock};
-use crate::config::{Config, Log};
+use crate::config::Config;
 use crate::daemon::signals::{self, Asked, Signals};
 use crate::daemon::{self, Running, StartError, keys};
 use crate::store::OpenError;
@@ -29,7 +29,7 @@ pub async fn run(file: &Path) -> ExitCode {
     if findings.iter().any(|finding| finding.fatal) {
         return ExitCode::from(super::BAD_CONFIG);
     }
-    log(&config.log);
+    log::start(&config.log);
     let keyring = match keys::load(config.root_key.as_deref()) {
         Ok(keyring) => keyring,
         Err(cause) => {
@@ -54,18 +54,8 @@ pub async fn run(file: &Path) -> ExitCode {
     }
 }
 
-fn log(log: &Log) {
-    // Our own modules at the level asked for; libraries only their warnings, since some log what they carry.
-    let filter = EnvFilter::new(format!("warn,zegel={}", log.level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let set = if log.json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
-    if let Err(cause) = set {
-        eprintln!("zegel: no log: {cause}");
-    }
-}
-
 async fn until_stopped(mut running: Running, mut signals: Signals) -> ExitCode {
-    info!(smtp = ?running.smtp, page = ?running.page, "serving");
+    info!(smtp = ?running.smtp, page = ?running.page, metrics = ?running.metrics, "serving");
     signals::ready();
     let fault = loop {
         tokio::select! {

@@ -48,8 +48,8 @@ pub fn text(answer: &Answer) -> String {
             format!("the queue is {now}{was}\n")
         }
         Answer::Work { running, done } => work(running.as_deref(), done.as_ref()),
-        // The commands about keys write their own text.
-        Answer::Keys { .. } => String::new(),
+        // Their commands write their own text.
+        Answer::Keys { .. } | Answer::Health { .. } | Answer::Metrics { .. } => String::new(),
         Answer::Refused { text } => format!("{text}\n"),
     }
 }

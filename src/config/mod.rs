@@ -14,6 +14,7 @@ mod source;
 
 use std::collections::HashMap;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,6 +74,8 @@ pub struct Config {
     pub recovery_key: Option<PathBuf>,
     /// The control socket.
     pub control: PathBuf,
+    /// Where metrics and health are served, if anywhere.
+    pub metrics: Option<SocketAddr>,
     /// The log.
     pub log: Log,
 }
@@ -198,6 +201,7 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
         root_key: plant.root_key,
         recovery_key: plant.recovery_key,
         control: plant.control,
+        metrics: plant.metrics,
         log: plant.log,
     })
 }

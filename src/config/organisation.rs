@@ -1,5 +1,6 @@
 //! `[organisation]`, `[home]`, `[page]`, `[store]`, `[retention]`, `[keys]`, `[control]` and `[log]`.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -162,6 +163,28 @@ fn read_sessions(table: &Table<'_, '_>) -> SessionLimits {
     limits
 }
 
+/// Reads `[metrics]`: an address that only this machine or a private network reaches, unless the file says that it may be another.
+fn read_metrics(table: &Table<'_, '_>) -> Option<SocketAddr> {
+    let listen = table.optional("listen", &kinds::socket());
+    let public = table.or("public", &kinds::switch(), false);
+    table.finish();
+    if let Some(listen) = listen.filter(|listen| !public && !is_private(listen.ip())) {
+        let allowed =
+            "an address of this machine or a private network, such as \"127.0.0.1:9925\": metrics ask for no password";
+        table.refuse("listen", format!("\"{listen}\""), allowed);
+        return None;
+    }
+    listen
+}
+
+/// Reached from this machine or a private network only.
+fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
 /// Where things stand on this machine.
 #[derive(Debug)]
 pub struct Plant {
@@ -177,11 +200,13 @@ pub struct Plant {
     pub recovery_key: Option<PathBuf>,
     /// `[control]`.
     pub control: PathBuf,
+    /// `[metrics]`.
+    pub metrics: Option<SocketAddr>,
     /// `[log]`.
     pub log: Log,
 }
 
-/// Reads `[store]`, `[retention]`, `[keys]`, `[control]` and `[log]`; `None` after a mistake.
+/// Reads `[store]`, `[retention]`, `[keys]`, `[control]`, `[metrics]` and `[log]`; `None` after a mistake.
 pub fn read_plant(top: &Table<'_, '_>) -> Option<Plant> {
     let table = top.table("store");
     let folder = table.required("folder", &kinds::path());
@@ -198,6 +223,7 @@ pub fn read_plant(top: &Table<'_, '_>) -> Option<Plant> {
     let table = top.table("control");
     let control = table.or("socket", &kinds::path(), PathBuf::from("/run/zegel/control.sock"));
     table.finish();
+    let metrics = read_metrics(&top.table("metrics"));
     let table = top.table("log");
     let json = table.or("format", &one_of(&[("text", false), ("json", true)]), false);
     let levels = &[("error", "error"), ("warn", "warn"), ("info", "info"), ("debug", "debug"), ("trace", "trace")];
@@ -212,6 +238,7 @@ pub fn read_plant(top: &Table<'_, '_>) -> Option<Plant> {
         root_key,
         recovery_key,
         control,
+        metrics,
         log: Log { json, level },
     })
 }

@@ -1,8 +1,11 @@
 //! Certificates from files, for SMTP and for the page, swapped when the files change. A pair that does not load keeps the
 //! old one in service.
 
+mod end;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
@@ -64,12 +67,19 @@ struct Slot {
     files: Option<CertificateFiles>,
     purpose: Use,
     config: Arc<ArcSwapOption<ServerConfig>>,
+    /// Seconds since 1970; 0 when not known.
+    end: AtomicI64,
 }
 
 impl Slot {
     fn load(files: Option<CertificateFiles>, purpose: Use) -> Result<Self, CertificateError> {
         let config = files.as_ref().map(|files| build(files, purpose)).transpose()?.map(Arc::new);
-        Ok(Self { files, purpose, config: Arc::new(ArcSwapOption::from(config)) })
+        let end = AtomicI64::new(files.as_ref().map_or(0, end_of));
+        Ok(Self { files, purpose, config: Arc::new(ArcSwapOption::from(config)), end })
+    }
+
+    fn end(&self) -> Option<i64> {
+        Some(self.end.load(Ordering::Relaxed)).filter(|end| *end != 0)
     }
 
     fn stamp(&self) -> Vec<Option<(SystemTime, u64)>> {
@@ -86,6 +96,7 @@ impl Slot {
         match build(files, self.purpose) {
             Ok(config) => {
                 self.config.store(Some(Arc::new(config)));
+                self.end.store(end_of(files), Ordering::Relaxed);
                 info!(certificate = %files.certificate.display(), "certificate read again");
             }
             Err(cause) => error!(%cause, "the certificate on disk is not usable; the old one stays in service"),
@@ -121,11 +132,23 @@ impl Certificates {
         self.page.config.clone()
     }
 
+    /// What each certificate in service is for, and when it ends, in seconds since 1970.
+    pub fn ends(&self) -> impl Iterator<Item = (&'static str, i64)> {
+        let smtp = self.smtp.end().map(|end| ("smtp", end));
+        smtp.into_iter().chain(self.page.end().map(|end| ("page", end)))
+    }
+
     /// Reads all files again.
     pub fn reload(&self) {
         self.smtp.reload();
         self.page.reload();
     }
+}
+
+/// When the first certificate of the chain ends; 0 when that cannot be read.
+fn end_of(files: &CertificateFiles) -> i64 {
+    let first = CertificateDer::pem_file_iter(&files.certificate).ok().and_then(|mut chain| chain.next()?.ok());
+    first.and_then(|certificate| end::not_after(&certificate)).unwrap_or(0)
 }
 
 /// Looks at the files until `stop`, and reads them again when one changed.

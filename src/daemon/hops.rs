@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::nexthop::{Capabilities, NextHop};
+use super::StartError;
+use crate::config::{Config, HopRoute};
+use crate::nexthop::{Capabilities, NextHop, Route, Routes};
 use crate::store::write_durably;
 
 /// How often every hop is asked.
@@ -93,6 +95,29 @@ pub async fn probe(hops: Vec<NextHop>, folder: PathBuf, stop: CancellationToken)
 /// Replaces the file as a whole.
 fn write(offers: &Offers, folder: &Path) -> io::Result<()> {
     write_durably(folder, FILE, &serde_json::to_vec(offers)?)
+}
+
+/// Which next hop each mail would take; nothing is connected.
+///
+/// # Errors
+/// When a next hop cannot be used.
+pub fn of_config(config: &Config) -> Result<Routes, StartError> {
+    let hops = config.next_hops.iter().cloned().map(NextHop::new).collect::<Result<Vec<_>, _>>()?;
+    routes(&hops, config)
+}
+
+pub(super) fn routes(hops: &[NextHop], config: &Config) -> Result<Routes, StartError> {
+    let mut routes = Routes::all_to(find(hops, &config.default_hop)?);
+    for HopRoute { senders, recipients, hop } in &config.routes {
+        let (senders, recipients) = (senders.clone(), recipients.clone());
+        routes = routes.and(Route { senders, recipients, hop: find(hops, hop)? });
+    }
+    Ok(routes)
+}
+
+pub(super) fn find(hops: &[NextHop], name: &str) -> Result<NextHop, StartError> {
+    let found = hops.iter().find(|hop| hop.name() == name);
+    found.cloned().ok_or_else(|| StartError::NoSuchHop(name.to_owned()))
 }
 
 #[cfg(test)]

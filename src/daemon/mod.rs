@@ -6,7 +6,8 @@
 
 pub mod certificates;
 pub mod control;
-mod hops;
+pub mod health;
+pub mod hops;
 pub mod keys;
 pub mod operate;
 mod remove;
@@ -16,7 +17,9 @@ pub mod rotate;
 pub mod signals;
 mod sweeper;
 pub mod upkeep;
+pub mod vitals;
 mod waiting;
+mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,11 +30,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::base::{Clock, Entropy};
-use crate::config::{Config, HopRoute};
+use crate::config::Config;
 use crate::intake::Intake;
-use crate::nexthop::{NextHop, Route, Routes};
+use crate::metrics::Metrics;
+use crate::nexthop::{self, NextHop, Routes};
 use crate::notify::{self, Notifier};
 use crate::relay::Relay;
+use crate::seal::hashers::Hashers;
 use crate::seal::keyring::RootKeyring;
 use crate::sms::Providers;
 use crate::store::proof::SessionLimits;
@@ -42,6 +47,8 @@ use crate::text::Lang;
 use crate::users::{self, Users, file::UsersError};
 use crate::{queue, receive, web};
 use certificates::Certificates;
+use vitals::Vitals;
+use watch::Watch;
 
 /// How long a stop may take before what still runs is cut off: a mail cut off was not answered, so its client sends it again.
 const STOP_WITHIN: Duration = Duration::from_mins(1);
@@ -73,7 +80,7 @@ pub enum StartError {
     /// An address that cannot be listened on.
     #[error("cannot listen for {what}: {cause}")]
     Listen {
-        /// Mail, page or control.
+        /// Mail, page, metrics or control.
         what: &'static str,
         /// Why.
         cause: std::io::Error,
@@ -90,6 +97,8 @@ pub struct Running {
     pub smtp: Vec<SocketAddr>,
     /// Where the page is, in order of the config.
     pub page: Vec<SocketAddr>,
+    /// Where metrics and health are, if anywhere.
+    pub metrics: Option<SocketAddr>,
     /// What recovery of the store found.
     pub report: OpenReport,
     /// The store, for the demo's check.
@@ -100,6 +109,7 @@ pub struct Running {
     /// What it was given the dot of may still be on its way when its client has gone.
     relay: Option<Relay>,
     upkeep: upkeep::Upkeep,
+    counted: Metrics,
     stop: CancellationToken,
     tasks: JoinSet<&'static str>,
 }
@@ -116,12 +126,17 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let certificates = Arc::new(Certificates::load(config.smtp_tls.clone(), config.page_tls.clone())?);
     let users = config.users.take().map(|settings| Users::load(settings, entropy.clone())).transpose()?;
-    let hops = config.next_hops.iter().cloned().map(NextHop::new).collect::<Result<Vec<_>, _>>()?;
+    let (counted, stop) = (Metrics::default(), CancellationToken::new());
+    let hop = |settings: &nexthop::Settings| NextHop::observed(settings.clone(), counted.hops.hop(&settings.name));
+    let hops = config.next_hops.iter().map(hop).collect::<Result<Vec<_>, _>>()?;
     let smtp = receive::bind(&config.receive).await.map_err(|cause| StartError::Listen { what: "mail", cause })?;
     let page = web::bind(&config.web).await.map_err(|cause| StartError::Listen { what: "the page", cause })?;
     if let (true, Some(address)) = (config.web.demo, page.addresses().first()) {
         config.web.origin = format!("http://{address}");
     }
+    // From here on who asks hears that we start.
+    let watch =
+        Watch::begin(config.metrics, &stop).await.map_err(|cause| StartError::Listen { what: "metrics", cause })?;
     let recovery = config.recovery_key.as_deref().map(keys::recovery_public).transpose()?;
     let (store, report) = Store::open(config.store.clone(), keyring, clock.clone(), entropy.clone()).await?;
     store.use_recovery(recovery).await.map_err(crate::store::OpenError::from)?;
@@ -134,6 +149,7 @@ pub async fn start(
     let mut running = Running {
         smtp: smtp.addresses(),
         page: page.addresses(),
+        metrics: watch.address,
         report,
         store: store.clone(),
         certificates,
@@ -141,8 +157,9 @@ pub async fn start(
         hops,
         relay: None,
         upkeep: upkeep::Upkeep::new(store.clone()),
-        stop: CancellationToken::new(),
-        tasks: JoinSet::new(),
+        counted,
+        stop,
+        tasks: watch.tasks,
     };
     let providers = Providers::new(config.sms.providers.clone(), clock.clone());
     let notifier = Notifier::new(running.notify_settings(&config, providers)?, store.clone(), clock.clone())?;
@@ -155,10 +172,14 @@ pub async fn start(
         intake,
         clock.clone(),
         entropy.clone(),
-    );
+    )
+    .observed(running.counted.mails.clone());
     let web_settings = Arc::new(config.web.clone());
-    let router = web::router(web_settings.clone(), store.clone(), clock.clone(), entropy.clone())?;
+    let pages = running.counted.page.clone();
+    let (router, page_hashers) =
+        web::observed(web_settings.clone(), store.clone(), clock.clone(), entropy.clone(), pages)?;
 
+    let vitals = running.vitals(&config.home_hop, vec![("intake", hashers.clone()), ("page", page_hashers)], &clock);
     let keys = running.tend(&config, &retention, &clock);
     running.receive(smtp, config.receive, relay, &clock);
     let (stop, tls) = (running.stop.clone(), running.certificates.clone());
@@ -168,7 +189,12 @@ pub async fn start(
         queue::run(config.queue, store.clone(), notifier, clock.clone(), entropy.clone(), stop.clone()),
     ));
     let (cost, strict_cost, upkeep) = (config.intake.cost, config.intake.strict_cost, running.upkeep.clone());
-    let office = operate::Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep };
+    let vitals = {
+        // Nobody else sets it.
+        let _ = watch.slot.set(vitals.clone());
+        Some(vitals)
+    };
+    let office = operate::Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep, vitals };
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
     running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));
     running.tasks.spawn(named("probe", hops::probe(running.hops.clone(), config.store.folder, stop)));
@@ -230,6 +256,21 @@ async fn store_fails(store: Store, stop: CancellationToken) {
 }
 
 impl Running {
+    /// Who answers how we are.
+    fn vitals(&self, home: &str, hashers: Vec<(&'static str, Hashers)>, clock: &Arc<dyn Clock>) -> Vitals {
+        Vitals::new(vitals::Sources {
+            metrics: self.counted.clone(),
+            store: self.store.clone(),
+            report: self.report.clone(),
+            hops: self.hops.clone(),
+            home: home.to_owned(),
+            certificates: self.certificates.clone(),
+            users: self.users.clone(),
+            hashers,
+            clock: clock.clone(),
+        })
+    }
+
     /// What the store needs while it serves; returns who answers about keys.
     fn tend(&mut self, config: &Config, retention: &Retention, clock: &Arc<dyn Clock>) -> rotate::Keys {
         let stop = || self.stop.clone();
@@ -244,23 +285,18 @@ impl Running {
     fn receive(&mut self, bound: receive::Bound, settings: receive::Settings, relay: Relay, clock: &Arc<dyn Clock>) {
         self.relay = Some(relay.clone());
         let (tls, users) = (self.certificates.smtp(), self.users.clone());
-        let services = receive::Services { relay, tls, users: users.clone(), clock: clock.clone() };
+        let metrics = self.counted.smtp.clone();
+        let services = receive::Services { relay, tls, users: users.clone(), clock: clock.clone(), metrics };
         self.tasks.spawn(named("mail", bound.serve(settings, services, self.stop.clone())));
         self.tasks.spawn(named("users", users::watch(users, self.stop.clone())));
     }
 
     fn hop(&self, name: &str) -> Result<NextHop, StartError> {
-        let found = self.hops.iter().find(|hop| hop.name() == name);
-        found.cloned().ok_or_else(|| StartError::NoSuchHop(name.to_owned()))
+        hops::find(&self.hops, name)
     }
 
     fn routes(&self, config: &Config) -> Result<Routes, StartError> {
-        let mut routes = Routes::all_to(self.hop(&config.default_hop)?);
-        for HopRoute { senders, recipients, hop } in &config.routes {
-            let (senders, recipients) = (senders.clone(), recipients.clone());
-            routes = routes.and(Route { senders, recipients, hop: self.hop(hop)? });
-        }
-        Ok(routes)
+        hops::routes(&self.hops, config)
     }
 
     fn notify_settings(&self, config: &Config, sms: Providers) -> Result<notify::Settings, StartError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::rotate;
 use crate::base::{Clock, Entropy, JobId, MessageId, Timestamp};
 use crate::mail::Address;
+use crate::metrics::Form;
 use crate::seal::code::Cost;
 use crate::seal::contact::Generation;
 use crate::seal::hashers::Hashers;
@@ -18,6 +19,7 @@ use crate::store::{Store, StoreError};
 use super::remove::gone;
 pub use super::request::{Answer, MessageRow, RecipientRow, Request};
 use super::upkeep::{Upkeep, Work, last_check};
+use super::vitals::Vitals;
 pub use super::waiting::JobRow;
 
 /// Rows in one answer at most.
@@ -44,6 +46,8 @@ pub struct Office {
     pub keys: rotate::Keys,
     /// Does long work on the store.
     pub upkeep: Upkeep,
+    /// Knows how the daemon is; nobody does on a folder that no daemon holds.
+    pub vitals: Option<Vitals>,
 }
 
 impl Office {
@@ -68,8 +72,20 @@ impl Office {
             Request::StoreCompact => Ok(self.begin(Work::Compact)),
             Request::StoreBackup { folder } => Ok(self.begin(Work::Backup(folder))),
             Request::StoreWork => Ok(self.work()),
+            Request::Health | Request::Metrics => Ok(self.vital(&request).await),
             Request::StoreLastCheck => Ok(Answer::Work { running: None, done: last_check(&self.store).await? }),
         }
+    }
+
+    async fn vital(&self, request: &Request) -> Answer {
+        let Some(vitals) = &self.vitals else { return refused("no daemon runs") };
+        if *request == Request::Health {
+            return Answer::Health { health: vitals.health().await };
+        }
+        vitals
+            .text(Form::OpenMetrics)
+            .await
+            .map_or_else(|cause| refused(&cause.to_string()), |text| Answer::Metrics { text })
     }
 
     async fn find(&self, address: &str, days: Option<u32>) -> Result<Answer, StoreError> {

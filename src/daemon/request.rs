@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::health::Health;
 use super::rotate::{KeyAnswer, KeyRequest};
 use super::upkeep::Outcome;
 use super::waiting::JobRow;
@@ -77,6 +78,10 @@ pub enum Request {
     StoreWork,
     /// What the last check found.
     StoreLastCheck,
+    /// How the daemon is.
+    Health,
+    /// All metrics.
+    Metrics,
 }
 
 /// An answer.
@@ -162,6 +167,16 @@ pub enum Answer {
     Keys {
         /// What about them.
         keys: KeyAnswer,
+    },
+    /// How the daemon is.
+    Health {
+        /// Status and reasons.
+        health: Health,
+    },
+    /// All metrics, as OpenMetrics text.
+    Metrics {
+        /// The text.
+        text: String,
     },
     /// It cannot be done; the text says why.
     Refused {

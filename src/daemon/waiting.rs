@@ -54,7 +54,8 @@ impl Office {
     }
 }
 
-const fn kind(kind: &JobKind) -> &'static str {
+/// The kind of a job, as lists and metrics call it.
+pub(super) const fn kind(kind: &JobKind) -> &'static str {
     match kind {
         JobKind::Notice { .. } => "notice",
         JobKind::Code { .. } => "code",

@@ -20,7 +20,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::mail::{MailFrom, RcptTo, Reply, dot};
+use crate::metrics::{Hop, Step};
 
 use connection::Fault;
 use pool::{Leased, Pool};
@@ -98,7 +101,20 @@ impl NextHop {
     /// # Errors
     /// `Unreachable` when no host is configured, or a file of certificates or of the password cannot be used.
     pub fn new(settings: Settings) -> Result<Self, HopError> {
-        Ok(Self { pool: Arc::new(Pool::new(settings)?) })
+        Self::observed(settings, Hop::default())
+    }
+    /// The same, counted.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn observed(settings: Settings, metrics: Hop) -> Result<Self, HopError> {
+        Ok(Self { pool: Arc::new(Pool::new(settings, metrics)?) })
+    }
+    /// Notes how many connections there are, for whoever asks now. Whether none of its hosts answered when it was tried last.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.pool.note_connections();
+        self.pool.metrics.is_down()
     }
     /// Reads certificates, authorities and password again, for the connections from now on.
     ///
@@ -270,8 +286,9 @@ impl Lease {
     /// # Errors
     /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn data(&mut self) -> Result<Reply, HopError> {
+        let begun = Instant::now();
         let result = self.leased.connection.data().await;
-        self.heard(result)
+        self.heard(Step::Command, begun, result)
     }
     /// Bytes of the body in wire form (dot-stuffed, no terminator). Sees a reply that comes before the dot: then `Broken`, and
     /// [`early`](Self::early) has it.
@@ -280,6 +297,7 @@ impl Lease {
     /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn write(&mut self, wire: &[u8]) -> Result<(), HopError> {
         let result = self.leased.connection.write(wire).await;
+        self.pool.metrics.sent(wire.len());
         self.told(result)
     }
     /// The reply that came while the body was written.
@@ -291,8 +309,9 @@ impl Lease {
     /// # Errors
     /// `Broken` when the connection ended, timed out, or spoke out of step.
     pub async fn dot(&mut self) -> Result<Reply, HopError> {
+        let begun = Instant::now();
         let result = self.leased.connection.dot().await;
-        self.heard(result)
+        self.heard(Step::Dot, begun, result)
     }
     /// Back to the pool: no transaction is open. Retired after several RSETs without mail.
     pub fn give_back(self) {
@@ -319,12 +338,14 @@ impl Lease {
     }
 
     async fn command(&mut self, line: &str) -> Result<Reply, HopError> {
+        let begun = Instant::now();
         let result = self.leased.connection.command(line).await;
-        self.heard(result)
+        self.heard(Step::Command, begun, result)
     }
 
     /// 421 says that the server closes (RFC 5321 §3.8), in answer to whatever.
-    fn heard(&mut self, result: Result<Reply, Fault>) -> Result<Reply, HopError> {
+    fn heard(&mut self, step: Step, begun: Instant, result: Result<Reply, Fault>) -> Result<Reply, HopError> {
+        self.pool.metrics.replied(step, result.as_ref().ok().map(Reply::class), begun.elapsed());
         if matches!(&result, Ok(reply) if reply.code() == 421) {
             self.pool.blame(&self.leased, "421");
         }

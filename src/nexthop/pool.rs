@@ -8,6 +8,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::metrics::Hop;
+
 use super::connect::{self, Secrets};
 use super::connection::{Connection, Wear};
 use super::health::Health;
@@ -39,6 +41,7 @@ struct State {
 /// Connections to the hosts of one hop.
 pub(super) struct Pool {
     pub(super) settings: Settings,
+    pub(super) metrics: Hop,
     secrets: ArcSwap<Secrets>,
     permits: Arc<Semaphore>,
     /// While no host is well, one mail asks them and the others wait for what it finds.
@@ -55,7 +58,7 @@ pub(super) struct Leased {
 }
 
 impl Pool {
-    pub(super) fn new(settings: Settings) -> Result<Self, HopError> {
+    pub(super) fn new(settings: Settings, metrics: Hop) -> Result<Self, HopError> {
         let unusable = |cause| HopError::Unreachable { hop: settings.name.clone(), cause };
         if settings.hosts.is_empty() {
             return Err(unusable("no host is configured".to_owned()));
@@ -63,7 +66,7 @@ impl Pool {
         let secrets = ArcSwap::from_pointee(Secrets::read(&settings).map_err(unusable)?);
         let permits = Arc::new(Semaphore::new(settings.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
         let state = State { health: Health::new(settings.hosts.len()), ..State::default() };
-        Ok(Self { settings, secrets, permits, turn: Semaphore::new(1), state: Mutex::new(state) })
+        Ok(Self { settings, metrics, secrets, permits, turn: Semaphore::new(1), state: Mutex::new(state) })
     }
 
     /// Reads certificates, authorities and password again. What is idle goes: it was opened with the old ones.
@@ -87,12 +90,14 @@ impl Pool {
 
     /// A connection ready for MAIL: an idle one that is well, unless `fresh`, else a new one.
     pub(super) async fn lease(self: &Arc<Self>, fresh: bool) -> Result<Leased, HopError> {
+        let begun = Instant::now();
         let waiting = timeout(self.settings.waits.lease, Arc::clone(&self.permits).acquire_owned());
         let Ok(Ok(permit)) = waiting.await else {
             return Err(self.unreachable("no connection became free".to_owned()));
         };
         self.ask_aside();
         let (connection, host, reused) = self.connection(fresh).await?;
+        self.metrics.leased(begun.elapsed());
         Ok(Leased { connection, reused, host, permit })
     }
 
@@ -183,6 +188,7 @@ impl Pool {
                 }
             }
         }
+        self.metrics.connected(false);
         Err(self.unreachable(causes.join("; ")))
     }
 
@@ -200,6 +206,13 @@ impl Pool {
             }
             retire(idle.connection);
         }
+    }
+
+    /// For the gauges.
+    pub(super) fn note_connections(&self) {
+        let leased = self.settings.max_connections.saturating_sub(self.permits.available_permits());
+        let idle = self.state().idle.len();
+        self.metrics.holds(leased, idle);
     }
 
     /// Idle connections count as connections too.
@@ -220,6 +233,7 @@ impl Pool {
     }
 
     fn answered(&self, host: usize, connection: &Connection) {
+        self.metrics.connected(true);
         let mut state = self.state();
         state.capabilities = Some(connection.capabilities);
         if state.health.answered(host) {

@@ -140,10 +140,15 @@ impl Settings {
     /// The terms of a seal are those of [`decide`](Self::decide), which never undoes it.
     #[must_use]
     pub fn early(&self, envelope: &EnvelopeFacts<'_>) -> Option<Verdict> {
-        match self.sum(&triggers::early(self, envelope), self.expires) {
-            Verdict::Pass => None,
-            verdict => Some(verdict),
-        }
+        self.explain_early(envelope).1
+    }
+
+    /// Every rule that [`early`](Self::early) looks at, with what it finds, and the verdict.
+    #[must_use]
+    pub fn explain_early(&self, envelope: &EnvelopeFacts<'_>) -> (Vec<Considered>, Option<Verdict>) {
+        let considered = triggers::early(self, envelope);
+        let verdict = self.sum(&considered, self.expires);
+        (considered, Some(verdict).filter(|verdict| *verdict != Verdict::Pass))
     }
 
     /// The final verdict for one recipient, after the header block.

@@ -21,8 +21,8 @@ use super::listener::Services;
 use super::proxy;
 use super::session::{Action, Credentials, Ending, Login, Rules, Session};
 use super::{Kind, Listener, Settings};
-use crate::base::Timestamp;
 use crate::mail::{MailFrom, RcptTo, Reply};
+use crate::metrics::{self, Refusal};
 use crate::relay::{Peer, Transaction};
 use crate::users::{Checked, Identity};
 
@@ -41,6 +41,7 @@ pub(super) struct Door {
     pub(super) settings: Arc<Settings>,
     pub(super) services: Services,
     pub(super) stop: CancellationToken,
+    pub(super) metrics: metrics::Listener,
 }
 
 impl Door {
@@ -72,25 +73,27 @@ impl Door {
     }
 }
 
-/// Serves one client to the end. `id` names the session in the log.
-pub(super) async fn serve(mut tcp: TcpStream, client: IpAddr, tls: Option<Arc<ServerConfig>>, door: &Door, id: &str) {
+/// Serves one client to the end.
+pub(super) async fn serve(mut tcp: TcpStream, client: IpAddr, tls: Option<Arc<ServerConfig>>, door: &Door) {
     let mut client = client.to_canonical();
     let mut early = Vec::new();
     if door.listener.proxies.iter().any(|network| network.contains(&client)) {
         let named = door.stop.run_until_cancelled(proxy::client_behind(&mut tcp)).await.flatten();
         let Some((behind, rest)) = named else {
+            door.metrics.refused(Refusal::Proxy);
             tracing::info!(%client, "no PROXY header from a proxy: connection closed");
             return;
         };
         (client, early) = (behind.unwrap_or(client), rest);
     }
     if !door.admits(client) {
+        door.metrics.refused(Refusal::Network);
         tracing::info!(%client, "client refused: not in the networks of this listener");
     }
     if let Err(error) = tcp.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
-    let mut driver = Driver::new(door, client, tls.is_some(), id);
+    let mut driver = Driver::new(door, client, tls.is_some());
     if !early.is_empty() {
         driver.session.received(&early, now());
     }
@@ -116,31 +119,19 @@ enum Exit {
 struct Driver<'a> {
     door: &'a Door,
     client: IpAddr,
-    id: &'a str,
     session: Session,
     buffer: Vec<u8>,
     stopping: bool,
-    mail: Option<Mail>,
+    mail: Option<Transaction>,
     mails: u64,
     user: Option<Identity>,
 }
 
-/// The transaction under way, with what the log will say of it.
-struct Mail {
-    transaction: Transaction,
-    id: String,
-    begun: Timestamp,
-    recipients: usize,
-    refused: usize,
-    size: usize,
-}
-
 impl<'a> Driver<'a> {
-    fn new(door: &'a Door, client: IpAddr, starttls: bool, id: &'a str) -> Self {
+    fn new(door: &'a Door, client: IpAddr, starttls: bool) -> Self {
         Self {
             door,
             client,
-            id,
             session: Session::new(door.rules(client, starttls)),
             buffer: vec![0; BUFFER],
             stopping: false,
@@ -167,8 +158,7 @@ impl<'a> Driver<'a> {
                 }
                 Action::Body(part) => {
                     if let Some(mail) = &mut self.mail {
-                        mail.size += part.len();
-                        mail.transaction.body(&part).await;
+                        mail.body(&part).await;
                     }
                 }
                 Action::End => {
@@ -199,7 +189,10 @@ impl<'a> Driver<'a> {
                 self.session.stop();
             }
             read = timeout_at(deadline, stream.read(&mut self.buffer)) => match read {
-                Ok(Ok(len @ 1..)) => self.session.received(self.buffer.get(..len).unwrap_or_default(), now()),
+                Ok(Ok(len @ 1..)) => {
+                    self.door.metrics.received(len);
+                    self.session.received(self.buffer.get(..len).unwrap_or_default(), now());
+                }
                 Ok(_) => self.session.disconnected(),
                 Err(_) => self.session.timed_out(now()),
             },
@@ -215,6 +208,7 @@ impl<'a> Driver<'a> {
     }
 
     async fn write<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, bytes: &[u8]) {
+        self.door.metrics.sent(bytes);
         let write = async {
             stream.write_all(bytes).await?;
             stream.flush().await
@@ -229,15 +223,10 @@ impl<'a> Driver<'a> {
         match self.door.services.relay.mail(&peer, from).await {
             Ok(transaction) => {
                 self.mails += 1;
-                let id = format!("{}.{}", self.id, self.mails);
-                let begun = self.door.services.clock.now();
-                self.mail = Some(Mail { transaction, id, begun, recipients: 0, refused: 0, size: 0 });
+                self.mail = Some(transaction);
                 Reply::new(250, "2.1.0 Ok")
             }
-            Err(reply) => {
-                tracing::info!(verdict = "refused at MAIL", code = reply.code(), "mail");
-                reply
-            }
+            Err(reply) => reply,
         }
     }
 
@@ -292,39 +281,23 @@ impl<'a> Driver<'a> {
     }
 
     async fn recipient(&mut self, to: RcptTo) -> Reply {
-        let Some(mail) = &mut self.mail else { return lost() };
-        let reply = mail.transaction.rcpt(to).await;
-        if reply.is_positive() {
-            mail.recipients += 1;
-        } else {
-            mail.refused += 1;
+        match &mut self.mail {
+            Some(mail) => mail.rcpt(to).await,
+            None => lost(),
         }
-        reply
     }
 
     async fn end(&mut self) -> Reply {
-        let Some(mail) = self.mail.take() else { return lost() };
-        let Mail { transaction, id, begun, recipients, refused, size } = mail;
-        let reply = transaction.end().await;
-        let verdict = match reply.class() {
-            2 => "taken",
-            4 => "deferred",
-            _ => "refused",
-        };
-        let millis = self.millis_since(begun);
-        tracing::info!(%id, verdict, code = reply.code(), recipients, refused, size, millis, "mail");
-        reply
+        match self.mail.take() {
+            Some(mail) => mail.end().await,
+            None => lost(),
+        }
     }
 
     async fn abort(&mut self) {
-        let Some(mail) = self.mail.take() else { return };
-        let Mail { transaction, id, begun, recipients, refused, size } = mail;
-        transaction.abort().await;
-        tracing::info!(%id, verdict = "aborted", recipients, refused, size, millis = self.millis_since(begun), "mail");
-    }
-
-    fn millis_since(&self, begun: Timestamp) -> u64 {
-        u64::try_from(self.door.services.clock.now().since(begun).as_millis()).unwrap_or(u64::MAX)
+        if let Some(mail) = self.mail.take() {
+            mail.abort().await;
+        }
     }
 
     async fn handshake(
@@ -350,10 +323,12 @@ impl<'a> Driver<'a> {
                 Some(stream)
             }
             Ok(Err(error)) => {
+                self.door.metrics.refused(Refusal::Tls);
                 tracing::info!(client = %self.client, %error, "TLS handshake failed");
                 None
             }
             Err(_) => {
+                self.door.metrics.refused(Refusal::Tls);
                 tracing::info!(client = %self.client, "TLS handshake took too long");
                 None
             }

@@ -16,6 +16,7 @@ use tracing::Instrument;
 use super::driver::{self, Door};
 use super::{Settings, TlsConfig};
 use crate::base::Clock;
+use crate::metrics::{Refusal, Smtp};
 use crate::relay::Relay;
 use crate::users::Users;
 
@@ -34,6 +35,8 @@ pub struct Services {
     pub users: Option<Users>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Counts sessions.
+    pub metrics: Smtp,
 }
 
 /// Bound sockets, not yet accepting.
@@ -78,6 +81,7 @@ impl Bound {
                 settings: Arc::clone(&settings),
                 services: services.clone(),
                 stop: stop.clone(),
+                metrics: services.metrics.listener(&listener.name),
             };
             Reception {
                 door: Arc::new(door),
@@ -118,6 +122,7 @@ impl Reception {
                     }
                     Err(error) if concerns_one_connection(&error) => {}
                     Err(error) => {
+                        self.door.metrics.accept_failed();
                         tracing::warn!(listener = %self.door.listener.name, %error, "cannot accept; pausing");
                         let _ = tokio::time::timeout(pause, stop.cancelled()).await;
                         pause = LAST_PAUSE.min(pause * 2);
@@ -145,6 +150,7 @@ impl Reception {
 
     fn admit(&mut self, tcp: TcpStream, client: IpAddr) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.door.metrics.refused(Refusal::Full);
             tracing::warn!(listener = %self.door.listener.name, "no place for another session: 421");
             turn_away(tcp, &self.door.settings.hostname);
             return;
@@ -154,8 +160,10 @@ impl Reception {
         let span = tracing::info_span!("smtp", session = %id);
         let door = Arc::clone(&self.door);
         let tls = self.tls();
+        let open = self.door.metrics.begin();
         let serve = async move {
-            driver::serve(tcp, client, tls, &door, &id).await;
+            let _open = open;
+            driver::serve(tcp, client, tls, &door).await;
             drop(place);
         };
         self.sessions.spawn(serve.instrument(span));

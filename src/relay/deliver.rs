@@ -114,7 +114,7 @@ async fn outward(lease: &mut Lease, wire: &[u8]) -> Result<(), Reply> {
 async fn pass(id: &str, lease: Lease) -> Reply {
     match dot(id, lease).await {
         Behind::Took(reply) => {
-            tracing::info!(mail = id, code = reply.code(), "passed");
+            tracing::debug!(mail = id, code = reply.code(), "passed");
             reply
         }
         Behind::Refused(reply) => reply,
@@ -127,7 +127,7 @@ async fn seal(id: &str, sealing: Sealing) -> Reply {
     let message = sealing.id();
     match sealing.take().await {
         Ok(()) => {
-            tracing::info!(mail = id, sealed = %message, "sealed");
+            tracing::debug!(mail = id, sealed = %message, "sealed");
             Reply::new(250, &format!("2.6.0 {message} sealed"))
         }
         Err(error) => {
@@ -158,7 +158,7 @@ async fn mixed(id: &str, lease: Lease, sealing: Sealing, intake: &Intake) -> Rep
         Behind::Took(reply) => {
             return match intake.commit(prepared).await {
                 Ok(()) => {
-                    tracing::info!(mail = id, sealed = %message, code = reply.code(), "passed and sealed");
+                    tracing::debug!(mail = id, sealed = %message, code = reply.code(), "passed and sealed");
                     reply
                 }
                 Err(error) => {

@@ -19,6 +19,16 @@ pub(super) fn check(facts: &HeaderFacts, peer: &Peer, max_received: usize) -> Re
     Ok(())
 }
 
+/// The header block is longer than any that is read.
+pub(super) fn too_large() -> Reply {
+    Reply::new(552, "5.3.4 The header of this mail is too large")
+}
+
+/// The recipient belongs to another next hop than those before it.
+pub(super) fn other_way() -> Reply {
+    Reply::new(452, "4.5.3 This recipient goes another way; send the mail to it separately")
+}
+
 /// The mail was here before, or at too many servers.
 pub(super) fn goes_round() -> Reply {
     Reply::new(554, "5.4.6 This mail goes round in circles")

@@ -6,8 +6,10 @@
 //!
 //! Invariant: at next-hop DATA, the set of RCPTs accepted there since the last RSET equals the pass set.
 
+mod account;
 mod collect;
 mod deliver;
+pub mod forecast;
 mod header;
 mod hop;
 mod marker;
@@ -26,8 +28,11 @@ use crate::base::entropy::random;
 use crate::base::{Clock, Entropy};
 use crate::intake::Intake;
 use crate::mail::{Domain, MailFrom, Reply};
+use crate::metrics::Mails;
 use crate::nexthop::{Capabilities, Routes};
 use crate::policy::{self, Pattern};
+
+use account::Account;
 
 pub use stamp::Stamp;
 pub use transaction::Transaction;
@@ -74,6 +79,7 @@ pub struct Peer {
 #[derive(Debug, Clone)]
 pub struct Relay {
     shared: Arc<Shared>,
+    mails: Mails,
 }
 
 /// What all transactions use.
@@ -101,7 +107,13 @@ impl Relay {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let ends = TaskTracker::new();
-        Self { shared: Arc::new(Shared { settings, policy, routes, intake, clock, entropy, ends }) }
+        let shared = Arc::new(Shared { settings, policy, routes, intake, clock, entropy, ends });
+        Self { shared, mails: Mails::default() }
+    }
+    /// The same, counted.
+    #[must_use]
+    pub fn observed(self, mails: Mails) -> Self {
+        Self { mails, ..self }
     }
     /// What every hop of this gateway offers: what EHLO may promise. A hop never yet reached offers nothing.
     #[must_use]
@@ -127,11 +139,14 @@ impl Relay {
     /// The refusal: the store is closed, or the sender may not use this listener.
     #[expect(clippy::unused_async, reason = "what MAIL is answered with may come to need the store")]
     pub async fn mail(&self, peer: &Peer, from: MailFrom) -> Result<Transaction, Reply> {
-        if let Some(closed) = self.gate() {
-            return Err(closed);
-        }
-        header::check_sender(&from, peer)?;
         let id = BASE32_NOPAD.encode(&random::<10>(&*self.shared.entropy)).to_ascii_lowercase();
-        Ok(Transaction::new(Arc::clone(&self.shared), peer.clone(), from, id))
+        let mut account = Account::new(self.mails.clone(), peer, id);
+        match self.gate().map_or_else(|| header::check_sender(&from, peer), Err) {
+            Ok(()) => Ok(Transaction::new(Arc::clone(&self.shared), peer.clone(), from, account)),
+            Err(refusal) => {
+                account.ended(&refusal, None);
+                Err(refusal)
+            }
+        }
     }
 }

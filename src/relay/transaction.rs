@@ -15,6 +15,7 @@ use crate::mail::header::{HeaderBlock, HeaderFacts};
 use crate::mail::{Address, MailFrom, RcptTo, Reply};
 use crate::policy::{EnvelopeFacts, Verdict};
 
+use super::account::Account;
 use super::collect::Collected;
 use super::deliver::Delivery;
 use super::header::{self, Trace};
@@ -34,7 +35,7 @@ pub struct Transaction {
     shared: Arc<Shared>,
     peer: Peer,
     from: MailFrom,
-    id: String,
+    account: Account,
     plan: Plan,
     hop: Option<HopSide>,
     stage: Stage,
@@ -52,27 +53,36 @@ enum Stage {
 
 impl fmt::Debug for Transaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transaction").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Transaction").field("id", &self.id()).finish_non_exhaustive()
     }
 }
 
 impl Transaction {
-    pub(super) fn new(shared: Arc<Shared>, peer: Peer, from: MailFrom, id: String) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, peer: Peer, from: MailFrom, account: Account) -> Self {
         let stage = Stage::Collecting(Collected::default());
-        Self { shared, peer, from, id, plan: Plan::default(), hop: None, stage }
+        Self { shared, peer, from, account, plan: Plan::default(), hop: None, stage }
     }
 
     /// Its name in log and Received field.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.id
+        self.account.id()
     }
 
     /// Answers RCPT.
     pub async fn rcpt(&mut self, to: RcptTo) -> Reply {
+        let reply = self.answer_rcpt(to).await;
+        self.account.answered(&reply);
+        reply
+    }
+
+    async fn answer_rcpt(&mut self, to: RcptTo) -> Reply {
         let envelope = EnvelopeFacts { mail_from: self.from.path.as_ref(), recipient: &to.address };
         match self.shared.policy.early(&envelope) {
-            Some(Verdict::Refuse(reply)) => reply,
+            Some(Verdict::Refuse(reply)) => {
+                self.account.ruled_out();
+                reply
+            }
             Some(Verdict::Seal(terms)) => {
                 self.plan.add(to, Standing::Sealed(terms));
                 accepted()
@@ -85,7 +95,7 @@ impl Transaction {
         let hop = self.shared.routes.of(self.from.path.as_ref().map(Address::domain), &to.address);
         let side = self.hop.get_or_insert_with(|| HopSide::new(hop.clone(), PATIENCE));
         if side.name() != hop.name() {
-            return Reply::new(452, "4.5.3 This recipient goes another way; send the mail to it separately");
+            return header::other_way();
         }
         if !self.plan.has_failed() {
             let asked = timeout(ANSWER_WITHIN, side.rcpt(&mut self.plan, &self.from, &to)).await;
@@ -112,6 +122,7 @@ impl Transaction {
     /// Body bytes in wire form: whole or in parts, dot-stuffed, without the terminator, CRLF line ends only (the caller saw to that).
     /// Errors are remembered and answered at [`end`](Self::end); the caller goes on reading.
     pub async fn body(&mut self, wire: &[u8]) {
+        self.account.received(wire.len());
         match &mut self.stage {
             Stage::Collecting(collected) => {
                 collected.push(wire);
@@ -139,14 +150,17 @@ impl Transaction {
     }
 
     async fn finish(mut self) -> Reply {
+        self.account.complete();
         if matches!(self.stage, Stage::Collecting(_)) {
             self.start().await;
         }
-        match self.stage {
+        let reply = match self.stage {
             Stage::Streaming(delivery) => delivery.finish(&self.shared.intake).await,
             Stage::Answered(reply) => reply,
             Stage::Collecting(_) => unexpected(),
-        }
+        };
+        self.account.ended(&reply, self.hop.as_ref().map(HopSide::name));
+        reply
     }
 
     /// RSET, a broken connection or a broken body: nothing is kept, the next hop sees no final dot.
@@ -167,7 +181,7 @@ impl Transaction {
                 if let Some(hop) = &mut self.hop {
                     hop.leave();
                 }
-                tracing::info!(mail = self.id, code = answer.code(), "refused");
+                tracing::debug!(mail = self.account.id(), code = answer.code(), "refused");
                 Stage::Answered(answer)
             }
         };
@@ -176,7 +190,7 @@ impl Transaction {
     async fn decide(&mut self, collected: Collected) -> Result<Delivery, Reply> {
         let (wire, end) = collected.finish();
         if end > self.shared.settings.max_header {
-            return Err(Reply::new(552, "5.3.4 The header of this mail is too large"));
+            return Err(header::too_large());
         }
         let (header_wire, rest) = wire.split_at_checked(end).unwrap_or((&wire, &[]));
         let mut unstuffer = Unstuffer::new();
@@ -196,7 +210,10 @@ impl Transaction {
         header::check(&facts, &self.peer, self.shared.settings.max_received)?;
         header::check_user(&facts, &self.peer)?;
         let (policy, from) = (&self.shared.policy, self.from.path.as_ref());
-        self.plan.judge(|to| policy.decide(&EnvelopeFacts { mail_from: from, recipient: &to.address }, &facts))?;
+        let judged =
+            self.plan.judge(|to| policy.decide(&EnvelopeFacts { mail_from: from, recipient: &to.address }, &facts));
+        self.account.judged(self.plan.passing().count(), self.plan.sealed().count());
+        judged?;
         let marker = self.marker(&facts)?;
         let before = self.plan.before_data();
         if let BeforeData::Refuse(answer) = before {
@@ -204,6 +221,7 @@ impl Transaction {
         }
         // Intake first: what it refuses has not touched the hop.
         let sealing = self.begin_sealing(&block, facts).await?;
+        self.account.becomes(sealing.as_ref().map(Sealing::id));
         let outward = match (&mut self.hop, before) {
             (Some(hop), BeforeData::Go | BeforeData::Replay) => {
                 let opened = timeout(ANSWER_WITHIN, hop.data(&mut self.plan, &self.from)).await;
@@ -215,7 +233,8 @@ impl Transaction {
             }
             (None, _) => None,
         };
-        let mut delivery = Delivery::new(self.id.clone(), outward, sealing.map(|sealing| (sealing, unstuffer)));
+        let mut delivery =
+            Delivery::new(self.account.id().to_owned(), outward, sealing.map(|sealing| (sealing, unstuffer)));
         delivery.write_outward((self.received() + &marker).as_bytes()).await;
         delivery.write_outward(&header_wire).await;
         delivery.write(rest).await;
@@ -248,7 +267,7 @@ impl Transaction {
             .begin(identity, facts, recipients, &block.stored(&self.shared.policy.tags))
             .await
             .map_err(|error| {
-                tracing::warn!(mail = self.id, %error, "a confidential mail could not be stored");
+                tracing::warn!(mail = self.account.id(), %error, "a confidential mail could not be stored");
                 error.reply()
             })?;
         Ok(Some(sealing))
@@ -259,7 +278,7 @@ impl Transaction {
         let recipient = passing.next().filter(|_| passing.next().is_none()).map(Address::as_str);
         let trace = Trace {
             hostname: &self.shared.settings.hostname,
-            id: &self.id,
+            id: self.account.id(),
             utf8: self.from.param("SMTPUTF8").is_some(),
             recipient,
             now: self.shared.clock.now(),

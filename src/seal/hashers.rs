@@ -5,6 +5,7 @@
 //! blocks is the number of turns.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::{Argon2, Block};
@@ -74,6 +75,23 @@ impl Drop for Wiped<'_> {
 pub struct Hashers {
     turns: Arc<Semaphore>,
     parked: Arc<Mutex<Vec<Memory>>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Counts who waits, also one who stops waiting.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Hashers {
@@ -81,7 +99,13 @@ impl Hashers {
     #[must_use]
     pub fn new(at_a_time: usize) -> Self {
         let turns = Arc::new(Semaphore::new(at_a_time.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { turns, parked: Arc::default() }
+        Self { turns, parked: Arc::default(), waiting: Arc::default() }
+    }
+
+    /// How many wait for a turn now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Waits for a turn; who came first goes first.
@@ -89,7 +113,9 @@ impl Hashers {
     /// # Errors
     /// None while turns are given, which is always.
     pub async fn turn(&self) -> Result<Turn, HashError> {
+        let waits = Waits::new(&self.waiting);
         let permit = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| HashError)?;
+        drop(waits);
         let parked = Arc::clone(&self.parked);
         let memory = parked.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         Ok(Turn { memory, parked, _permit: permit })

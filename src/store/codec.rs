@@ -10,7 +10,7 @@ use crate::base::{Entropy, SecretBytes};
 use crate::seal;
 use crate::seal::keyring::StoreKeys;
 
-use super::engine::{Batch, Check, Engine, Key, Space, Write};
+use super::engine::{Batch, Check, Engine, Key, Space, Versioned, Write};
 use super::{Inner, StoreError};
 
 /// A record as it was read, and the version to check when it is written again.
@@ -84,6 +84,16 @@ impl Inner {
         let Some(found) = self.engine.get(place).await? else { return Ok(None) };
         let record = open_record(&self.keys, place, &found.value)?;
         Ok(Some(Found { record, version: found.version }))
+    }
+
+    /// The record that a scan found.
+    pub(super) fn open<T: for<'b> Decode<'b, ()>>(
+        &self,
+        space: Space,
+        bytes: Vec<u8>,
+        found: &Versioned,
+    ) -> Result<T, StoreError> {
+        open_record(&self.keys, &Key { space, bytes }, &found.value)
     }
 
     /// Reads a record that another one names: its absence is damage.

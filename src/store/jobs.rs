@@ -72,6 +72,9 @@ const LAST: usize = 500;
 /// Keys read at a time.
 const PAGE: usize = 64;
 
+/// Records read at a time.
+const SCAN: usize = 512;
+
 impl Store {
     /// Leases up to `max` due jobs, oldest first. A lease lasts until [`finish_job`](Self::finish_job) or the process ends.
     ///
@@ -283,6 +286,32 @@ impl Store {
             jobs.extend(found.map(|found| (id, found.record)));
         }
         Ok(jobs)
+    }
+
+    /// How many jobs there are of each kind, as `name` calls it, and when the oldest of them was made. Looks at `most` jobs at most;
+    /// one that is damaged is left out.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn queue_by_kind(
+        &self,
+        name: impl Fn(&JobKind) -> &'static str,
+        most: usize,
+    ) -> Result<BTreeMap<&'static str, (u64, Timestamp)>, StoreError> {
+        let (mut kinds, mut from, mut seen) = (BTreeMap::new(), Vec::new(), 0);
+        while seen < most {
+            let jobs = self.inner.engine.scan(Space::Job, &from, None, SCAN).await?;
+            let Some((last, _)) = jobs.last() else { break };
+            from = [last.as_slice(), &[0]].concat();
+            seen += jobs.len();
+            for (key, found) in jobs {
+                let Ok(job) = self.inner.open::<Job>(Space::Job, key, &found) else { continue };
+                let (count, oldest) = kinds.entry(name(&job.kind)).or_insert((0, job.created));
+                *count += 1;
+                *oldest = job.created.min(*oldest);
+            }
+        }
+        Ok(kinds)
     }
 
     /// Adds to a draft what removes a job, if it is still there. A job that is being worked on ends quietly.

@@ -37,6 +37,7 @@ pub mod strict;
 use std::sync::Arc;
 
 use crate::base::{Clock, Entropy};
+use crate::metrics::Commits;
 use crate::seal::keyring::{RootKeyring, StoreKeys, StoreSecret};
 
 pub use engine::body::{BodyReader, BodyWriter, SealedBody};
@@ -79,6 +80,46 @@ pub enum Health {
     Closed,
     /// The disk cannot be trusted and recovery failed: only a new start may help.
     Failed,
+}
+
+/// The worst of what is wrong with a store, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The disk cannot be trusted and recovery failed.
+    Failed,
+    /// It was closed, for a stop.
+    Closed,
+    /// Its index is being made again.
+    Rebuilding,
+    /// A segment of the journal failed and is being replaced.
+    Segment,
+    /// A folder of bodies failed to sync: no new mail until the next start.
+    Bodies,
+    /// The disk is past its watermark.
+    Full,
+}
+
+impl Trouble {
+    /// What the gates make of it.
+    #[must_use]
+    pub const fn health(self) -> Health {
+        match self {
+            Self::Failed => Health::Failed,
+            Self::Closed | Self::Rebuilding => Health::Closed,
+            Self::Segment | Self::Bodies | Self::Full => Health::NoIntake,
+        }
+    }
+}
+
+/// Room of a data folder, bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Free on its disk.
+    pub free: u64,
+    /// Below this no new mail is taken.
+    pub min_free: u64,
+    /// Taken by the journal.
+    pub journal: u64,
 }
 
 /// What the commits cost so far, for tests, benchmarks and metrics.
@@ -166,6 +207,24 @@ impl Store {
     #[must_use]
     pub fn health(&self) -> Health {
         self.inner.engine.health()
+    }
+
+    /// The worst of what is wrong; nothing when it takes everything.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.inner.engine.trouble()
+    }
+
+    /// Room on the disk, where there is one.
+    #[must_use]
+    pub fn room(&self) -> Option<Room> {
+        self.inner.engine.room()
+    }
+
+    /// How long commits take.
+    #[must_use]
+    pub fn commits(&self) -> Commits {
+        self.inner.engine.commits()
     }
 
     /// What commits cost so far.

@@ -123,6 +123,12 @@ impl Users {
         }
     }
 
+    /// How many passwords wait to be compared now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.inner.hashers.waiting()
+    }
+
     /// Compares a password, from a client at `addr`.
     pub async fn check(&self, name: &str, password: Zeroizing<Vec<u8>>, addr: IpAddr, now: Timestamp) -> Checked {
         let (key, network) = (name.to_ascii_lowercase(), Network::of(addr));

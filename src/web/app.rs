@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::base::{Clock, Entropy};
+use crate::metrics;
 use crate::seal::hashers::Hashers;
 use crate::store::Store;
 use crate::text::page::{Page, STYLE};
@@ -28,6 +29,8 @@ pub(super) struct App {
     pub hashers: Hashers,
     /// A turn for each mail whose HTML is made harmless at the same time.
     pub cleaners: Cleaners,
+    /// Counts requests and tries.
+    pub metrics: metrics::Page,
     /// Address of the style sheet, with its hash, so that a new release is seen at once.
     pub style: String,
 }
@@ -38,6 +41,7 @@ impl App {
         store: Store,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        metrics: metrics::Page,
     ) -> Result<Self, TextError> {
         let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(STYLE.as_bytes()));
         let style = format!("/stijl.css?v={}", hash.get(..16).unwrap_or_default());
@@ -50,6 +54,7 @@ impl App {
             texts: Texts::load()?,
             hashers,
             cleaners: Cleaners::default(),
+            metrics,
             style,
         })
     }

@@ -22,7 +22,7 @@ use ipnet::IpNet;
 use crate::access::Limits;
 use crate::store::proof::SessionLimits;
 
-pub use routes::router;
+pub use routes::{observed, router};
 pub use serve::{Bound, bind};
 
 /// How the page is served and what it says of the organisation.

@@ -4,17 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::base::{Clock, Entropy};
+use crate::metrics::Page;
+use crate::seal::hashers::Hashers;
 use crate::store::Store;
 use crate::text::TextError;
 use crate::text::page::{Plain, PlainPage, STYLE};
@@ -30,7 +33,7 @@ const MOST_FORM: usize = 4096;
 /// Until a response begins; a form that trickles in ends here too.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 
-/// The routes over a store, for the server and for tests in process.
+/// The routes over a store, for tests in process.
 ///
 /// # Errors
 /// When this program's own texts do not load.
@@ -40,7 +43,22 @@ pub fn router(
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Router, TextError> {
-    let app = Arc::new(App::new(settings, store, clock, entropy)?);
+    Ok(observed(settings, store, clock, entropy, Page::default())?.0)
+}
+
+/// The routes over a store, counted, and where codes wait for their turn.
+///
+/// # Errors
+/// When this program's own texts do not load.
+pub fn observed(
+    settings: Arc<Settings>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    metrics: Page,
+) -> Result<(Router, Hashers), TextError> {
+    let app = Arc::new(App::new(settings, store, clock, entropy, metrics)?);
+    let hashers = app.hashers.clone();
     let pages = Router::new()
         .route("/", get(home))
         .route("/b/{token}", get(unlock::show).post(unlock::open))
@@ -53,7 +71,7 @@ pub fn router(
         .route("/stijl.css", get(style))
         .route("/robots.txt", get(robots))
         .fallback(async || Problem::NotFound);
-    Ok(guarded(pages, app))
+    Ok((guarded(pages, app), hashers))
 }
 
 /// What stands around every route, from the inside out.
@@ -65,6 +83,7 @@ fn guarded(routes: Router<Shared>, app: Shared) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIME))
         .layer(middleware::from_fn_with_state(places, in_place))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), dress::dress))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), counted))
         .with_state(app)
 }
 
@@ -81,6 +100,16 @@ async fn style() -> impl IntoResponse {
 
 async fn robots() -> &'static str {
     "User-agent: *\nDisallow: /\n"
+}
+
+/// Counts a request by the pattern of its route: what was asked for never becomes a label.
+async fn counted(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
+    let response = next.run(request).await;
+    let route = route.as_ref().map(MatchedPath::as_str);
+    app.metrics.answered(route, method.as_str(), response.status().as_u16(), begun.elapsed());
+    response
 }
 
 /// A place among the requests that are answered at the same time, kept until the last byte of the answer is sent.
@@ -118,7 +147,7 @@ mod tests {
         let entropy = Arc::new(SeededEntropy::new(1));
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_795_255_200)));
         let store = Store::in_memory(RootKeyring::generate(&*entropy), clock.clone(), entropy.clone());
-        Arc::new(App::new(Arc::new(settings()), store, clock, entropy).unwrap())
+        Arc::new(App::new(Arc::new(settings()), store, clock, entropy, Page::default()).unwrap())
     }
 
     async fn ask(router: Router, path: &str) -> (StatusCode, String) {

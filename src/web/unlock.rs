@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::access::Admission;
 use crate::base::Timestamp;
+use crate::metrics::Try;
 use crate::seal::code::AccessCode;
 use crate::seal::hashers::Turn;
 use crate::seal::token::{LinkToken, SessionToken};
@@ -173,22 +174,30 @@ impl First<'_> {
     /// the comparison.
     async fn attempt(&self, code: AccessCode) -> Result<Response, Problem> {
         let turn = tokio::time::timeout(TURN, self.app.hashers.turn()).await;
+        let tried = |result| self.app.metrics.tried(result);
         let Ok(Ok(turn)) = turn else {
+            tried(Try::Busy);
             return Ok(retry_after(self.answer(StatusCode::SERVICE_UNAVAILABLE, Some(Trouble::Busy))?, 60));
         };
         let store = &self.app.store;
         let limits = &self.app.settings.limits;
         match store.count_try(self.view, self.visitor.network, limits).await? {
             Admission::Paused(until) => {
+                tried(Try::Paused);
                 let now = self.app.clock.now();
                 let page = self.answer(StatusCode::TOO_MANY_REQUESTS, Some(Trouble::Paused(&self.clock(until))))?;
                 Ok(retry_after(page, until.since(now).as_secs().max(1)))
             }
-            Admission::Closed => self.answer(StatusCode::FORBIDDEN, Some(Trouble::Closed)),
+            Admission::Closed => {
+                tried(Try::Closed);
+                self.answer(StatusCode::FORBIDDEN, Some(Trouble::Closed))
+            }
             Admission::Try { left, paused_until, closes } => {
                 if let Proven::Right(key) = self.prove(code, turn).await? {
+                    tried(Try::Right);
                     return self.welcome(key).await;
                 }
+                tried(Try::Wrong);
                 let time = paused_until.map(|until| self.clock(until)).unwrap_or_default();
                 let trouble = match (closes, paused_until) {
                     (true, _) => Trouble::Closed,

@@ -13,3 +13,4 @@ mod secured;
 mod support;
 mod trace;
 mod upkeep;
+mod watch;

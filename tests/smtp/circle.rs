@@ -18,8 +18,8 @@ async fn two_gateways_that_send_to_each_other_stop() {
     let mut serving = Vec::new();
     for (index, bound) in bound.into_iter().enumerate() {
         let relay = relay_to(addresses[1 - index], Duration::from_millis(300));
-        let services =
-            Services { relay, tls: Arc::new(ArcSwapOption::empty()), users: None, clock: Arc::new(SystemClock) };
+        let (tls, metrics) = (Arc::new(ArcSwapOption::empty()), zegel::metrics::Smtp::default());
+        let services = Services { relay, tls, users: None, clock: Arc::new(SystemClock), metrics };
         serving.push(tokio::spawn(bound.serve(settings(), services, stop.clone())));
     }
     let circle = async {

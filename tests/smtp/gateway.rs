@@ -83,7 +83,13 @@ impl Gateway {
         let address = *bound.addresses().first().unwrap();
         let stop = CancellationToken::new();
         let users = settings.listeners.iter().any(|listener| listener.kind == Kind::Submission).then(the_users);
-        let services = Services { relay: relay(hop).await, tls, users, clock: Arc::new(SystemClock) };
+        let services = Services {
+            relay: relay(hop).await,
+            tls,
+            users,
+            clock: Arc::new(SystemClock),
+            metrics: zegel::metrics::Smtp::default(),
+        };
         let serving = bound.serve(settings, services, stop.clone());
         Self { address, stop, serving: tokio::spawn(serving), certificate: cert.der().clone() }
     }

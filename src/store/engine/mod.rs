@@ -14,9 +14,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::{Entropy, MessageId, Timestamp};
+use crate::metrics::Commits;
 
 use super::progress::Progress;
-use super::{Compacted, Counts, Health, OpenError, OpenReport, Settings, StoreError};
+use super::{Compacted, Counts, Health, OpenError, OpenReport, Room, Settings, StoreError, Trouble};
 use body::{BodyReader, BodyWriter, SealedBody};
 pub use local::bodies::HeldBodies;
 pub use local::pin::{Frames, JournalFile, Moment};
@@ -477,6 +478,33 @@ impl Engine {
             Self::Local(local) => local.health(),
             Self::Memory(memory) if memory.is_closed() => Health::Closed,
             Self::Memory(_) => Health::Ready,
+        }
+    }
+
+    /// The worst of what is wrong; nothing when it takes everything.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Local(local) => local.trouble(),
+            Self::Memory(memory) => memory.is_closed().then_some(Trouble::Closed),
+        }
+    }
+
+    /// Room on the disk, where there is one.
+    #[must_use]
+    pub fn room(&self) -> Option<Room> {
+        match self {
+            Self::Local(local) => Some(local.room()),
+            Self::Memory(_) => None,
+        }
+    }
+
+    /// How long commits take.
+    #[must_use]
+    pub fn commits(&self) -> Commits {
+        match self {
+            Self::Local(local) => local.commits(),
+            Self::Memory(_) => Commits::default(),
         }
     }
 

@@ -112,22 +112,40 @@ connect_timeout = "2s"
         let (stderr, kept) = (child.stderr.take().unwrap(), log.clone());
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some((_, rest)) = line.split_once("serving smtp=[") {
-                    let _ = sender.send(rest.to_owned());
+                if let Some(places) = Places::read(&line) {
+                    let _ = sender.send(places);
                 }
                 let mut log = kept.lock().unwrap();
                 log.push_str(&line);
                 log.push('\n');
             }
         });
-        let Ok(line) = serving.recv_timeout(Duration::from_mins(1)) else {
+        let Ok(Places { smtp, page, metrics }) = serving.recv_timeout(Duration::from_mins(1)) else {
             let _ = child.kill();
             let _ = child.wait();
             return Err(log.lock().unwrap().clone());
         };
-        let (smtp, rest) = line.split_once(']').unwrap();
-        let page = rest.split_once('[').unwrap().1.split_once(']').unwrap().0;
-        Ok(Gateway { child, smtp: smtp.parse().unwrap(), page: page.parse().unwrap(), log })
+        Ok(Gateway { child, smtp, page, metrics, log })
+    }
+}
+
+/// Where it serves, from the line of the log that says so.
+struct Places {
+    smtp: SocketAddr,
+    page: SocketAddr,
+    metrics: Option<SocketAddr>,
+}
+
+impl Places {
+    fn read(line: &str) -> Option<Self> {
+        let (_, rest) = line
+            .split_once("serving")
+            .filter(|(_, rest)| rest.contains("smtp=["))
+            .or_else(|| line.split_once("\"message\":\"serving\""))?;
+        // Text and JSON name them in the same order.
+        let addresses: Vec<SocketAddr> =
+            rest.split(['[', ']', '(', ')', ' ', ',', '"']).filter_map(|word| word.parse().ok()).collect();
+        Some(Self { smtp: *addresses.first()?, page: *addresses.get(1)?, metrics: addresses.get(2).copied() })
     }
 }
 
@@ -138,6 +156,8 @@ pub struct Gateway {
     pub smtp: SocketAddr,
     /// Where its page is.
     pub page: SocketAddr,
+    /// Where its metrics are, if the config says so.
+    pub metrics: Option<SocketAddr>,
     log: Arc<Mutex<String>>,
 }
 

@@ -9,6 +9,7 @@ pub mod dice;
 pub mod gateway;
 pub mod postfix;
 pub mod reader;
+pub mod scrape;
 pub mod sink;
 pub mod tls;
 

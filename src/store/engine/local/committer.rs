@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::super::super::StoreError;
 use super::super::body::{Committing, SealedBody};
@@ -223,6 +224,7 @@ impl Committer {
             return Ok(());
         }
         let count = u32::try_from(group.accepted.len()).unwrap_or(u32::MAX);
+        let begun = Instant::now();
         let changes = match self.journal.append(count, &group.records()) {
             Ok(changes) => changes,
             Err(error) => {
@@ -230,6 +232,7 @@ impl Committer {
                 return Ok(());
             }
         };
+        self.shared.metrics.written(count, begun.elapsed());
         self.shared.commits.fetch_add(u64::from(count), Ordering::Relaxed);
         let told = self.tell(&changes);
         if told.is_err() {

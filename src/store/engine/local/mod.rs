@@ -58,8 +58,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::base::{Entropy, MessageId};
+use crate::metrics::Commits;
 
-use super::super::{Compacted, Counts, Health, OpenError, OpenReport, StoreError};
+use super::super::{Compacted, Counts, Health, OpenError, OpenReport, Room, StoreError, Trouble};
 use super::body::{Bodies, BodyReader, BodyWriter, SealedBody};
 use super::{Batch, BodyRefused, CommitError, Key, Space, Versioned, Write};
 use bodies::Files;
@@ -127,6 +128,7 @@ struct Shared {
     syncs: Arc<AtomicU64>,
     erasures: Arc<Erasures>,
     files: Arc<Files>,
+    metrics: Commits,
 }
 
 /// What the journal takes.
@@ -189,13 +191,19 @@ impl Shared {
     }
 
     fn health(&self) -> Health {
+        self.trouble().map_or(Health::Ready, Trouble::health)
+    }
+
+    /// The worst of what is wrong.
+    fn trouble(&self) -> Option<Trouble> {
         match self.gate() {
-            Gate::Dead => Health::Failed,
-            Gate::Stopped => Health::Closed,
-            _ if self.index().is_none() => Health::Closed,
-            Gate::NoIntake => Health::NoIntake,
-            Gate::Ready if self.files.is_broken() || self.is_full() => Health::NoIntake,
-            Gate::Ready => Health::Ready,
+            Gate::Dead => Some(Trouble::Failed),
+            Gate::Stopped => Some(Trouble::Closed),
+            _ if self.index().is_none() => Some(Trouble::Rebuilding),
+            Gate::NoIntake => Some(Trouble::Segment),
+            Gate::Ready if self.files.is_broken() => Some(Trouble::Bodies),
+            Gate::Ready if self.is_full() => Some(Trouble::Full),
+            Gate::Ready => None,
         }
     }
 
@@ -295,6 +303,7 @@ impl Local {
             syncs: journal.syncs(),
             erasures: journal.eraser().counts(),
             files,
+            metrics: Commits::default(),
         });
         let (requests, waiting) = channel();
         let committer = Committer::new(Arc::clone(&shared), journal, waiting, options.idle, lock);
@@ -395,12 +404,15 @@ impl Local {
             return Err(BodyRefused { error: error.into(), body });
         }
         let (answer, answered) = oneshot::channel();
+        let waits = self.shared.metrics.begin();
         let sent = match &self.requests {
             Some(requests) => requests.send(Request::Commit(Waiting { batch, body, answer })).is_ok(),
             None => false,
         };
         let lost = || StoreError::Uncertain("the committer is gone".to_owned());
-        match answered.await {
+        let result = answered.await;
+        drop(waits);
+        match result {
             Ok(result) if sent => result,
             _ => Err(BodyRefused { error: lost().into(), body: None }),
         }
@@ -438,6 +450,27 @@ impl Local {
     /// See [`super::Engine::health`].
     pub(super) fn health(&self) -> Health {
         self.shared.health()
+    }
+
+    /// See [`super::Engine::trouble`].
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.shared.trouble()
+    }
+
+    /// See [`super::Engine::commits`].
+    pub(super) fn commits(&self) -> Commits {
+        self.shared.metrics.clone()
+    }
+
+    /// See [`super::Engine::room`].
+    pub(super) fn room(&self) -> Room {
+        let shared = &self.shared;
+        let len = |segment: &Arc<segment::Segment>| segment.file.metadata().map_or(0, |meta| meta.len());
+        Room {
+            free: shared.folder.free(),
+            min_free: shared.min_free,
+            journal: shared.segments.all().iter().map(len).sum(),
+        }
     }
 
     /// See [`super::Engine::counts`].

@@ -6,6 +6,7 @@ mod erase;
 mod faults;
 mod starts;
 mod steady;
+mod trouble;
 
 use std::fs;
 use std::io::ErrorKind;

@@ -1,0 +1,100 @@
+//! Requests to the page, and tries at access codes.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::waits;
+
+/// What became of a try at a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Try {
+    /// It was right.
+    Right,
+    /// It was wrong.
+    Wrong,
+    /// It was not compared: the network pauses after wrong ones.
+    Paused,
+    /// It was not compared: the link or the contact is closed.
+    Closed,
+    /// It was not compared: too many others are.
+    Busy,
+}
+
+impl Try {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Right => "right",
+            Self::Wrong => "wrong",
+            Self::Paused => "paused",
+            Self::Closed => "closed",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByResult {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    route: String,
+    method: &'static str,
+    status: &'static str,
+}
+
+/// The page. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Page {
+    requests: Family<Request, Counter>,
+    seconds: Histogram,
+    tries: Family<ByResult, Counter>,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        let tries = Family::<ByResult, Counter>::default();
+        for result in [Try::Right, Try::Wrong, Try::Paused, Try::Closed, Try::Busy] {
+            let _there_from_the_start = tries.get_or_create(&ByResult { result: result.word() });
+        }
+        Self { requests: Family::default(), seconds: waits(), tries }
+    }
+}
+
+impl Page {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register("page_requests", "Requests by route, method and first digit", self.requests.clone());
+        registry.register("page_request_seconds", "Until an answer begins", self.seconds.clone());
+        registry.register("code_tries", "Access codes that were sent in", self.tries.clone());
+    }
+
+    /// A request was answered. `route` is the pattern of the router that took it, never the path that was asked for; `None` when none
+    /// did.
+    pub fn answered(&self, route: Option<&str>, method: &str, status: u16, took: Duration) {
+        let method = match method {
+            "GET" => "GET",
+            "HEAD" => "HEAD",
+            "POST" => "POST",
+            _ => "other",
+        };
+        let status = match status {
+            200..=299 => "2xx",
+            300..=399 => "3xx",
+            400..=499 => "4xx",
+            _ => "5xx",
+        };
+        self.requests.get_or_create(&Request { route: route.unwrap_or("none").to_owned(), method, status }).inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// A code was sent in.
+    pub fn tried(&self, result: Try) {
+        self.tries.get_or_create(&ByResult { result: result.word() }).inc();
+    }
+}
