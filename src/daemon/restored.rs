@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::StartError;
 use crate::store::retention::Retention;
@@ -17,13 +17,16 @@ pub(super) async fn settle(
     ledger: &Path,
     report: &OpenReport,
 ) -> Result<(), StartError> {
+    let (path, keys) = (ledger.to_owned(), store.keys().clone());
+    let unreadable = tokio::task::spawn_blocking(move || Ledger::unreadable(&path, &keys)).await;
+    let entries = unreadable.unwrap_or(Ok(0))?;
+    if entries > 0 {
+        error!(entries, ledger = %ledger.display(), "entries of the erasure ledger are damaged: a backup that is put back would bring back what they name");
+    }
     if report.restored.is_some() {
         let gone = Ledger::read(ledger, store.keys())?;
         if gone.is_empty() {
             warn!(ledger = %ledger.display(), "the erasure ledger is empty: what was taken back or erased since the backup is here again");
-        }
-        if gone.unreadable > 0 {
-            warn!(entries = gone.unreadable, "entries of the erasure ledger are damaged and have no effect");
         }
         let applied = retention.apply(&gone).await.map_err(crate::store::OpenError::Store)?;
         info!(

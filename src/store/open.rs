@@ -5,7 +5,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::{Clock, Entropy, MessageId};
 use crate::seal;
@@ -16,13 +15,12 @@ use super::intake::Prepared;
 use super::migrate;
 use super::places::last_id;
 use super::root::RootKeys;
-use super::{Health, Store, StoreError, places};
+use super::{Store, StoreError, places};
 
 pub(super) use super::migrate::SCHEMA;
 
-/// A start waits for an index that is made again: five minutes at most.
-const BEGINS: u32 = 3_000;
-const BEGIN_AGAIN: Duration = Duration::from_millis(100);
+/// So often a start goes on with an index that was made again. One that was is whole: a disk that spoils it once more has its chance.
+const BEGINS: usize = 3;
 /// The store secret's file, wrapped under the root keyring.
 const KEY_FILE: &str = "store.key";
 /// More than a wrapped secret takes.
@@ -113,16 +111,16 @@ impl Store {
         let (engine, secret, keyring, mut report) = open_engine(&settings, keyring, &entropy).await?;
         let keyring = RootKeys::new(keyring, Some(settings.folder));
         let store = Self::over(engine, secret.keys(), keyring, clock, entropy);
-        // An index that shows its damage only now is made again meanwhile; every step may be done again.
-        let mut tries = 0;
-        while let Err(error) = store.begin(&mut report).await {
-            tries += 1;
-            let passes = matches!(error, OpenError::Store(StoreError::NotReady(_)));
-            if !passes || tries == BEGINS || store.health() == Health::Failed {
-                return Err(error);
+        // An index that shows its damage only now is made again when a step meets it; every step may be done again.
+        let mut begun = store.begin(&mut report).await;
+        for _ in 0..BEGINS {
+            if !matches!(begun, Err(OpenError::Store(StoreError::NotReady(_)))) {
+                break;
             }
-            tokio::time::sleep(BEGIN_AGAIN).await;
+            store.inner.engine.settled().await?;
+            begun = store.begin(&mut report).await;
         }
+        begun?;
         Ok((store, report))
     }
 

@@ -35,6 +35,9 @@ const MOST: usize = 1000;
 /// Most that are kept for later.
 const MOST_KEPT: usize = 100;
 
+/// Of a file of the journal that was removed or replaced under the daemon.
+const DISPLACED: &str = "the file was removed or replaced while it is open: make a backup before the daemon stops, then nothing of it is lost";
+
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -235,11 +238,14 @@ struct Fault {
 
 impl Check {
     async fn frames(&mut self) -> Result<(), StoreError> {
-        let Frames { frames, bytes, damaged } = self.store.inner.engine.audit(&self.progress).await?;
+        let Frames { frames, bytes, damaged, displaced } = self.store.inner.engine.audit(&self.progress).await?;
         (self.report.frames, self.report.journal_bytes) = (frames, bytes);
-        for place in damaged {
-            let place = format!("journal {place}");
-            let why = "bytes without their checksum; what they held is listed by record".to_owned();
+        let damaged = damaged
+            .into_iter()
+            .map(|place| (place, "bytes without their checksum; what they held is listed by record"));
+        let displaced = displaced.into_iter().map(|file| (file, DISPLACED));
+        for (place, why) in damaged.chain(displaced) {
+            let (place, why) = (format!("journal {place}"), why.to_owned());
             self.tell(Fault { damage: Damage::Frame, place, why, message: None, mend: None }).await?;
         }
         Ok(())

@@ -93,19 +93,18 @@ pub enum Space {
 }
 
 impl Space {
+    const ERASABLE: [Self; 7] =
+        [Self::Lock, Self::ContentKey, Self::Verifier, Self::JobSecret, Self::ContactKey, Self::Epoch, Self::Recovery];
+
     /// Whether a superseded value must be overwritten on disk, not just dropped from the index.
     #[must_use]
-    pub const fn erasable(self) -> bool {
-        matches!(
-            self,
-            Self::Lock
-                | Self::ContentKey
-                | Self::Verifier
-                | Self::JobSecret
-                | Self::ContactKey
-                | Self::Epoch
-                | Self::Recovery
-        )
+    pub fn erasable(self) -> bool {
+        Self::ERASABLE.contains(&self)
+    }
+
+    /// The same of a key as the journal holds it: the number of its space, then its bytes.
+    fn is_erasable(key: &[u8]) -> bool {
+        Self::ERASABLE.iter().any(|space| key.first() == Some(&(*space as u8)))
     }
 }
 
@@ -423,6 +422,17 @@ impl Engine {
     pub async fn rebuild_index(&self) -> Result<(), StoreError> {
         match self {
             Self::Local(local) => local.rebuild_index().await,
+            Self::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the index that a read could not use is made again.
+    ///
+    /// # Errors
+    /// [`StoreError::NotReady`] when the store is closed.
+    pub async fn settled(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Local(local) => local.settled().await,
             Self::Memory(_) => Ok(()),
         }
     }

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -190,6 +190,26 @@ impl Ledger {
             }
         }
         Ok(gone)
+    }
+
+    /// How many of its entries are damaged, or of a kind that this release does not know: what they named, a restored backup brings
+    /// back. Reads all of it, a stretch at a time.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    pub fn unreadable(path: &Path, keys: &StoreKeys) -> Result<usize, LedgerError> {
+        let at = |cause| LedgerError::Io(path.to_owned(), cause);
+        let mut file = BufReader::new(File::open(path).map_err(at)?);
+        check_header(file.get_mut(), path, &header(keys))?;
+        let (mut entry, mut unreadable) = ([0; ENTRY], 0);
+        loop {
+            match file.read_exact(&mut entry) {
+                Ok(()) => unreadable += usize::from(Entry::from_bytes(&entry).is_none()),
+                // An entry that a crash cut short was never counted on.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(unreadable),
+                Err(error) => return Err(at(error)),
+            }
+        }
     }
 
     /// Adds entries, durably. Adding one again does no harm.

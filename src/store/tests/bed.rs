@@ -84,19 +84,28 @@ impl Bed {
 
     /// Stops and starts; all that is in memory alone is gone.
     pub(super) async fn restart(&mut self) -> OpenReport {
-        let empty = Store::in_memory(self.keyring.clone(), self.clock.clone(), self.entropy.clone());
-        let store = std::mem::replace(&mut self.store, empty);
         let mut report = OpenReport::default();
         if self.folder.is_some() {
-            store.close().await;
-            drop(store);
+            self.stop().await;
             (self.store, report) = self.open().await.unwrap();
         } else {
+            let store = self.vacate();
             let Inner { engine, keys, keyring, clock, entropy, .. } = Arc::into_inner(store.inner).unwrap();
             self.store = Store::over(engine, keys, keyring, clock, entropy);
             self.store.begin(&mut report).await.unwrap();
         }
         report
+    }
+
+    /// Stops; the data folder is nobody's then.
+    pub(super) async fn stop(&mut self) {
+        self.vacate().close().await;
+    }
+
+    /// The store, an empty one in its place.
+    fn vacate(&mut self) -> Store {
+        let empty = Store::in_memory(self.keyring.clone(), self.clock.clone(), self.entropy.clone());
+        std::mem::replace(&mut self.store, empty)
     }
 
     /// Everything the engine holds.

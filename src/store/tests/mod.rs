@@ -5,6 +5,7 @@ mod bed;
 mod canaries;
 mod check;
 mod folder;
+mod index;
 mod intake;
 mod jobs;
 mod keys;

@@ -1,15 +1,17 @@
-//! What a start can still make good after the last run: overwrites that a crash interrupted, records of damaged tables that
-//! the index remembers, and a note of segments that are lost.
+//! What can still be made good: overwrites that a crash interrupted, records of damaged tables that the index remembers, at start and
+//! when their segment is compacted, and a note of segments that are lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::super::super::{OpenError, OpenReport};
+use super::super::Space;
 use super::erase::{Eraser, Old};
 use super::folder::{Folder, at};
 use super::frame::{Change, Place};
 use super::index::Index;
-use super::replay::{ReplayError, Shape, Source};
-use super::segment::{self, Segment};
+use super::replay::{Listed, ReplayError, Shape, Source};
+use super::segment::{self, Entry, Segment};
 
 /// More than any key begins with.
 const END: &[u8] = &[u8::MAX];
@@ -18,8 +20,11 @@ const END: &[u8] = &[u8::MAX];
 pub(super) fn erase(eraser: &mut Eraser, sources: &[Source], mark: u64, last: u64) -> Result<(), OpenError> {
     let mut superseded = Vec::new();
     for source in sources {
-        let listed = source.superseded(mark).map_err(at(&source.segment.path))?;
-        superseded.extend(listed.into_iter().map(|(listed, stretch)| Old { key: None, stretch, listed }));
+        let by = source.segment.id;
+        for Listed { last, keys, stretches } in source.superseded(mark).map_err(at(&source.segment.path))? {
+            let old = |stretch| Old { keys: Arc::clone(&keys), stretch, listed: last, by };
+            superseded.extend(stretches.into_iter().map(old));
+        }
     }
     eraser.erase(superseded, last);
     Ok(())
@@ -49,6 +54,25 @@ pub(super) fn amendments(index: &Index, sources: &[Source]) -> Result<BTreeMap<u
     Ok(amendments)
 }
 
+/// What counts of a segment whose tables do not tell: all that the index finds there, and as deletions that only these may have told
+/// those that no other segment tells.
+pub(super) fn remembered(index: &Index, segment: u64, all: Vec<Arc<Segment>>) -> Result<Vec<Entry>, ReplayError> {
+    let (mut entries, mut from) = (Vec::new(), Vec::new());
+    loop {
+        let found = index.range(&from, END, usize::MAX)?;
+        let Some((last, _)) = found.last() else { break };
+        from = [last.as_slice(), &[0]].concat();
+        for (key, place) in found.into_iter().filter(|(_, place)| place.segment == segment) {
+            let erasable = Space::is_erasable(&key);
+            entries.push(Entry { change: Change { key, place: Some(place) }, erasable });
+        }
+    }
+    let sources = all.into_iter().map(Source::of).collect::<Result<Vec<_>, _>>()?;
+    let deleted = deleted(index, &sources)?.into_iter().map(|key| Change { key, place: None });
+    entries.extend(deleted.map(|change| Entry { change, erasable: false }));
+    Ok(entries)
+}
+
 /// Reports a lost segment, once: a note in quarantine keeps the bodies whose records it may have held.
 pub(super) fn note_missing(folder: &Folder, id: u64, report: &mut OpenReport) -> Result<(), OpenError> {
     report.missing.push(id);
@@ -56,7 +80,7 @@ pub(super) fn note_missing(folder: &Folder, id: u64, report: &mut OpenReport) ->
         "Segment {id:x} of the journal was missing. Bodies that no record names stay while this file is here.\n"
     );
     folder.keep(&format!("{id:016x}.missing"), note.as_bytes())?;
-    folder.note_removed(id).map_err(at(&folder.journal()))
+    folder.note_removed(id, |_| true).map_err(at(&folder.journal()))
 }
 
 /// Segments of which something counts by the index, but which are not there.

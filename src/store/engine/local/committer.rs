@@ -32,11 +32,26 @@ const RELEASE_PAUSE: Duration = Duration::from_millis(1);
 pub(super) enum Request {
     Commit(Waiting),
     Move(Moving),
+    /// The operator wants the index made anew.
+    RebuildIndex,
     /// A reader could not use this index. Weak, so that requests which wait do not keep it from being released.
     IndexFailed(Weak<Index>),
     /// Reads the journal while nothing is written.
     Pin(Pin),
     Close(oneshot::Sender<()>),
+}
+
+/// Why the index is made again.
+#[derive(Debug)]
+enum Remake {
+    Asked,
+    Failed(IndexError),
+}
+
+impl From<IndexError> for Remake {
+    fn from(error: IndexError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// A batch whose caller waits.
@@ -114,26 +129,27 @@ impl Committer {
     /// One group: `first` and all that waits behind it.
     fn serve(&mut self, first: Request) -> Option<oneshot::Sender<()>> {
         let mut group = Group::default();
-        let (mut closing, mut broken, mut pins) = (None, None, Vec::new());
+        let (mut closing, mut broken, mut pins) = (None, None::<Remake>, Vec::new());
         let mut next = Some(first);
         while let Some(request) = next.take() {
             match request {
                 Request::Commit(waiting) => {
                     if let Err(error) = self.admit(&mut group, waiting) {
-                        broken = Some(error);
+                        broken = Some(error.into());
                     }
                 }
                 Request::Move(moving) => {
                     if let Err(error) = self.admit_moves(&mut group, moving) {
-                        broken = Some(error);
+                        broken = Some(error.into());
                     }
                 }
                 Request::IndexFailed(index) => {
                     // Unless it was replaced since.
                     if self.shared.index().is_some_and(|current| Arc::as_ptr(&current) == index.as_ptr()) {
-                        broken = Some(IndexError("a reader could not use it".to_owned()));
+                        broken = Some(IndexError("a reader could not use it".to_owned()).into());
                     }
                 }
+                Request::RebuildIndex => broken = self.shared.index().map(|_| Remake::Asked),
                 Request::Pin(pin) => pins.push(pin),
                 Request::Close(done) => closing = Some(done),
             }
@@ -142,10 +158,10 @@ impl Committer {
             }
         }
         if let Err(error) = self.commit(group) {
-            broken = Some(error);
+            broken = Some(error.into());
         }
-        if let Some(error) = broken {
-            self.rebuild(&error);
+        if let Some(why) = broken {
+            self.rebuild(&why);
         }
         if self.shared.has_ended() {
             return closing;
@@ -312,13 +328,19 @@ impl Committer {
     }
 
     /// Makes a new index from the journal; meanwhile the store is closed.
-    fn rebuild(&mut self, error: &IndexError) {
-        tracing::error!(%error, "the index is rebuilt from the journal");
+    fn rebuild(&mut self, why: &Remake) {
+        match why {
+            // One that is not finished is no index: the next start needs no note of it.
+            Remake::Asked => tracing::info!("the index is rebuilt from the journal, as asked"),
+            Remake::Failed(error) => {
+                tracing::error!(%error, "the index is rebuilt from the journal");
+                self.taint("the index failed");
+            }
+        }
         let old = self.shared.take_index().or_else(|| self.retired.take());
         if self.shared.is_full() {
             self.shared.folder.release();
         }
-        self.taint("the index failed");
         let sources: io::Result<Vec<Source>> = self.journal.segments().all().into_iter().map(Source::of).collect();
         let released = old.is_none_or(release);
         let made = sources.and_then(|sources| {
@@ -348,7 +370,7 @@ impl Committer {
         if let Some(index) = self.shared.index()
             && let Err(error) = index.flush()
         {
-            self.rebuild(&error);
+            self.rebuild(&error.into());
         }
     }
 

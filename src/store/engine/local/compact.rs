@@ -8,6 +8,9 @@
 //!    the index's own tally; a remainder means that the index forgot a record, and then the index goes, not the segment.
 //! 3. Zeros over what is left of erasable values; the file is removed; the folder is synced.
 //!
+//! A value that is damaged goes along as it is, with the checksum that it should have: it stays damaged, and no older one comes back.
+//! Where neither frames nor footer tell what a segment holds, the index does.
+//!
 //! Until 3 the segment is as good as before: a stop leaves records twice, the later ones count. Little is read and written at a time,
 //! with a pause after it.
 
@@ -20,7 +23,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::super::super::{Compacted, StoreError};
-use super::Shared;
 use super::choice::{Size, choose, is_behind, is_worth};
 use super::committer::{Moving, Request};
 use super::index::{Index, IndexError};
@@ -28,6 +30,7 @@ use super::live::cost;
 use super::replay::ReplayError;
 use super::segment::{Entry, Segment};
 use super::tombstones::{Held, Tombstones};
+use super::{Shared, amend};
 
 /// Bytes that are moved at a time. Each waits for its turn among the commits.
 const STEP: usize = 256 << 10;
@@ -161,11 +164,14 @@ impl Compactor {
         let mut done = Compacted::default();
         // What is moved into new segments is not moved again, so this ends.
         let newest = self.shared.segments.all().last().map_or(0, |segment| segment.id);
-        let (mut looked, mut no_room) = (BTreeSet::new(), false);
+        let (mut looked, mut no_room) = (BTreeSet::new(), BTreeSet::new());
         while let Some(segment) = self.next(asked, newest, &looked)? {
             looked.insert(segment.id);
             match self.compact(&segment, asked) {
                 Ok(Some(moved)) => {
+                    // There is more room now: what found none comes first again, one that should be gone before any other.
+                    looked.retain(|id| !no_room.contains(id));
+                    no_room.clear();
                     done.segments += 1;
                     done.moved += moved.0;
                     done.freed += moved.1;
@@ -177,7 +183,7 @@ impl Compactor {
                     self.given_up.insert(segment.id);
                 }
                 // Another may need less.
-                Err(Halt::NoRoom) => no_room = true,
+                Err(Halt::NoRoom) => drop(no_room.insert(segment.id)),
                 Err(halt) => {
                     if matches!(halt, Halt::Forgotten(_)) {
                         self.given_up.insert(segment.id);
@@ -186,7 +192,7 @@ impl Compactor {
                 }
             }
         }
-        if no_room && done.segments == 0 { Err(Halt::NoRoom) } else { Ok(done) }
+        if !no_room.is_empty() && done.segments == 0 { Err(Halt::NoRoom) } else { Ok(done) }
     }
 
     /// The segment to compact next, each once in a pass.
@@ -209,7 +215,11 @@ impl Compactor {
                 live: live.of(id).bytes,
                 held: self.tombstones.held(id, &self.shared.segments),
                 condemned: condemned.contains(&id),
-                barred: needed || id > newest || looked.contains(&id) || self.given_up.contains(&id),
+                barred: needed
+                    || id > newest
+                    || looked.contains(&id)
+                    || self.given_up.contains(&id)
+                    || self.shared.segments.lists_owed(id),
             });
         }
         self.step = if is_behind(&sizes) { LONG_STEP } else { STEP };
@@ -220,7 +230,13 @@ impl Compactor {
     /// Returns the bytes that were moved and those that came free; `None` when it is not worth while.
     fn compact(&mut self, segment: &Arc<Segment>, asked: bool) -> Result<Option<(u64, u64)>, Halt> {
         let len = segment.len()?;
-        let Some(entries) = segment.entries()? else { return Err(Halt::Damaged("a frame's table".to_owned())) };
+        let entries = match segment.entries()? {
+            Some(entries) => entries,
+            None => {
+                tracing::error!(segment = segment.id, "a segment is damaged; what counts of it is read from the index");
+                amend::remembered(&*self.index()?, segment.id, self.shared.segments.all())?
+            }
+        };
         let needed = self.needed(segment.id, &entries)?;
         let moved: u64 = needed.iter().map(|entry| size(entry)).sum();
         if !is_worth(moved, len, asked) && !self.shared.segments.is_condemned(segment.id) {
@@ -289,11 +305,14 @@ impl Compactor {
     /// The bytes of a record; `None` when it was superseded meanwhile.
     fn value(&self, segment: &Segment, entry: &Entry) -> Result<Option<Vec<u8>>, Halt> {
         let Some(place) = entry.change.place else { return Ok(Some(Vec::new())) };
-        if let Some(value) = segment.value(&place)? {
+        if let Ok(Some(value)) = segment.value(&place) {
             return Ok(Some(value));
         }
-        let gone = self.index()?.get(&entry.change.key)? != Some(place);
-        if gone { Ok(None) } else { Err(Halt::Damaged(format!("the value at {}", place.offset))) }
+        if self.index()?.get(&entry.change.key)? != Some(place) {
+            return Ok(None);
+        }
+        tracing::error!(segment = segment.id, offset = place.offset, "a damaged value is moved as it is");
+        Ok(Some(segment.remains(&place)))
     }
 
     /// One commit of moves, and a pause.
@@ -339,7 +358,10 @@ impl Compactor {
         }
         #[cfg(test)]
         io.faults.take(super::io::faults::Call::Remove)?;
-        self.shared.folder.note_removed(segment.id)?;
+        let all = self.shared.segments.all();
+        let named: BTreeSet<u64> =
+            all.iter().filter_map(|segment| segment.opening()).map(|opening| opening.previous).collect();
+        self.shared.folder.note_removed(segment.id, |id| named.contains(&id))?;
         // Whoever looks for a value there looks in the index again, and then elsewhere.
         std::fs::remove_file(&segment.path)?;
         self.shared.segments.remove(segment.id);

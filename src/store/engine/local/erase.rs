@@ -5,10 +5,13 @@
 //! and synced, and the operation is answered. A crash in between is made good at start: frame headers say up to which
 //! frame everything listed is overwritten, and what later ones list is overwritten again.
 //!
+//! What could not be overwritten is *owed*. The frame that lists it is all that a start knows of it: compaction leaves that frame's
+//! segment alone until the value is gone. A copy of the value's frame in quarantine outlives the value's segment, and owes on.
+//!
 //! Zeros, since they tell erased from damaged, and since on a disk of today random bytes destroy no more. A sealed value is never
 //! all zeros.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -21,12 +24,22 @@ use super::journal::Segments;
 /// A superseded value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Old {
-    /// Whose value it was; not known for what an earlier run left.
-    pub key: Option<Vec<u8>>,
+    /// Whose value it was. Of what an earlier run left: every erasable key of the frame that lists it, since that does not tell which.
+    pub keys: Arc<[Vec<u8>]>,
     /// Where it lies.
     pub stretch: Stretch,
     /// Last sequence number of the frame that lists it.
     pub listed: u64,
+    /// The segment of that frame.
+    pub by: u64,
+}
+
+/// One that could not be overwritten.
+#[derive(Debug)]
+struct Owed {
+    old: Old,
+    /// Its segment is gone, or done: only a copy in quarantine may still hold it.
+    copy: bool,
 }
 
 /// What was overwritten so far.
@@ -45,8 +58,8 @@ pub(super) struct Eraser {
     counts: Arc<Erasures>,
     /// Everything that frames up to this sequence number list is overwritten, but for `owed`.
     reached: u64,
-    /// What could not be overwritten, because its segment failed.
-    owed: Vec<Old>,
+    /// What could not be overwritten.
+    owed: Vec<Owed>,
 }
 
 impl Eraser {
@@ -63,10 +76,11 @@ impl Eraser {
         Arc::clone(&self.counts)
     }
 
-    /// Up to which frame everything listed is overwritten, durably: what headers say.
+    /// Up to which frame everything listed is overwritten, durably: what headers say. Tries again what is owed in quarantine.
     pub(super) fn erased(&mut self) -> u64 {
         self.settle();
-        self.owed.iter().map(|old| old.listed.saturating_sub(1)).min().unwrap_or(self.reached).min(self.reached)
+        let listed = self.owed.iter().map(|owed| owed.old.listed.saturating_sub(1));
+        listed.min().unwrap_or(self.reached).min(self.reached)
     }
 
     /// How many superseded values still stand on disk.
@@ -75,15 +89,32 @@ impl Eraser {
         self.owed.len()
     }
 
-    /// Whether a superseded value of this key still stands on disk.
-    pub(super) fn owes_for(&mut self, key: &[u8]) -> bool {
-        self.settle();
-        self.owed.iter().any(|old| old.key.as_deref() == Some(key))
+    /// Whether a superseded value of this key still stands on disk, or may.
+    pub(super) fn owes_for(&self, key: &[u8]) -> bool {
+        self.owed.iter().any(|owed| owed.old.keys.iter().any(|owner| owner == key))
     }
 
-    /// What stood in a segment that compaction removed is gone with it.
+    /// What stood in a segment that compaction removed is gone with it, unless it stands in quarantine too.
     fn settle(&mut self) {
-        self.owed.retain(|old| self.segments.get(old.stretch.segment).is_some());
+        if self.owed.is_empty() {
+            return;
+        }
+        for owed in &mut self.owed {
+            owed.copy |= self.segments.get(owed.old.stretch.segment).is_none();
+        }
+        let in_copies: Vec<Old> = self.owed.iter().filter(|owed| owed.copy).map(|owed| owed.old.clone()).collect();
+        // A failure was told when it first happened.
+        if !in_copies.is_empty() && self.overwrite_copies(&in_copies).is_ok() {
+            self.counts.values.fetch_add(in_copies.len() as u64, Ordering::Relaxed);
+            self.owed.retain(|owed| !owed.copy);
+        }
+        self.hold_lists();
+    }
+
+    /// Tells compaction which segments list what is owed. One that goes together with all that it lists may go.
+    fn hold_lists(&self) {
+        let needed = self.owed.iter().filter(|owed| owed.copy || owed.old.by != owed.old.stretch.segment);
+        self.segments.hold_lists(needed.map(|owed| owed.old.by).collect::<BTreeSet<u64>>());
     }
 
     /// Overwrites all of `superseded`, which synced frames up to `reached` list, with one sync for each segment. A segment that fails
@@ -94,19 +125,27 @@ impl Eraser {
         for old in superseded {
             by_segment.entry(old.stretch.segment).or_default().push(old);
         }
+        let owed_before = self.owed.len();
         for (id, olds) in by_segment {
-            if self.segments.is_condemned(id) {
-                self.owed.extend(olds);
-                continue;
-            }
-            match self.overwrite(id, &olds) {
-                Ok(()) => drop(self.counts.values.fetch_add(olds.len() as u64, Ordering::Relaxed)),
-                Err(error) => {
+            let in_segment = if self.segments.is_condemned(id) {
+                false
+            } else {
+                self.overwrite(id, &olds).inspect_err(|error| {
                     tracing::error!(segment = id, %error, "superseded values cannot be overwritten; this segment is only read from now on");
                     self.segments.condemn(id);
-                    self.owed.extend(olds);
-                }
+                }).is_ok()
+            };
+            let in_copies = self.overwrite_copies(&olds).inspect_err(|error| {
+                tracing::error!(segment = id, %error, "superseded values cannot be overwritten in quarantine; this is tried again");
+            }).is_ok();
+            if in_segment && in_copies {
+                self.counts.values.fetch_add(olds.len() as u64, Ordering::Relaxed);
+            } else {
+                self.owed.extend(olds.into_iter().map(|old| Owed { old, copy: in_segment }));
             }
+        }
+        if self.owed.len() > owed_before {
+            self.hold_lists();
         }
     }
 
@@ -121,7 +160,7 @@ impl Eraser {
             }
             self.sync(&segment.file)?;
         }
-        self.overwrite_copies(olds)
+        Ok(())
     }
 
     /// The same in the copies of damaged frames.

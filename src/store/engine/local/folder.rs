@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crc32c::crc32c;
 use rustix::fs::{AtFlags, CWD, StatxFlags, statvfs, statx};
 
 use super::super::super::OpenError;
@@ -49,6 +50,13 @@ pub(super) fn is_full(error: &OpenError) -> bool {
 /// not let new mail in again.
 pub(super) fn reserve_for(min_free: u64) -> u64 {
     RESERVE.min(min_free / 2)
+}
+
+/// The number that a line of the list of removed segments tells; `None`: the line is damaged.
+fn removed(line: &str) -> Option<u64> {
+    let (number, crc) = line.split_once(' ')?;
+    let (number, crc) = (u64::from_str_radix(number, 16).ok()?, u32::from_str_radix(crc, 16).ok()?);
+    (crc32c(&number.to_le_bytes()) == crc).then_some(number)
 }
 
 impl Folder {
@@ -138,10 +146,19 @@ impl Folder {
         fs::remove_file(self.root.join("reserve")).is_ok()
     }
 
-    /// Numbers of segments that were removed on purpose and that an opening may still name.
+    /// Numbers of segments that were removed on purpose and that an opening may still name. A line that is damaged says nothing: its
+    /// segment is then taken for lost, which is told.
     pub(super) fn removed(&self) -> BTreeSet<u64> {
-        let list = fs::read_to_string(self.journal().join(REMOVED)).unwrap_or_default();
-        list.lines().filter_map(|line| u64::from_str_radix(line, 16).ok()).collect()
+        let list = fs::read(self.journal().join(REMOVED)).unwrap_or_default();
+        let lines = list.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.filter_map(|line| std::str::from_utf8(line).ok().and_then(removed)).collect()
+    }
+
+    /// How many lines of that list are damaged.
+    pub(super) fn removed_damaged(&self) -> io::Result<usize> {
+        let list = self.removed_list()?;
+        let lines = list.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        Ok(lines.filter(|line| std::str::from_utf8(line).ok().and_then(removed).is_none()).count())
     }
 
     /// That list as it stands on disk.
@@ -152,9 +169,11 @@ impl Folder {
         }
     }
 
-    /// Notes, durably, that a segment is no longer needed: before its file is removed, so that no start takes it for lost.
-    pub(super) fn note_removed(&self, id: u64) -> io::Result<()> {
+    /// Notes, durably, that a segment is no longer needed: before its file is removed, so that no start takes it for lost. Drops the
+    /// numbers that nothing names any more.
+    pub(super) fn note_removed(&self, id: u64, named: impl Fn(u64) -> bool) -> io::Result<()> {
         let mut removed = self.removed();
+        removed.retain(|id| named(*id));
         removed.insert(id);
         self.write_removed(&removed)
     }
@@ -166,7 +185,8 @@ impl Folder {
     }
 
     fn write_removed(&self, removed: &BTreeSet<u64>) -> io::Result<()> {
-        let lines: Vec<String> = removed.iter().map(|id| format!("{id:x}\n")).collect();
+        let lines: Vec<String> =
+            removed.iter().map(|id| format!("{id:x} {:08x}\n", crc32c(&id.to_le_bytes()))).collect();
         self.io.replace(&self.journal().join(REMOVED), lines.concat().as_bytes())
     }
 

@@ -130,6 +130,8 @@ pub(super) struct Record<'a> {
     pub sequence: u64,
     /// `None`: a tombstone.
     pub value: Option<&'a [u8]>,
+    /// The checksum that the value should have, of one that was written before; `None`: the one that it has.
+    pub crc: Option<u32>,
     /// Whether the value is overwritten once superseded.
     pub erasable: bool,
     /// The erasable value that it supersedes.
@@ -146,7 +148,7 @@ pub(super) fn group(head: &Head, offset: u64, records: &[Record<'_>]) -> (Vec<u8
         table.push(u8::try_from(record.key.len()).unwrap_or(u8::MAX));
         table.extend(record.sequence.to_le_bytes());
         table.extend(length(value).to_le_bytes());
-        table.extend(crc32c(value).to_le_bytes());
+        table.extend(record.crc.unwrap_or_else(|| crc32c(value)).to_le_bytes());
         table.extend(record.key);
     }
     for old in records.iter().filter_map(|record| record.superseded).map(Stretch::from) {
@@ -386,10 +388,17 @@ mod tests {
     fn sample() -> (Vec<u8>, Vec<Change>) {
         let old = Place { segment: 1, offset: 500, len: 4, crc: 0, sequence: 3 };
         let records = [
-            Record { key: b"\x02a", sequence: 10, value: Some(b"first"), erasable: false, superseded: None },
-            Record { key: b"\x06b", sequence: 10, value: Some(b"lock"), erasable: true, superseded: Some(old) },
-            Record { key: b"\x02c", sequence: 11, value: None, erasable: false, superseded: None },
-            Record { key: b"\x02d", sequence: 11, value: Some(b"last"), erasable: false, superseded: None },
+            Record { key: b"\x02a", sequence: 10, value: Some(b"first"), crc: None, erasable: false, superseded: None },
+            Record {
+                key: b"\x06b",
+                sequence: 10,
+                value: Some(b"lock"),
+                crc: None,
+                erasable: true,
+                superseded: Some(old),
+            },
+            Record { key: b"\x02c", sequence: 11, value: None, crc: None, erasable: false, superseded: None },
+            Record { key: b"\x02d", sequence: 11, value: Some(b"last"), crc: None, erasable: false, superseded: None },
         ];
         group(&HEAD, 1000, &records)
     }

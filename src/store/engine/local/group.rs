@@ -42,6 +42,8 @@ pub(super) struct Pending {
     erasable: bool,
     sequence: u64,
     value: Option<Vec<u8>>,
+    /// Of a value that is moved, the checksum that it was written with: what is damaged stays so.
+    crc: Option<u32>,
     /// Older segments may hold the key: what says that it is deleted is written again.
     kept: bool,
     /// Where the value now is; known only where it matters: for deletes and in erasable spaces.
@@ -96,7 +98,7 @@ impl Group {
             };
             let (erasable, key) = (key.space.erasable(), raw(&key));
             let before = if erasable || value.is_none() { index.get(&key)? } else { None };
-            Ok(Pending { key, erasable, sequence, value, kept: false, before })
+            Ok(Pending { key, erasable, sequence, value, crc: None, kept: false, before })
         };
         writes.into_iter().map(pending).collect()
     }
@@ -118,6 +120,7 @@ impl Group {
                 erasable,
                 sequence: place.map_or(sequence, |place| place.sequence),
                 value: place.map(|_| value),
+                crc: place.map(|place| place.crc),
                 kept: place.is_none(),
                 before: place.filter(|_| erasable),
             });
@@ -151,6 +154,7 @@ impl Group {
             key: &pending.key,
             sequence: pending.sequence,
             value: pending.value.as_deref(),
+            crc: pending.crc,
             erasable: pending.erasable,
             superseded: pending.superseded(),
         })

@@ -22,6 +22,7 @@ use super::segment::{self, Found, Opening, Segment};
 pub(super) struct Segments {
     all: RwLock<BTreeMap<u64, Arc<Segment>>>,
     condemned: RwLock<BTreeSet<u64>>,
+    lists: RwLock<BTreeSet<u64>>,
 }
 
 impl Segments {
@@ -48,6 +49,16 @@ impl Segments {
 
     pub(super) fn is_condemned(&self, id: u64) -> bool {
         self.condemned.read().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
+    /// Replaces the set of segments with frames that list superseded values which still stand elsewhere.
+    pub(super) fn hold_lists(&self, lists: BTreeSet<u64>) {
+        *self.lists.write().unwrap_or_else(PoisonError::into_inner) = lists;
+    }
+
+    /// Whether a start would need this segment to know what is still to be overwritten: so it stays.
+    pub(super) fn lists_owed(&self, id: u64) -> bool {
+        self.lists.read().unwrap_or_else(PoisonError::into_inner).contains(&id)
     }
 
     /// Segments that still hold superseded values which could not be overwritten: to be compacted before any other.
@@ -163,7 +174,8 @@ impl Journal {
     ///
     /// An error means that the open segment failed, and no other could be made.
     pub(super) fn erase(&mut self, superseded: Vec<(Vec<u8>, Place)>) -> io::Result<()> {
-        let old = |(key, place): (Vec<u8>, Place)| Old { key: Some(key), stretch: place.into(), listed: self.synced };
+        let (listed, by) = (self.synced, self.active.segment.id);
+        let old = |(key, place): (Vec<u8>, Place)| Old { keys: [key].into(), stretch: place.into(), listed, by };
         let superseded = superseded.into_iter().map(old).collect();
         self.eraser.erase(superseded, self.synced);
         if self.segments.is_condemned(self.active.segment.id) { self.go_on() } else { Ok(()) }

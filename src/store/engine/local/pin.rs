@@ -17,6 +17,7 @@ use super::super::super::progress::Progress;
 use super::Local;
 use super::bodies::HeldBodies;
 use super::committer::Request;
+use super::frame::Kind;
 use super::segment::{self, Segment};
 
 /// So long after it was written a body may wait for the commit that names it.
@@ -50,6 +51,8 @@ pub struct Frames {
     pub bytes: u64,
     /// Damaged stretches, as `segment:offset`.
     pub damaged: Vec<String>,
+    /// Files that are gone from under their names, or that others have taken the place of, though they are open and whole.
+    pub displaced: Vec<String>,
 }
 
 /// Work for that moment.
@@ -97,6 +100,11 @@ impl JournalFile {
             if !(frame.verdict.table && frame.verdict.plain) {
                 found.damaged.push(place(frame.offset));
             }
+        }
+        if let Some(footer) = scan.frames.last().filter(|frame| frame.header.head.kind == Kind::Footer)
+            && !self.segment.has_trailer(footer.offset, &footer.header)
+        {
+            found.damaged.push(place(footer.offset + footer.header.len()));
         }
         found.damaged.extend(scan.gaps.iter().map(|gap| place(gap.offset)));
         found.frames += scan.frames.len() as u64;
@@ -157,15 +165,28 @@ impl Local {
     pub(in super::super) async fn audit(&self, progress: &Arc<Progress>) -> Result<Frames, StoreError> {
         let files = self.moment(|moment| moment.files).await?;
         let mut found = Frames::default();
+        let lines = self.shared.folder.removed_damaged();
+        let lines = lines.map_err(|error| StoreError::Damaged(format!("the list of removed segments: {error}")))?;
+        if lines > 0 {
+            found.damaged.push("removed".to_owned());
+        }
         progress.begin("journal files", files.len() as u64);
         for file in files {
             if progress.is_stopped() {
                 break;
             }
-            let before = found.bytes;
+            let (before, shared) = (found.bytes, Arc::clone(&self.shared));
             found = super::blocking(move || {
                 let place = file.name();
-                file.audit(&mut found).map_err(|error| StoreError::Damaged(format!("{place}: {error}")))?;
+                let failed = |error| StoreError::Damaged(format!("{place}: {error}"));
+                file.audit(&mut found).map_err(failed)?;
+                // Compaction notes what it removes, removes it, and forgets it, in this order.
+                if !file.segment.is_in_place().map_err(failed)?
+                    && !shared.folder.removed().contains(&file.number())
+                    && shared.segments.get(file.number()).is_some()
+                {
+                    found.displaced.push(place);
+                }
                 Ok(found)
             })
             .await?;
@@ -177,12 +198,15 @@ impl Local {
 
     /// See [`super::super::Engine::rebuild_index`].
     pub(in super::super) async fn rebuild_index(&self) -> Result<(), StoreError> {
-        if let Some(index) = self.shared.index()
-            && let Some(requests) = &self.requests
-        {
+        if let Some(requests) = &self.requests {
             // A committer that is gone closed the store already: the moment says so.
-            let _ = requests.send(Request::IndexFailed(Arc::downgrade(&index)));
+            let _ = requests.send(Request::RebuildIndex);
         }
+        self.settled().await
+    }
+
+    /// See [`super::super::Engine::settled`].
+    pub(in super::super) async fn settled(&self) -> Result<(), StoreError> {
         self.moment(drop).await?;
         self.shared.readable().map(drop)
     }

@@ -264,10 +264,21 @@ fn is_bare(source: &Source) -> io::Result<bool> {
     Ok(proofs && source.segment.len()? <= segment::START + known)
 }
 
-/// Gives a segment that the last run left open its footer.
+/// Gives a segment that the last run left open its footer, or one that has lost it its trailer.
 /// What only the index knows of it is written there too.
 fn close(folder: &Folder, source: &Source, amended: &[Change], erased: u64) -> Result<(), OpenError> {
     let Shape::Open(frames) = &source.shape else { return Ok(()) };
+    let write = |bytes: &[u8], offset: u64| {
+        let (io, file) = (folder.io(), &source.segment.file);
+        io.write(file, bytes, offset).and_then(|()| io.sync(file)).map_err(at(&source.segment.path))
+    };
+    let len = source.segment.len().map_err(at(&source.segment.path))?;
+    if let Some(footer) = frames.last().filter(|found| found.header.head.kind == Kind::Footer && amended.is_empty()) {
+        let (trailer, end) = (segment::trailer(footer.offset), footer.offset + footer.header.len());
+        if len == end || len == end + trailer.len() as u64 {
+            return write(&trailer, end);
+        }
+    }
     let Some(found) = frames.iter().rfind(|found| found.header.head.kind == Kind::Group) else { return Ok(()) };
     let mut changes = source.all().map_err(unreadable(&source.segment.path))?;
     changes.extend_from_slice(amended);
@@ -278,13 +289,9 @@ fn close(folder: &Folder, source: &Source, amended: &[Change], erased: u64) -> R
     let last = source.last();
     let head =
         Head { kind: Kind::Footer, first: last.saturating_add(1), count: 0, proven: last, erased, ..found.header.head };
-    let offset = source.segment.len().map_err(at(&source.segment.path))?;
     let mut bytes = frame::footer(&head, &entries, changes.len());
-    bytes.extend(segment::trailer(offset));
-    let io = folder.io();
-    io.write(&source.segment.file, &bytes, offset)
-        .and_then(|()| io.sync(&source.segment.file))
-        .map_err(at(&source.segment.path))
+    bytes.extend(segment::trailer(len));
+    write(&bytes, len)
 }
 
 fn unreadable(path: &Path) -> impl FnOnce(ReplayError) -> OpenError + use<> {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::super::Space;
 use super::build::Builder;
 use super::frame::{Change, Kind, Stretch};
 use super::index::{Index, IndexError};
@@ -29,6 +30,16 @@ pub(super) enum Shape {
 pub(super) struct Source {
     pub segment: Arc<Segment>,
     pub shape: Shape,
+}
+
+/// What one frame supersedes in erasable spaces.
+#[derive(Debug)]
+pub(super) struct Listed {
+    /// Last sequence number of the frame.
+    pub last: u64,
+    /// The erasable keys that it changes: among them are those whose old values it lists.
+    pub keys: Arc<[Vec<u8>]>,
+    pub stretches: Vec<Stretch>,
 }
 
 /// Why a replay ended early.
@@ -91,9 +102,8 @@ impl Source {
         Ok(frames)
     }
 
-    /// What its frames behind `mark` supersede in erasable spaces, each stretch with the last sequence number of its frame. A
-    /// footer does not tell: then the frames before it are read.
-    pub(super) fn superseded(&self, mark: u64) -> io::Result<Vec<(u64, Stretch)>> {
+    /// What its frames behind `mark` supersede in erasable spaces. A footer does not tell: then the frames before it are read.
+    pub(super) fn superseded(&self, mark: u64) -> io::Result<Vec<Listed>> {
         if self.last() <= mark {
             return Ok(Vec::new());
         }
@@ -108,7 +118,9 @@ impl Source {
         let mut superseded = Vec::new();
         for found in frames.iter().filter(|found| found.header.superseded > 0 && found.header.head.last() > mark) {
             let Some(table) = self.segment.table(found.offset, &found.header)? else { continue };
-            superseded.extend(table.superseded.into_iter().map(|stretch| (found.header.head.last(), stretch)));
+            let keys = table.changes.into_iter().map(|change| change.key).filter(|key| Space::is_erasable(key));
+            let (last, keys) = (found.header.head.last(), keys.collect());
+            superseded.push(Listed { last, keys, stretches: table.superseded });
         }
         Ok(superseded)
     }

@@ -5,11 +5,12 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crc32c::crc32c;
 
+use super::super::Space;
 use super::frame::{self, Change, Header, Kind, MAGIC, Place, Table};
 
 /// Bytes before the first frame.
@@ -251,8 +252,18 @@ impl Segment {
         (ours && header.len() == end.checked_sub(offset)?).then_some(Footer { offset, header })
     }
 
-    /// Every record by the frames' tables, values unread. `None` when a frame is damaged.
+    /// Every record by the frames' tables, values unread, or where one is damaged by the footer. `None`: that is too.
     pub(super) fn entries(&self) -> io::Result<Option<Vec<Entry>>> {
+        // A block that the disk does not give is damage like any other.
+        if let Ok(Some(entries)) = self.entries_of_frames() {
+            return Ok(Some(entries));
+        }
+        let Some(footer) = self.footer() else { return Ok(None) };
+        let entry = |change: Change| Entry { erasable: Space::is_erasable(&change.key), change };
+        Ok(self.table(footer.offset, &footer.header)?.map(|table| table.changes.into_iter().map(entry).collect()))
+    }
+
+    fn entries_of_frames(&self) -> io::Result<Option<Vec<Entry>>> {
         let end = match self.footer_head() {
             Some(footer) => footer.offset,
             None => self.len()?,
@@ -261,6 +272,11 @@ impl Segment {
         while at + frame::HEADER as u64 <= end {
             let head = self.bytes(at, (end - at).min(BLOCK as u64))?;
             let Some(header) = Header::parse(&head) else { return Ok(None) };
+            if header.head.kind == Kind::Footer {
+                // One whose trailer is damaged, so that another was written behind it.
+                at += header.len() + TRAILER as u64;
+                continue;
+            }
             let before_values = header.values_from();
             let frame = if before_values <= head.len() as u64 { head } else { self.bytes(at, before_values)? };
             let Some(table) = frame::table(self.id, at, &frame) else { return Ok(None) };
@@ -272,6 +288,13 @@ impl Segment {
             at += header.len();
         }
         Ok((at == end).then_some(found))
+    }
+
+    /// The bytes of a value whatever has become of them: zeros where the disk gives none.
+    pub(super) fn remains(&self, place: &Place) -> Vec<u8> {
+        let mut bytes = self.salvage(place.offset, place.len.into()).unwrap_or_default();
+        bytes.resize(usize::try_from(place.len).unwrap_or(0), 0);
+        bytes
     }
 
     /// Reads every frame up to `limit`.
@@ -296,6 +319,21 @@ impl Segment {
             }
         }
         Ok(scan)
+    }
+
+    /// Whether what follows the footer at `offset` is its trailer.
+    pub(super) fn has_trailer(&self, offset: u64, header: &Header) -> bool {
+        self.bytes(offset + header.len(), TRAILER as u64).is_ok_and(|bytes| bytes == trailer(offset))
+    }
+
+    /// Whether the file under its name is still the one that is open.
+    pub(super) fn is_in_place(&self) -> io::Result<bool> {
+        let open = self.file.metadata()?;
+        match fs::metadata(&self.path) {
+            Ok(there) => Ok((there.dev(), there.ino()) == (open.dev(), open.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// What a frame or footer tells; `None` when its table is damaged.

@@ -5,22 +5,22 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::store::engine::Check;
 
-fn small() -> Options {
+pub(super) fn small() -> Options {
     Options { segment_size: 2000, ..options() }
 }
 fn lock(name: &str) -> Key {
     Key { space: Space::Lock, bytes: name.as_bytes().to_vec() }
 }
-fn set(key: Key, value: String) -> Batch {
+pub(super) fn set(key: Key, value: String) -> Batch {
     Batch { checks: vec![], writes: vec![Write::Put(key, value.into_bytes())] }
 }
-fn delete(key: Key) -> Batch {
+pub(super) fn delete(key: Key) -> Batch {
     Batch { checks: vec![], writes: vec![Write::Delete(key)] }
 }
 
-type State = BTreeMap<(u8, Vec<u8>), Versioned>;
+pub(super) type State = BTreeMap<(u8, Vec<u8>), Versioned>;
 
-async fn state(engine: &Local) -> State {
+pub(super) async fn state(engine: &Local) -> State {
     let mut all = BTreeMap::new();
     for space in [Space::Job, Space::Lock] {
         let found = engine.scan(space, b"", None, usize::MAX).await.unwrap();
@@ -33,7 +33,7 @@ fn bytes(folder: &Path) -> u64 {
 }
 
 /// 200 jobs with their locks; then four of five are deleted, and a few of the rest written again.
-async fn filled(folder: &Path) -> (Local, State) {
+pub(super) async fn filled(folder: &Path) -> (Local, State) {
     let (engine, _) = open_with(folder, &small());
     for n in 0..200 {
         let writes = [
@@ -55,7 +55,7 @@ async fn filled(folder: &Path) -> (Local, State) {
 }
 
 /// By the index as it is, and by one made again from the journal alone.
-async fn holds(folder: &Path, expected: &State) {
+pub(super) async fn holds(folder: &Path, expected: &State) {
     for remake in [false, true] {
         if remake {
             fs::remove_dir_all(folder.join("index")).unwrap();

@@ -2,21 +2,21 @@
 
 use super::*;
 
-fn lock(name: &str) -> Key {
+pub(super) fn lock(name: &str) -> Key {
     Key { space: Space::Lock, bytes: name.as_bytes().to_vec() }
 }
-fn batch(writes: impl IntoIterator<Item = Write>) -> Batch {
+pub(super) fn batch(writes: impl IntoIterator<Item = Write>) -> Batch {
     Batch { checks: vec![], writes: writes.into_iter().collect() }
 }
-fn put_lock(name: &str, value: &str) -> Batch {
+pub(super) fn put_lock(name: &str, value: &str) -> Batch {
     batch([Write::Put(lock(name), value.as_bytes().to_vec())])
 }
-fn delete_lock(name: &str) -> Batch {
+pub(super) fn delete_lock(name: &str) -> Batch {
     batch([Write::Delete(lock(name))])
 }
 
 /// The files under `folder` that hold `bytes`.
-fn holders(folder: &Path, bytes: &str) -> Vec<PathBuf> {
+pub(super) fn holders(folder: &Path, bytes: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -29,13 +29,13 @@ fn holders(folder: &Path, bytes: &str) -> Vec<PathBuf> {
     found
 }
 
-fn not_erased<T>(result: &Result<T, CommitError>) -> bool {
+pub(super) fn not_erased<T>(result: &Result<T, CommitError>) -> bool {
     matches!(result, Err(CommitError::Store(StoreError::NotErased(_))))
 }
 
 /// A folder as a crash leaves it that comes after the sync of the last frame, before the overwriting: `old` stands where it stood
 /// in the first segment.
-fn crashed(live: &Path, old: &str, at: usize) -> TempDir {
+pub(super) fn crashed(live: &Path, old: &str, at: usize) -> TempDir {
     let dead = tempfile::tempdir().unwrap();
     copy(live, dead.path());
     let path = segments(dead.path()).remove(0);
@@ -46,7 +46,7 @@ fn crashed(live: &Path, old: &str, at: usize) -> TempDir {
     dead
 }
 
-fn offset_of(folder: &Path, value: &str) -> usize {
+pub(super) fn offset_of(folder: &Path, value: &str) -> usize {
     let bytes = fs::read(segments(folder).remove(0)).unwrap();
     bytes.windows(value.len()).position(|window| window == value.as_bytes()).unwrap()
 }

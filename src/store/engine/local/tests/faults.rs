@@ -48,7 +48,8 @@ async fn what_was_cut_stays_cut_even_if_the_disk_brings_it_back() {
     let epoch = segment_of(&path).opening().unwrap().epoch;
     let head = frame::Head { kind: frame::Kind::Group, epoch, segment: 1, first: 2, count: 1, proven: 1, erased: 0 };
     let (name, value_2) = (raw(&key("a")), Some(&b"2"[..]));
-    let record = frame::Record { key: &name, sequence: 2, value: value_2, erasable: false, superseded: None };
+    let record =
+        frame::Record { key: &name, sequence: 2, value: value_2, crc: None, erasable: false, superseded: None };
     bytes.extend(frame::group(&head, bytes.len() as u64, &[record]).0);
     fs::write(&path, bytes).unwrap();
     assert_eq!(segment_of(&path).scan(None).unwrap().frames.len(), 2);

@@ -4,12 +4,15 @@ mod compact;
 mod damage;
 mod erase;
 mod faults;
+mod flawed;
+mod owed;
 mod starts;
 mod steady;
 mod trouble;
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;

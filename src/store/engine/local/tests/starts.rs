@@ -171,8 +171,8 @@ async fn a_lost_segment_is_reported_once_and_a_removed_one_never() {
         assert!(note.exists());
         assert_eq!(open(folder.path()).1, OpenReport::default());
         let (owner, lock) = Folder::open(folder.path(), Io::default()).unwrap();
-        owner.note_removed(1).unwrap();
-        owner.note_removed(77).unwrap();
+        owner.note_removed(1, |_| true).unwrap();
+        owner.note_removed(77, |_| true).unwrap();
         drop(lock);
         lose(&paths[0]);
         assert!(open(folder.path()).1.missing.is_empty());
