@@ -1,6 +1,6 @@
 //! Answers as text for a terminal.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use crate::daemon::operate::{Answer, JobRow, MessageRow, RecipientRow};
 use crate::daemon::upkeep::Outcome;
@@ -14,17 +14,17 @@ pub fn text(answer: &Answer) -> String {
         Answer::Message { message: row, recipients } => {
             message(row) + &recipients.iter().map(recipient).collect::<String>()
         }
-        Answer::Unlocked { links } => format!("{links} links can be tried again\n"),
+        Answer::Unlocked { links } => format!("{} can be tried again\n", many(*links, "link")),
         Answer::Recalled { recipients, whole, complete } => {
             let rest = if *whole { "nobody else had it" } else { "the others keep it" };
-            format!("taken back from {recipients} recipients; {rest}\n{}", unless(*complete))
+            format!("taken back from {}; {rest}\n{}", many(*recipients, "recipient"), unless(*complete))
         }
         Answer::Gone { why, since, complete } => {
             format!("this message is gone: {why} since {since}\n{}", unless(*complete))
         }
         Answer::Erased { messages, recipients, contacts, complete } => {
-            let counts =
-                format!("{messages} messages, {recipients} recipients of messages, {contacts} contacts erased\n");
+            let [m, r, c] = [many(*messages, "message"), many(*recipients, "recipient"), many(*contacts, "contact")];
+            let counts = format!("{m}, {r} of messages, {c} erased\n");
             // Who did not wait for the end did not hear the counts either.
             let heard = *complete || messages + recipients + contacts > 0;
             if heard { counts + unless(*complete) } else { unless(false).to_owned() }
@@ -54,6 +54,12 @@ pub fn text(answer: &Answer) -> String {
     }
 }
 
+/// A number of things, by the word for one of them.
+fn many<N: Display + PartialEq + From<u8>>(number: N, one: &str) -> String {
+    let ending = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {one}{ending}")
+}
+
 /// What is said of a removal that is not complete.
 fn unless(complete: bool) -> &'static str {
     if complete { "" } else { "not everything is removed yet; it is finished in the background: ask again later\n" }
@@ -69,14 +75,23 @@ fn outcome(outcome: &Outcome) -> String {
         Outcome::Checked { report } => checked(report),
         Outcome::Rebuilt => "the index is made anew\n".to_owned(),
         Outcome::Compacted { segments, moved, freed } => {
-            format!("{segments} segments of the journal are gone; {moved} bytes moved, {freed} bytes free again\n")
+            format!(
+                "gone: {} of the journal; {moved} bytes moved, {freed} bytes free again\n",
+                many(*segments, "segment")
+            )
         }
         Outcome::BackedUp(row) => {
             let places: Vec<String> = row.unreadable.iter().map(|place| format!("cannot be read: {place}\n")).collect();
-            let unreadable = places.concat();
+            let mended: Vec<String> = row.mended.iter().map(|path| format!("made anew: {path}\n")).collect();
+            let (files, copied) = (many(row.files, "file"), many(row.copied, "file"));
             format!(
-                "{unreadable}{} holds {} files, up to commit {}; copied {} files of {} bytes, removed {}\n",
-                row.folder, row.files, row.sequence, row.copied, row.copied_bytes, row.removed
+                "{}{}{} holds {files}, up to commit {}; copied {copied} of {} bytes, removed {}\n",
+                places.concat(),
+                mended.concat(),
+                row.folder,
+                row.sequence,
+                row.copied_bytes,
+                row.removed
             )
         }
         Outcome::Failed { text } => format!("{text}\n"),
@@ -147,8 +162,14 @@ fn finding(finding: &Finding) -> String {
 
 fn message(row: &MessageRow) -> String {
     format!(
-        "{}  received {}  until {}  from {}  {} bytes  {} recipients  ({})\n",
-        row.id, row.received, row.expires, row.sender, row.bytes, row.recipients, row.reason
+        "{}  received {}  until {}  from {}  {}  {}  ({})\n",
+        row.id,
+        row.received,
+        row.expires,
+        row.sender,
+        many(row.bytes, "byte"),
+        many(row.recipients, "recipient"),
+        row.reason
     )
 }
 
@@ -164,7 +185,7 @@ fn recipient(row: &RecipientRow) -> String {
         }
     }
     if row.wrong > 0 {
-        let _ = write!(line, "  {} wrong codes", row.wrong);
+        let _ = write!(line, "  {}", many(row.wrong, "wrong code"));
     }
     if row.closed {
         line.push_str("  closed until `zegel message unlock`");
@@ -173,7 +194,7 @@ fn recipient(row: &RecipientRow) -> String {
 }
 
 fn job(row: &JobRow) -> String {
-    let mut line = format!("{}  {}  due {}  {} attempts", row.id, row.kind, row.due, row.attempts);
+    let mut line = format!("{}  {}  due {}  {}", row.id, row.kind, row.due, many(row.attempts, "attempt"));
     if !row.last.is_empty() {
         let _ = write!(line, "  last: {}", row.last);
     }

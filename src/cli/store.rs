@@ -56,6 +56,9 @@ pub enum Upkeep {
         to: Asking,
         /// The folder; it is made where it is missing. The daemon must be able to write there.
         folder: PathBuf,
+        /// Read every copy that is kept again, not only the share whose turn it is.
+        #[arg(long)]
+        verify: bool,
     },
     /// Put a backup back into an empty folder. Needs no config.
     #[command(after_help = "Example:\n  zegel store restore /var/backups/zegel --into /var/lib/zegel")]
@@ -79,7 +82,7 @@ impl Upkeep {
             Self::Repair { to } => work(&to, Request::StoreCheck { repair: true }).await,
             Self::Rebuild { to } => work(&to, Request::StoreRebuild).await,
             Self::Compact { to } => work(&to, Request::StoreCompact).await,
-            Self::Backup { to, folder } => backup(&to, &folder).await,
+            Self::Backup { to, folder, verify } => backup(&to, &folder, verify).await,
             Self::Restore { from, into, even_damaged } => restore(from, into, even_damaged).await,
         }
     }
@@ -89,9 +92,9 @@ async fn check(to: &Asking, last: bool) -> ExitCode {
     work(to, if last { Request::StoreLastCheck } else { Request::StoreCheck { repair: false } }).await
 }
 
-async fn backup(to: &Asking, folder: &Path) -> ExitCode {
+async fn backup(to: &Asking, folder: &Path, verify: bool) -> ExitCode {
     match std::path::absolute(folder) {
-        Ok(folder) => work(to, Request::StoreBackup { folder }).await,
+        Ok(folder) => work(to, Request::StoreBackup { folder, verify }).await,
         Err(cause) => complain(&format!("{}: {cause}", folder.display())),
     }
 }

@@ -70,7 +70,7 @@ impl Office {
             Request::StoreCheck { repair } => Ok(self.begin(Work::Check { repair })),
             Request::StoreRebuild => Ok(self.begin(Work::Rebuild)),
             Request::StoreCompact => Ok(self.begin(Work::Compact)),
-            Request::StoreBackup { folder } => Ok(self.begin(Work::Backup(folder))),
+            Request::StoreBackup { folder, verify } => Ok(self.begin(Work::Backup { folder, verify })),
             Request::StoreWork => Ok(self.work()),
             Request::Health | Request::Metrics => Ok(self.vital(&request).await),
             Request::StoreLastCheck => Ok(Answer::Work { running: None, done: last_check(&self.store).await? }),

@@ -73,6 +73,9 @@ pub enum Request {
     StoreBackup {
         /// Its folder: an absolute path.
         folder: PathBuf,
+        /// Whether all copies that are kept are read again.
+        #[serde(default)]
+        verify: bool,
     },
     /// How far that is.
     StoreWork,

@@ -40,7 +40,12 @@ pub enum Work {
     /// Gives back the room of what was removed.
     Compact,
     /// Makes or refreshes a backup.
-    Backup(PathBuf),
+    Backup {
+        /// Its folder.
+        folder: PathBuf,
+        /// Whether all copies that are kept are read again.
+        verify: bool,
+    },
 }
 
 /// How it ended.
@@ -87,6 +92,9 @@ pub struct BackupRow {
     pub copied_bytes: u64,
     /// Files of older backups that were removed.
     pub removed: u64,
+    /// Copies of the run before that were not what they were, and are made anew.
+    #[serde(default)]
+    pub mended: Vec<String>,
     /// What could not be read of the store.
     pub unreadable: Vec<String>,
 }
@@ -159,13 +167,15 @@ impl Upkeep {
             Work::Check { repair } => self.checked(repair, progress).await,
             Work::Rebuild => self.store.rebuild().await.map_or_else(failed, |()| Outcome::Rebuilt),
             Work::Compact => self.store.compact().await.map_or_else(failed, compacted),
-            Work::Backup(folder) => match self.store.backup(folder.clone(), Arc::clone(progress)).await {
-                Ok(report) => Outcome::BackedUp(row(&folder, report)),
-                Err(cause) => {
-                    error!(%cause, "no backup was made");
-                    failed(cause)
+            Work::Backup { folder, verify } => {
+                match self.store.backup(folder.clone(), verify, Arc::clone(progress)).await {
+                    Ok(report) => Outcome::BackedUp(row(&folder, report)),
+                    Err(cause) => {
+                        error!(%cause, "no backup was made");
+                        failed(cause)
+                    }
                 }
-            },
+            }
         }
     }
 
@@ -231,13 +241,16 @@ fn compacted(done: Compacted) -> Outcome {
 }
 
 fn row(folder: &std::path::Path, report: backup::Report) -> BackupRow {
-    let backup::Report { head, files, copied, copied_bytes, removed, unreadable } = report;
+    let backup::Report { head, files, copied, copied_bytes, removed, mended, unreadable } = report;
+    for path in mended.iter().take(NAMED) {
+        warn!(path, "a copy in the backup was damaged and is made anew");
+    }
     info!(sequence = head.sequence, files, copied, copied_bytes, removed, "a backup was made");
     for place in unreadable.iter().take(NAMED) {
         error!(place, "the backup lacks what the disk does not give, or has it damaged");
     }
     let folder = folder.display().to_string();
-    BackupRow { folder, sequence: head.sequence, files, copied, copied_bytes, removed, unreadable }
+    BackupRow { folder, sequence: head.sequence, files, copied, copied_bytes, removed, mended, unreadable }
 }
 
 /// Places only: whom they concern stands in the report.

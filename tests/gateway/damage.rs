@@ -336,6 +336,57 @@ fn damage_in_a_closed_segment_costs_one_mail() {
 }
 
 #[test]
+fn rot_in_a_large_body_costs_one_mail_and_is_told() {
+    let mut archive = Archive::new();
+    let gateway = archive.site.start();
+    (0..3).for_each(|_| archive.add(&gateway, 200_000));
+    let found = archive.site.ask(&["message", "find", &archive.readers[1].to]);
+    let id = found["messages"][0]["id"].as_str().unwrap().to_owned();
+    let path = archive.site.path("data/bodies").join(&id[..1]).join(&id);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(&path, bytes).unwrap();
+    let check = |site: &Site| site.ask(&["store", "check"])["done"]["report"].clone();
+    // Under the running daemon and after a start: what is sound is served, and what is not is named, with whom to ask.
+    archive.check(&gateway, &[1]);
+    let report = check(&archive.site);
+    assert_eq!(report["counts"], serde_json::json!({ "body": 1 }), "{report}");
+    let finding = &report["findings"][0];
+    assert_eq!(finding["whom"]["recipients"][0], archive.readers[1].to, "{finding}");
+    gateway.kill();
+    let gateway = archive.site.start();
+    archive.check(&gateway, &[1]);
+    assert_eq!(check(&archive.site)["counts"], serde_json::json!({ "body": 1 }));
+    assert!(!gateway.log().contains("panicked"), "{}", gateway.log());
+    assert!(gateway.stop().success());
+}
+
+#[test]
+fn a_damaged_erasure_ledger_is_told_at_every_start() {
+    let mut archive = Archive::new();
+    let gateway = archive.site.start();
+    archive.add(&gateway, 1_000);
+    let found = archive.site.ask(&["message", "find", &archive.readers[0].to]);
+    archive.site.ask(&["message", "recall", found["messages"][0]["id"].as_str().unwrap()]);
+    assert!(gateway.stop().success());
+    let ledger = archive.site.path("data/erased.ledger");
+    let mut bytes = fs::read(&ledger).unwrap();
+    let told = "entries of the erasure ledger are damaged";
+    let gateway = archive.site.start();
+    assert!(!gateway.log().contains(told));
+    assert!(gateway.stop().success());
+    let last = bytes.len() - 10;
+    bytes[last] ^= 1;
+    fs::write(&ledger, bytes).unwrap();
+    for _ in 0..2 {
+        let gateway = archive.site.start();
+        assert!(gateway.log().contains(told), "{}", gateway.log());
+        assert!(gateway.stop().success());
+    }
+}
+
+#[test]
 fn without_its_key_a_data_folder_is_left_alone() {
     let mut archive = Archive::new();
     let gateway = archive.site.start();

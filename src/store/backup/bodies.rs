@@ -79,8 +79,12 @@ impl BodiesRun<'_> {
             Ok(file) => file,
         };
         let len = file.metadata().map(|meta| meta.len()).ok();
-        if let Some(before) = before.clone().filter(|_| len.is_some() && self.target.len(path) == len) {
-            return Ok(One::Kept(before));
+        let kept = before.as_ref().filter(|_| len.is_some() && self.target.len(path) == len);
+        if let Some(kept) = kept {
+            if self.run.is_sound(self.target, kept)? {
+                return Ok(One::Kept(kept.clone()));
+            }
+            report.mended.push(path.to_owned());
         }
         let mut copy = self.target.begin("body")?;
         let mut buffer = vec![0; STEP];
@@ -99,6 +103,10 @@ impl BodiesRun<'_> {
         report.copied += 1;
         report.copied_bytes += copy.len;
         let (path, hash) = self.target.finish(copy, |_| path.to_owned())?;
+        // It never changes: what the copy was made of is damaged too.
+        if before.is_some_and(|before| before.hash != hash) {
+            report.unreadable.push(path.clone());
+        }
         Ok(One::Copied(Entry { hash, path }))
     }
 

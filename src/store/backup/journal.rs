@@ -56,6 +56,8 @@ pub(super) struct JournalRun<'a> {
     target: &'a Target,
     old: Option<&'a Old>,
     copies: BTreeMap<u64, Copy>,
+    /// Copies that were not what they were.
+    mended: BTreeSet<String>,
 }
 
 /// What was copied.
@@ -66,6 +68,8 @@ pub(super) struct Journal {
     pub last: u64,
     pub copied: u64,
     pub copied_bytes: u64,
+    /// Copies that were not what they were, and are made anew.
+    pub mended: Vec<String>,
     /// Damaged places, as `segment:offset`.
     pub damaged: Vec<String>,
     /// Older copies of segments in which damage was found: perhaps the only good ones.
@@ -84,7 +88,7 @@ fn path(number: u64, hash: &str) -> String {
 
 impl<'a> JournalRun<'a> {
     pub(super) fn new(run: &'a Run, target: &'a Target, old: Option<&'a Old>) -> Self {
-        Self { run, target, old, copies: BTreeMap::new() }
+        Self { run, target, old, copies: BTreeMap::new(), mended: BTreeSet::new() }
     }
 
     pub(super) fn copy(mut self) -> Result<Journal, BackupError> {
@@ -123,7 +127,7 @@ impl<'a> JournalRun<'a> {
     }
 
     /// The entry of the backup before, if its copy is there and nothing was erased in the segment since.
-    fn unchanged(&self, file: &JournalFile) -> Result<Option<Entry>, BackupError> {
+    fn unchanged(&mut self, file: &JournalFile) -> Result<Option<Entry>, BackupError> {
         let old = self.old.and_then(|old| old.journal.iter().find(|(number, _)| *number == file.number()));
         let Some((_, entry)) = old.filter(|(_, entry)| self.target.len(&entry.path) == Some(file.end)) else {
             return Ok(None);
@@ -133,7 +137,14 @@ impl<'a> JournalRun<'a> {
             hash.update(bytes);
             Ok(())
         })?;
-        Ok((hex(hash) == entry.hash).then(|| entry.clone()))
+        if hex(hash) != entry.hash {
+            return Ok(None);
+        }
+        if self.run.is_sound(self.target, entry)? {
+            return Ok(Some(entry.clone()));
+        }
+        self.mended.insert(entry.path.clone());
+        Ok(None)
     }
 
     fn finish(mut self, Standing { files, last, removed }: Standing) -> Result<Journal, BackupError> {
@@ -142,6 +153,7 @@ impl<'a> JournalRun<'a> {
             last,
             copied: 0,
             copied_bytes: 0,
+            mended: self.mended.iter().cloned().collect(),
             damaged: Vec::new(),
             spared: BTreeSet::new(),
         };
@@ -178,7 +190,7 @@ impl<'a> JournalRun<'a> {
         let mut there = false;
         let (path, hash): (String, Hash) = self.target.finish(copy, |hash| {
             let path = named(hash);
-            there = self.target.len(&path).is_some();
+            there = self.target.len(&path).is_some() && !self.mended.contains(&path);
             path
         })?;
         if !there {

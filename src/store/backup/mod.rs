@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::base::MessageId;
+use crate::base::{MessageId, Timestamp};
 
 use super::migrate::SCHEMA;
 use super::progress::Progress;
@@ -107,20 +107,48 @@ pub struct Report {
     pub copied_bytes: u64,
     /// Files of older backups that were removed.
     pub removed: u64,
+    /// Copies of the backup before that were not what they were, and are made anew.
+    pub mended: Vec<String>,
     /// What of the store could not be read: `bodies/…`, or damaged places of the journal as `segment:offset`. A copy that an
     /// older backup has of it is kept.
     pub unreadable: Vec<String>,
 }
 
 impl Store {
-    /// Makes or refreshes the backup in `folder`. An error leaves the one before as it was.
+    /// Makes or refreshes the backup in `folder`. An error leaves the one before as it was. With `verify` all copies that are kept
+    /// are read again; without it a share of them, another each day.
     ///
     /// # Errors
     /// See [`BackupError`].
-    pub async fn backup(&self, folder: PathBuf, progress: Arc<Progress>) -> Result<Report, BackupError> {
-        let run = Run { inner: Arc::clone(&self.inner), handle: Handle::current(), progress };
+    pub async fn backup(&self, folder: PathBuf, verify: bool, progress: Arc<Progress>) -> Result<Report, BackupError> {
+        let share = if verify { Share::All } else { Share::of(self.inner.clock.now()) };
+        let run = Run { inner: Arc::clone(&self.inner), handle: Handle::current(), progress, share };
         let done = tokio::task::spawn_blocking(move || run.whole(&folder));
         done.await.unwrap_or(Err(BackupError::Stopped))
+    }
+}
+
+/// In so many days each copy that is kept is read again once; a prime, so that a weekly backup comes by all of them too.
+const SHARES: u64 = 13;
+
+/// Which of the copies that are kept are read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Share {
+    All,
+    /// Those whose path falls to this number.
+    One(u64),
+}
+
+impl Share {
+    fn of(now: Timestamp) -> Self {
+        Self::One(now.millis() / 86_400_000 % SHARES)
+    }
+
+    fn has(self, path: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::One(number) => u64::from(crc32c::crc32c(path.as_bytes())) % SHARES == number,
+        }
     }
 }
 
@@ -129,6 +157,7 @@ struct Run {
     inner: Arc<Inner>,
     handle: Handle,
     progress: Arc<Progress>,
+    share: Share,
 }
 
 impl Run {
@@ -146,8 +175,17 @@ impl Run {
         let bodies_stay = self.inner.engine.hold_bodies()?;
         let journal = JournalRun::new(self, &target, old.as_ref()).copy()?;
         let head = Head { store, schema: SCHEMA, sequence: journal.last, made: self.inner.clock.now() };
-        let mut report =
-            Report { head, files: 0, copied: 0, copied_bytes: 0, removed: 0, unreadable: journal.damaged.clone() };
+        let mut report = Report {
+            head,
+            files: 0,
+            copied: 0,
+            copied_bytes: 0,
+            removed: 0,
+            mended: Vec::new(),
+            unreadable: Vec::new(),
+        };
+        report.unreadable.clone_from(&journal.damaged);
+        report.mended.clone_from(&journal.mended);
         let mut writer = Writer::new(target.new_manifest()?, &report.head).map_err(BackupError::at(folder))?;
         let mut add = |entry: &Entry| writer.add(entry).map_err(BackupError::at(folder));
         let key = copy_key(&target, &data, &mut report)?;
@@ -168,6 +206,18 @@ impl Run {
         // Only now: up to here the backup before could be put back.
         report.removed += journal.sweep(&target)? + bodies.sweep(&kept)? + sweep_keys(&target, &key)?;
         Ok(report)
+    }
+
+    /// Whether a copy that is there is what the manifest says, as far as this run looks.
+    fn is_sound(&self, target: &Target, entry: &Entry) -> Result<bool, BackupError> {
+        if !self.share.has(&entry.path) {
+            return Ok(true);
+        }
+        let hash = target.hash(&entry.path, |bytes| {
+            self.rest(bytes);
+            self.check_stop()
+        })?;
+        Ok(hash.is_some_and(|hash| hash == entry.hash))
     }
 
     fn check_stop(&self) -> Result<(), BackupError> {

@@ -2,7 +2,7 @@
 //! never changed, and removed only after a newer manifest stands.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,8 @@ use super::manifest::{self, Hash, hex};
 /// Files that are being written.
 const PART: &str = "part";
 const LOCK: &str = "lock";
+/// Bytes read at a time.
+const STEP: usize = 1 << 20;
 static ZEROS: [u8; 65_536] = [0; 65_536];
 
 /// See the module. Held by one backup at a time.
@@ -64,6 +66,27 @@ impl Target {
     /// Length of a file; `None` when it is not there.
     pub(super) fn len(&self, path: &str) -> Option<u64> {
         fs::metadata(self.root.join(path)).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
+    }
+
+    /// Hash of a file; `None` when the disk does not give it. `each` hears how many bytes were read, piece by piece.
+    pub(super) fn hash(
+        &self,
+        path: &str,
+        mut each: impl FnMut(u64) -> Result<(), BackupError>,
+    ) -> Result<Option<Hash>, BackupError> {
+        let Ok(mut file) = File::open(self.root.join(path)) else { return Ok(None) };
+        let (mut hash, mut buffer) = (Sha256::new(), vec![0; STEP]);
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return Ok(Some(hex(hash))),
+                Ok(read) => {
+                    hash.update(buffer.get(..read).unwrap_or_default());
+                    each(read as u64)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Ok(None),
+            }
+        }
     }
 
     /// Names and whether they are folders, in order; empty when the folder is missing.

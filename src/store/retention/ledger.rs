@@ -318,7 +318,7 @@ mod tests {
         std::fs::write(&path, [whole.as_slice(), &entry(3).to_bytes()[..20]].concat()).unwrap();
         ledger.append(vec![entry(4)]).await.unwrap();
         let read = Ledger::read(&path, &keys).unwrap();
-        assert_eq!((read.entries.len(), read.unreadable), (3, 0));
+        assert_eq!((read.entries.len(), read.unreadable, Ledger::unreadable(&path, &keys).unwrap()), (3, 0, 0));
         assert!([1, 2, 4].into_iter().all(|n| read.entries.get(&[n; 32]) == Some(&entry(n))));
         std::fs::write(&path, [whole.as_slice(), &entry(3).to_bytes()[..20]].concat()).unwrap();
         Ledger::open(&path, &keys).unwrap();
@@ -362,6 +362,6 @@ mod tests {
         bytes[HEADER + 30] ^= 1;
         std::fs::write(&path, bytes).unwrap();
         let read = Ledger::read(&path, &keys).unwrap();
-        assert_eq!((read.entries.len(), read.unreadable), (1, 1));
+        assert_eq!((read.entries.len(), read.unreadable, Ledger::unreadable(&path, &keys).unwrap()), (1, 1, 1));
     }
 }

@@ -55,22 +55,22 @@ pub(super) async fn read(store: &Store, token: &LinkToken) -> Vec<u8> {
     plain
 }
 
-async fn back_up(bed: &Bed, to: &Path) -> Report {
-    bed.store.backup(to.to_owned(), Arc::default()).await.unwrap()
+pub(super) async fn back_up(bed: &Bed, to: &Path) -> Report {
+    bed.store.backup(to.to_owned(), false, Arc::default()).await.unwrap()
 }
 
-fn restore(from: &Path, into: &Path) -> Result<backup::Restored, BackupError> {
+pub(super) fn restore(from: &Path, into: &Path) -> Result<backup::Restored, BackupError> {
     backup::restore(from, into, false, &Progress::default())
 }
 
 /// Opens a folder that was put back.
-async fn opened(bed: &Bed, folder: &Path, seed: u64) -> (Store, crate::store::OpenReport) {
+pub(super) async fn opened(bed: &Bed, folder: &Path, seed: u64) -> (Store, crate::store::OpenReport) {
     let settings = Settings { folder: folder.to_owned(), min_free: 0 };
     Store::open(settings, bed.keyring.clone(), bed.clock.clone(), Arc::new(SeededEntropy::new(seed))).await.unwrap()
 }
 
 /// All files under a folder but its lock.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
     let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -241,7 +241,7 @@ async fn an_interrupted_run_leaves_the_backup_before() {
     take(&bed, "jan@example.nl", &vec![2; 150_000]).await;
     let progress = Arc::new(Progress::default());
     progress.stop();
-    let stopped = bed.store.backup(dir.path().to_owned(), progress).await.unwrap_err();
+    let stopped = bed.store.backup(dir.path().to_owned(), false, progress).await.unwrap_err();
     assert!(matches!(stopped, BackupError::Stopped), "{stopped}");
     // As a kill leaves it.
     fs::write(dir.path().join("part/body"), b"half a bo").unwrap();
@@ -320,7 +320,7 @@ async fn a_backup_goes_to_no_other_place() {
     let bed = Bed::local().await;
     take(&bed, "jan@example.nl", b"Dag").await;
     let dir = tempfile::tempdir().unwrap();
-    let refused = |folder: PathBuf| async { bed.store.backup(folder, Arc::default()).await.unwrap_err() };
+    let refused = |folder: PathBuf| async { bed.store.backup(folder, false, Arc::default()).await.unwrap_err() };
     fs::write(dir.path().join("letter.txt"), b"mine").unwrap();
     assert!(matches!(refused(dir.path().to_owned()).await, BackupError::NotEmpty(_)));
     let inside = bed.folder.as_ref().unwrap().path().join("backup");
@@ -328,7 +328,7 @@ async fn a_backup_goes_to_no_other_place() {
     let elsewhere = tempfile::tempdir().unwrap();
     let (foreign, _) = opened(&bed, &elsewhere.path().join("data"), 60).await;
     let theirs = tempfile::tempdir().unwrap();
-    foreign.backup(theirs.path().to_owned(), Arc::default()).await.unwrap();
+    foreign.backup(theirs.path().to_owned(), false, Arc::default()).await.unwrap();
     assert!(matches!(refused(theirs.path().to_owned()).await, BackupError::Foreign(_)));
     // Nor is one put back over anything.
     let ours = tempfile::tempdir().unwrap();

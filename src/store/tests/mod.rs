@@ -4,6 +4,7 @@ mod backup;
 mod bed;
 mod canaries;
 mod check;
+mod copies;
 mod folder;
 mod index;
 mod intake;

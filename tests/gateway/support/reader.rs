@@ -66,6 +66,22 @@ pub fn code_for(sink: &Sink, sender: &str, recipient: &str) -> String {
     })
 }
 
+/// The same for a contact of strict mode: sixteen characters.
+pub fn strict_code_for(sink: &Sink, sender: &str, recipient: &str) -> String {
+    super::until(&format!("the strict code for {recipient}"), || {
+        let mails = sink.mails();
+        let mut texts = mails.iter().filter(|mail| mail.is_for(sender)).filter_map(|mail| mail.view().text);
+        texts.find_map(|text| {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let part = |word: &&str| {
+                word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+            };
+            let code = words.windows(4).find(|four| four.iter().all(part)).map(<[&str]>::concat);
+            code.filter(|_| text.contains(recipient))
+        })
+    })
+}
+
 /// Opens a link with its code: the original as it is kept.
 pub fn read(page: SocketAddr, link: &str, code: &str) -> String {
     let mut browser = Browser::new(page, "198.51.100.9");

@@ -282,6 +282,10 @@ impl Compactor {
     /// What is moved comes before what is freed: the reserve is for that.
     fn make_room(&self, bytes: u64) -> Result<(), Halt> {
         let folder = &self.shared.folder;
+        #[cfg(test)]
+        if folder.io().faults.take(super::io::faults::Call::Room).is_err() {
+            return Err(Halt::NoRoom);
+        }
         if folder.free() < bytes {
             folder.release();
         }

@@ -111,6 +111,8 @@ pub(super) mod faults {
         SyncFolder,
         /// A step of compaction.
         Move,
+        /// Finding room for what a segment moves, which is none then.
+        Room,
         /// Removing a segment that was compacted.
         Remove,
         Overwrite,
