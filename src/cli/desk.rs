@@ -16,7 +16,7 @@ use crate::daemon::upkeep::Upkeep;
 use crate::seal::hashers::Hashers;
 use crate::store::Store;
 
-/// Between two looks at what the daemon does in the background.
+/// Between two looks at what the daemon does in the background: its control socket answers, and tells nothing by itself.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Who answers.

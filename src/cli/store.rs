@@ -16,7 +16,7 @@ use crate::daemon::upkeep::Outcome;
 use crate::store::backup::BackupError;
 use crate::store::progress::Progress;
 
-/// Between two looks at how far it is.
+/// Between two looks at how far it is: progress is a counter that is read, and the daemon's control socket tells nothing by itself.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Commands about the data folder as a whole.

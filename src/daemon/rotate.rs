@@ -19,7 +19,7 @@ use crate::store::{Store, StoreError};
 
 /// Between two steps, so that mail and pages come first.
 const PAUSE: Duration = Duration::from_millis(5);
-/// After a step that failed.
+/// After a step that failed: a disk that works again gives no event.
 const AGAIN: Duration = Duration::from_secs(30);
 /// Locks counted for one answer.
 const COUNTED: usize = 20_000;

@@ -15,7 +15,7 @@ const NAP: Duration = Duration::from_mins(10);
 /// Between two rounds at least: other work gets its turn while much is over at once.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// After a round that failed.
+/// After a round that failed: a disk or a ledger that works again gives no event.
 const PAUSE: Duration = Duration::from_mins(1);
 
 /// Sweeps until `stop`.

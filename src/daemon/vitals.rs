@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use super::certificates::Certificates;
 use super::health::{Health, Reason};
-use super::waiting::kind;
 use crate::base::{Clock, Timestamp};
 use crate::metrics::{Amount, Commits, Exposition, Form, Metrics, QueueKind};
 use crate::nexthop::NextHop;
 use crate::seal::hashers::Hashers;
+use crate::store::records::JobKind;
 use crate::store::{OpenReport, Store};
 use crate::users::Users;
 
@@ -162,7 +162,7 @@ impl Vitals {
     async fn count(&self, queue: &mut Queue) {
         let Sources { metrics, store, clock, .. } = &self.inner.sources;
         if queue.counted.is_none_or(|counted| counted.elapsed() >= COUNT_EVERY)
-            && let Ok(Ok(found)) = tokio::time::timeout(PATIENCE, store.queue_by_kind(kind, COUNTED)).await
+            && let Ok(Ok(found)) = tokio::time::timeout(PATIENCE, store.queue_by_kind(JobKind::name, COUNTED)).await
         {
             queue.counted = Some(Instant::now());
             // A kind that was there once stays, with nothing in it.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::operate::{Answer, Office, ROWS};
 use crate::base::JobId;
 use crate::store::StoreError;
-use crate::store::records::{Job, JobKind};
+use crate::store::records::Job;
 
 /// A job of the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ impl Office {
         let jobs = self.store.jobs(ROWS).await?;
         let row = |(id, job): &(JobId, Job)| JobRow {
             id: id.to_string(),
-            kind: kind(&job.kind).to_owned(),
+            kind: job.kind.name().to_owned(),
             due: job.due.to_string(),
             attempts: job.attempts,
             last: job.last.clone(),
@@ -51,17 +51,5 @@ impl Office {
     pub(super) async fn release(&self) -> Result<Answer, StoreError> {
         let changed = self.store.release_queue().await?;
         Ok(Answer::QueueIs { held: false, changed })
-    }
-}
-
-/// The kind of a job, as lists and metrics call it.
-pub(super) const fn kind(kind: &JobKind) -> &'static str {
-    match kind {
-        JobKind::Notice { .. } => "notice",
-        JobKind::Code { .. } => "code",
-        JobKind::Closed { .. } => "closed",
-        JobKind::Undeliverable { .. } => "undeliverable",
-        JobKind::CodeUndeliverable { .. } => "code-undeliverable",
-        JobKind::Sms { .. } => "sms",
     }
 }

@@ -248,7 +248,7 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
             Outcome::Never(_) => "never",
             Outcome::Texted(end) => progress(end.progress),
         };
-        tracing::info!(job = %id, kind = kind(&job.job.kind), attempt, result, "attempt");
+        tracing::info!(job = %id, kind = job.job.kind.name(), attempt, result, "attempt");
         self.finish(id, job.job, outcome).await;
     }
 
@@ -286,7 +286,7 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
             let last = matches!(end, JobEnd::GiveUp(..));
             let Err(error) = self.jobs.finish_job(id, end).await else {
                 if last {
-                    tracing::error!(job = %id, kind = kind(&job.kind), "a mail is given up");
+                    tracing::error!(job = %id, kind = job.kind.name(), "a mail is given up");
                 }
                 return;
             };
@@ -352,17 +352,6 @@ fn until(due: Timestamp, now: Timestamp) -> Duration {
 
 fn store_pause(failures: u32) -> Duration {
     Duration::from_secs(1 << failures.clamp(1, 6).saturating_sub(1)).min(STORE_PAUSE)
-}
-
-fn kind(kind: &JobKind) -> &'static str {
-    match kind {
-        JobKind::Notice { .. } => "notice",
-        JobKind::Code { .. } => "code",
-        JobKind::Closed { .. } => "closed",
-        JobKind::Undeliverable { .. } => "undeliverable",
-        JobKind::CodeUndeliverable { .. } => "code-undeliverable",
-        JobKind::Sms { .. } => "sms",
-    }
 }
 
 /// How an SMS ended, for the log.

@@ -264,6 +264,19 @@ pub enum Subject {
 }
 
 impl JobKind {
+    /// Its name in logs and answers.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Notice { .. } => "notice",
+            Self::Code { .. } => "code",
+            Self::Closed { .. } => "closed",
+            Self::Undeliverable { .. } => "undeliverable",
+            Self::CodeUndeliverable { .. } => "code-undeliverable",
+            Self::Sms { .. } => "sms",
+        }
+    }
+
     /// What it is about.
     #[must_use]
     pub const fn subject(&self) -> Subject {

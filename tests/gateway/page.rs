@@ -13,8 +13,10 @@ use zegel::daemon;
 use zegel::seal::keyring::RootKeyring;
 
 use crate::confidential::{code, code_for, link, notice_for};
+use crate::strict::DOCTOR;
 use crate::support::client;
 use crate::support::gateway::Site;
+use crate::support::reader::{ANNA, strict_code_for};
 use crate::support::sink::Sink;
 
 const HTML: &str = "From: Anna Jansen <anna@voorbeeld.example>\r\nTo: Jan <jan@example.nl>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0100\r\n\
@@ -60,7 +62,7 @@ fn gone(site: &Site, sink: &Sink, smtp: std::net::SocketAddr, clock: &Ahead) -> 
 fn chromium_reads_a_mail_at_every_width() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let sink = Sink::start();
-    let site = Site::new(sink.address, "");
+    let site = Site::new(sink.address, crate::strict::STRICT);
     let text = std::fs::read_to_string(site.path("zegel.toml")).unwrap();
     let mut config = Config::parse(&site.path("zegel.toml"), &text, std::collections::HashMap::new()).unwrap();
     config.web.demo = true;
@@ -87,6 +89,9 @@ fn chromium_reads_a_mail_at_every_width() {
         assert!(sink.mails().len() > before);
         links.push(link(&notice));
     }
+    let (_, reply) = client::send(running.smtp[0], ANNA, &[DOCTOR], TEXT.replace("<text@", "<strict@").as_bytes());
+    assert_eq!(reply.code, 250, "{reply:?}");
+    let (strict, strict_code) = (link(&notice_for(&sink, DOCTOR)), strict_code_for(&sink, ANNA, DOCTOR));
     notice_for(&sink, "jan@example.nl");
     let code = code(&code_for(&sink, "anna@voorbeeld.example", "jan@example.nl"));
     let links: Vec<String> = links.iter().map(|path| format!("http://{page}{path}")).collect();
@@ -94,6 +99,8 @@ fn chromium_reads_a_mail_at_every_width() {
     let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/run"))
         .env("PAGE_LINKS", links.join(" "))
         .env("PAGE_CODE", &code)
+        .env("PAGE_STRICT", format!("http://{page}{strict}"))
+        .env("PAGE_STRICT_CODE", strict_code)
         .env("PAGE_EXPIRED", format!("http://{page}{expired}"))
         .env("PAGE_WITHDRAWN", format!("http://{page}{withdrawn}"))
         .env("PAGE_WRONG", if code == "00000000" { "00000001" } else { "00000000" })

@@ -15,11 +15,13 @@ use crate::support::reader::{ANNA, code_for, letter, links_for, read, strict_cod
 use crate::support::sink::Sink;
 use crate::support::until;
 
-const DOCTOR: &str = "dokter@arts.example";
+/// To whom mail is strict.
+pub const DOCTOR: &str = "dokter@arts.example";
 const JAN: &str = "jan@example.nl";
 const CANARY: &str = "kanarie-9Wq4";
 const SUBJECT: &str = "Uitslag-5Tz8";
-const STRICT: &str = "[[rule]]\nname = \"artsen\"\nto = [\"arts.example\"]\naction = \"seal\"\nmode = \"strict\"\n";
+/// A rule that seals what goes to arts.example in strict mode.
+pub const STRICT: &str = "[[rule]]\nname = \"artsen\"\nto = [\"arts.example\"]\naction = \"seal\"\nmode = \"strict\"\n";
 
 /// The key of a message's content, as far as root key and data folder give it.
 fn content_key(site: &Site, link: &str) -> bool {

@@ -46,7 +46,10 @@ fn a_gateway_is_backed_up_lost_and_put_back() {
         "{done}"
     );
     assert!(site.command(&["store", "backup", "data/inside", "--config", "zegel.toml"]).status.code() == Some(1));
+    let errors = |log: String| log.lines().filter(|line| line.contains("ERROR")).count();
+    let before = errors(gateway.log());
     assert_eq!(site.ask(&["store", "rebuild"])["done"]["work"], "rebuilt");
+    assert_eq!(errors(gateway.log()), before, "what was asked for is no error: {}", gateway.log());
     site.ask(&["message", "recall", &taken_back]);
     let done = site.ask(&["store", "compact"])["done"].clone();
     assert_eq!(done["work"], "compacted", "{done}");

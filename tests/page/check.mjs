@@ -5,6 +5,7 @@
 //   PAGE_LINKS  addresses of notices (http://…/b/…), with blanks between; the first is also tried with a wrong code
 //   PAGE_CODE   the access code that opens them
 //   PAGE_WRONG  a code that does not (default 00000000); three of the five wrong tries in ten minutes are used
+//   PAGE_STRICT, PAGE_STRICT_CODE  address of a notice in strict mode, and the code that opens it (optional)
 //   PAGE_EXPIRED, PAGE_WITHDRAWN  addresses of notices whose messages are gone (optional)
 //   PAGE_SHOTS  folder for screenshots (optional)
 //   CHROMIUM    the browser (default /usr/bin/chromium)
@@ -14,7 +15,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const { PAGE_EXPIRED, PAGE_WITHDRAWN } = process.env;
+const { PAGE_STRICT, PAGE_STRICT_CODE = "", PAGE_EXPIRED, PAGE_WITHDRAWN } = process.env;
 const { PAGE_LINKS = "", PAGE_CODE, PAGE_WRONG = "00000000", PAGE_SHOTS, CHROMIUM = "/usr/bin/chromium" } = process.env;
 const links = PAGE_LINKS.split(/\s+/).filter(Boolean);
 if (links.length === 0 || !PAGE_CODE) {
@@ -106,7 +107,7 @@ async function press({ page, t }, code) {
   await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: t.open }).click()]);
 }
 
-async function visit(way, link, wrongFirst) {
+async function visit(way, link, wrongFirst, code = PAGE_CODE) {
   const { page, context, fail, t, lang } = way;
   const weights = [];
   page.on("response", async (response) => weights.push((await response.body().catch(() => "")).length));
@@ -120,7 +121,7 @@ async function visit(way, link, wrongFirst) {
     await judge(way, "2-wrong");
   }
   // As people type it.
-  await press(way, PAGE_CODE.replace(/(....)(?=.)/g, "$1 "));
+  await press(way, code.replace(/(....)(?=.)/g, "$1 "));
   if (!new URL(page.url()).pathname.startsWith("/bericht") || page.url().includes("/b/")) fail(`after the code: ${page.url()}`);
   await judge(way, "3-message");
   await files(way);
@@ -222,6 +223,14 @@ for (const width of [320, 1280]) {
     }
   }
   await look(browser, { width, lang: "nl", scheme: "light", scripts: false }, (w) => visit(w, links[0], width === 320));
+  if (PAGE_STRICT) {
+    for (const lang of ["nl", "en"]) {
+      for (const scheme of ["light", "dark"]) {
+        const way = { width, lang, scheme, scripts: true };
+        await look(browser, way, (w) => visit({ ...w, name: `${w.name}-strict` }, PAGE_STRICT, scheme === "dark", PAGE_STRICT_CODE));
+      }
+    }
+  }
   for (const [at, link] of links.slice(1).entries()) {
     for (const scheme of ["light", "dark"]) {
       const way = { width, lang: "nl", scheme, scripts: true };

@@ -78,16 +78,6 @@ async fn reads(site: &Site, expected: &Value) {
     assert_eq!(jobs(site).await, expected["jobs"]);
 }
 
-const fn kind(kind: &JobKind) -> &'static str {
-    match kind {
-        JobKind::Notice { .. } => "notice",
-        JobKind::Code { .. } => "code",
-        JobKind::Closed { .. } => "closed",
-        JobKind::Undeliverable { .. } => "undeliverable",
-        JobKind::CodeUndeliverable { .. } => "code-undeliverable",
-    }
-}
-
 /// Opens the folder of a release, looks, stops cleanly, opens it once more as its own, and looks again.
 async fn opens(release: &str) {
     let fixture = vectors().join(format!("folder-{release}"));
@@ -119,7 +109,7 @@ async fn opens(release: &str) {
 }
 
 async fn jobs(site: &Site) -> Value {
-    let row = |(_, job): &(JobId, Job)| json!({ "kind": kind(&job.kind), "due": job.due.millis(), "last": job.last });
+    let row = |(_, job): &(JobId, Job)| json!({ "kind": job.kind.name(), "due": job.due.millis(), "last": job.last });
     site.store.jobs(100).await.unwrap().iter().map(row).collect()
 }
 

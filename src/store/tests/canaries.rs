@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::bed::{Bed, net};
+use super::copied::copy;
 use super::folder::files;
-use super::retention::{What, copy};
+use super::retention::steps::What;
 use super::secrecy::contains;
 use crate::base::MessageId;
 use crate::seal::token::LinkToken;

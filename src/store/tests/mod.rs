@@ -4,6 +4,7 @@ mod backup;
 mod bed;
 mod canaries;
 mod check;
+pub(in crate::store) mod copied;
 mod copies;
 mod folder;
 mod index;

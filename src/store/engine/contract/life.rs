@@ -4,12 +4,13 @@
 //! `ZEGEL_ROUNDS` says how many lives.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use futures_util::future::join_all;
 use proptest::prelude::*;
 
 use super::*;
+use crate::store::tests::copied::copy;
 
 /// So small that a life closes several.
 const SEGMENT: u64 = 3_000;
@@ -83,19 +84,6 @@ impl Subject for Engine {
     async fn restart(&mut self, _: Restart) {}
     fn keeps(&self, _: &[Vec<u8>]) -> Option<String> {
         None
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).unwrap();
-        }
     }
 }
 

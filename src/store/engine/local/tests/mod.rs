@@ -25,6 +25,7 @@ use super::segment::{self, Segment};
 use super::*;
 use crate::base::OsEntropy;
 use crate::store::Settings;
+use crate::store::tests::copied::copy;
 
 fn key(name: &str) -> Key {
     Key { space: Space::Job, bytes: name.as_bytes().to_vec() }
@@ -46,20 +47,6 @@ fn open(folder: &Path) -> (Local, OpenReport) {
 }
 async fn value(engine: &Local, name: &str) -> Option<String> {
     engine.get(&key(name)).await.unwrap().map(|found| String::from_utf8(found.value).unwrap())
-}
-/// The state that a kill would leave: what the system holds now.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            // A temporary file may be renamed meanwhile.
-            let _ = fs::copy(&path, &target);
-        }
-    }
 }
 fn segments(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> =

@@ -1,5 +1,9 @@
 //! What goes, goes whole; what stays, stays; and every step may be the last of its process.
 
+mod erasure;
+mod put_back;
+pub(super) mod steps;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -154,85 +158,6 @@ on_each_engine! {
         assert_eq!(retention.round().await.unwrap().stubs, 4);
         assert_eq!(left(&bed).await, BTreeSet::new());
         assert!(retention.ledger().gone(bed.store.keys()).is_empty(), "what expired says so itself");
-    }
-
-    async fn an_erasure_leaves_nothing_of_the_address_and_everything_of_others(bed) {
-        let (_, both) = taken(&bed, bed.mail(&["jan@example.nl", "piet@example.nl"], LARGE).await).await;
-        let (_, alone) = taken(&bed, bed.mail(&["jan@example.nl"], 100).await).await;
-        let view = bed.view(&both[0]).await;
-        bed.try_from(&view, 1).await;
-        bed.store.open_session(&view, net(1), &bed.cookie()).await.unwrap();
-        bed.try_from(&view, 2).await;
-        let retention = bed.retention();
-        let erased = retention.erase("jan@example.nl").await.unwrap();
-        assert_eq!(erased, Erased { messages: 1, deliveries: 2, contacts: 1, waiting: 0 });
-        assert!(opens(&bed, &both[1]).await);
-        for token in [&both[0], &alone[0]] {
-            assert_eq!(ending(&bed, token).await, None, "no stub either");
-        }
-        assert!(bed.store.contacts("jan@example.nl", None).await.unwrap().is_empty());
-        assert_eq!(bed.store.contacts("piet@example.nl", None).await.unwrap().len(), 1);
-        let census = census(&bed).await;
-        let gone = [Space::Session, Space::GrantTries, Space::ContactTries, Space::Purge, Space::Erasure, Space::Stub];
-        assert!(gone.iter().all(|space| !census.contains_key(space)), "{census:?}");
-        let once = [Space::Contact, Space::Verifier, Space::Grant, Space::GrantIndex, Space::Message, Space::Lock];
-        assert!(once.iter().all(|space| census.get(space) == Some(&1)), "{census:?}");
-        // The sender's own: all that is left. (Nothing wrote the schema for the engine in memory.)
-        let erased = retention.erase(SENDER).await.unwrap();
-        assert_eq!(erased, Erased { messages: 1, deliveries: 1, contacts: 1, waiting: 0 });
-        assert!(bed.raw().await.into_keys().all(|key| key.space == Space::Meta), "{:?}", self::census(&bed).await);
-        assert_eq!(bodies(&bed).await, 0);
-        assert_eq!(retention.erase(SENDER).await.unwrap(), Erased::default());
-    }
-
-    /// A mail that is acknowledged while its recipient is being erased is a mail of afterwards, and can be read.
-    async fn an_erasure_takes_nothing_that_came_after_it_was_asked_for(bed) {
-        let old = taken(&bed, bed.mail(&["jan@example.nl"], 100).await).await;
-        let retention = bed.retention();
-        retention.ends_after(0);
-        retention.erase("jan@example.nl").await.unwrap_err();
-        // Its time says that it began before: what counts is when it was committed.
-        let (mut mail, new) = bed.mail(&["jan@example.nl"], 100).await;
-        mail.message.received = Timestamp(bed.now().millis() - 5000);
-        let message = mail.id;
-        assert!(mail.deliveries[0].new_contact.is_none());
-        assert!(bed.store.take(mail).await.unwrap().is_ok());
-        retention.ends_after(usize::MAX);
-        while retention.round().await.unwrap().finished > 0 {}
-        assert_eq!(ending(&bed, &old.1[0]).await, None);
-        assert!(opens(&bed, &new[0]).await);
-        let view = bed.view(&new[0]).await;
-        assert!(bed.store.verifier(view.grant.contact).await.unwrap().is_some(), "its code still counts");
-        assert!(bed.store.contacts("jan@example.nl", None).await.unwrap().is_empty(), "but serves no new mail");
-        retention.recall(message, None).await.unwrap();
-        while retention.round().await.unwrap().finished > 0 {}
-        assert!(bed.places(Space::Contact).await.is_empty(), "it goes with the mail that needed it");
-        assert!(bed.places(Space::Purge).await.is_empty());
-    }
-
-    async fn a_mail_that_relied_on_an_erased_contact_is_built_again(bed) {
-        bed.taken("jan@example.nl").await;
-        let (direct, _) = bed.mail(&["jan@example.nl"], 100).await;
-        let (mixed, _) = bed.mail(&["jan@example.nl"], 100).await;
-        bed.retention().erase("jan@example.nl").await.unwrap();
-        assert!(bed.store.take(direct).await.unwrap().is_err());
-        assert!(bed.store.prepare(mixed).await.unwrap().is_err());
-    }
-
-    /// The next hop took the rest of that mail: it must be possible to commit it.
-    async fn a_contact_that_a_prepared_mail_needs_stays(bed) {
-        bed.taken("jan@example.nl").await;
-        let (mail, tokens) = bed.mail(&["jan@example.nl"], 100).await;
-        let id = mail.id;
-        let prepared = bed.store.prepare(mail).await.unwrap().unwrap();
-        let retention = bed.retention();
-        assert_eq!(retention.recall(id, None).await.unwrap(), Recall::NoMessage, "it is no message yet");
-        let erased = retention.erase("jan@example.nl").await.unwrap();
-        assert_eq!((erased.contacts, erased.waiting), (1, 1));
-        bed.store.commit_prepared(prepared).await.unwrap();
-        assert!(opens(&bed, &tokens[0]).await);
-        let view = bed.view(&tokens[0]).await;
-        assert!(bed.store.verifier(view.grant.contact).await.unwrap().is_some());
     }
 
     async fn sessions_end_with_their_message(bed) {
@@ -414,54 +339,6 @@ on_each_engine! {
         while retention.round().await.unwrap().stubs > 0 {}
         assert!(bed.places(Space::GrantIndex).await.is_empty());
     }
-
-    /// The process ends at every step in turn. Once the keys are gone nothing opens; the next start does the rest.
-    async fn every_step_may_be_the_last(mut bed) {
-        for what in [What::Recall, What::Expire, What::Erase] {
-            let mut ended = 0;
-            for steps in 0.. {
-                let (id, tokens) = taken(&bed, bed.mail(&["jan@example.nl", "piet@example.nl"], LARGE).await).await;
-                let view = bed.view(&tokens[0]).await;
-                bed.try_from(&view, 1).await;
-                bed.store.open_session(&view, net(1), &bed.cookie()).await.unwrap();
-                let ledger = Ledger::in_memory();
-                let retention = bed.retention_with(ledger.clone());
-                if what == What::Expire {
-                    sent(&bed).await;
-                    bed.clock.advance(LIFE);
-                }
-                retention.ends_after(steps);
-                let whole = what.run(&retention, id, "jan@example.nl").await;
-                drop(retention);
-                bed.restart().await;
-                if bed.places(Space::ContentKey).await.is_empty() {
-                    assert!(!opens(&bed, &tokens[0]).await && !opens(&bed, &tokens[1]).await);
-                }
-                let retention = bed.retention_with(ledger.clone());
-                if steps == 0 && what == What::Recall {
-                    assert!(opens(&bed, &tokens[0]).await, "nothing happened yet");
-                    what.run(&retention, id, "jan@example.nl").await;
-                }
-                for _ in 0..4 {
-                    retention.round().await.unwrap();
-                }
-                what.is_done(&bed, &tokens).await;
-                let entries = ledger.gone(bed.store.keys()).len();
-                assert_eq!(entries, what.entries(), "{what:?} ended after {steps}");
-                retention.erase(SENDER).await.unwrap();
-                bed.clock.advance(ENDED_LINKS);
-                while retention.round().await.unwrap().stubs > 0 {}
-                assert_eq!(left(&bed).await, BTreeSet::new(), "{what:?} ended after {steps}");
-                assert_eq!(bodies(&bed).await, 0);
-                drop(retention);
-                if whole {
-                    break;
-                }
-                ended += 1;
-            }
-            assert!(ended >= 5, "{what:?} has {ended} steps");
-        }
-    }
 }
 
 fn bed_grant(job: &crate::store::records::LeasedJob) -> GrantId {
@@ -471,120 +348,10 @@ fn bed_grant(job: &crate::store::records::LeasedJob) -> GrantId {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What {
-    Recall,
-    Expire,
-    Erase,
-}
-
-impl What {
-    /// Runs it; whether it came to its end.
-    pub(super) async fn run(self, retention: &Retention, id: MessageId, address: &str) -> bool {
-        match self {
-            Self::Recall => matches!(retention.recall(id, None).await, Ok(Recall::Done { complete: true, .. })),
-            Self::Expire => retention.round().await.is_ok(),
-            Self::Erase => retention.erase(address).await.is_ok(),
-        }
-    }
-
-    async fn is_done(self, bed: &Bed, tokens: &[LinkToken]) {
-        let expected = match self {
-            Self::Recall => Some(Ending::Recalled),
-            Self::Expire => Some(Ending::Expired),
-            Self::Erase => None,
-        };
-        assert_eq!(ending(bed, &tokens[0]).await, expected, "{self:?}");
-        if self == Self::Erase {
-            assert!(opens(bed, &tokens[1]).await);
-            assert!(bed.store.contacts("jan@example.nl", None).await.unwrap().is_empty());
-        }
-        for space in [Space::Purge, Space::Erasure, Space::Session] {
-            assert!(bed.places(space).await.is_empty(), "{self:?} {space:?}");
-        }
-    }
-
-    /// Lines of the ledger: recipients, and the contact of an erasure.
-    fn entries(self) -> usize {
-        match self {
-            Self::Recall | Self::Erase => 2,
-            Self::Expire => 0,
-        }
-    }
-}
-
 #[test]
 fn addresses_of_these_tests_are_in_their_key_form() {
     for address in [SENDER, "jan@example.nl"] {
         assert_eq!(address.parse::<Address>().unwrap().key(), address);
     }
     assert_eq!(places::address_key(super::bed::SENDER), SENDER);
-}
-
-/// A copy of the data folder from before is put back: what the ledger names is gone again, all else opens.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_that_is_put_back_forgets_what_the_ledger_names() {
-    let mut bed = Bed::local().await;
-    let (recalled, of_recalled) = taken(&bed, bed.mail(&["jan@example.nl", "piet@example.nl"], LARGE).await).await;
-    let (_, of_erased) = taken(&bed, bed.mail(&["klaas@example.nl"], 100).await).await;
-    let (_, kept) = taken(&bed, bed.mail(&["jan@example.nl"], 100).await).await;
-    bed.restart().await;
-    bed.store.close().await;
-    let backup = tempfile::tempdir().unwrap();
-    copy(bed.folder.as_ref().unwrap().path(), backup.path());
-    (bed.store, _) = bed.open().await.unwrap();
-    let away = tempfile::tempdir().unwrap();
-    let path = away.path().join("erased.ledger");
-    let retention = bed.retention_with(Ledger::open(&path, bed.store.keys()).unwrap());
-    retention.recall(recalled, Some("jan@example.nl")).await.unwrap();
-    retention.erase("klaas@example.nl").await.unwrap();
-    drop(retention);
-    bed.store.close().await;
-    // Back to the copy.
-    bed.folder = Some(backup);
-    (bed.store, _) = bed.open().await.unwrap();
-    assert!(opens(&bed, &of_recalled[0]).await && opens(&bed, &of_erased[0]).await, "the copy has it all");
-    let retention = bed.retention_with(Ledger::open(&path, bed.store.keys()).unwrap());
-    let gone = Ledger::read(&path, bed.store.keys()).unwrap();
-    let applied = retention.apply(&gone).await.unwrap();
-    assert_eq!((applied.deliveries, applied.contacts), (2, 1));
-    assert_eq!(ending(&bed, &of_recalled[0]).await, Some(Ending::Recalled));
-    assert!(!matches!(bed.store.link(&of_erased[0]).await.unwrap(), Link::Open(_)));
-    assert!(opens(&bed, &of_recalled[1]).await && opens(&bed, &kept[0]).await);
-    assert!(bed.store.contacts("klaas@example.nl", None).await.unwrap().is_empty());
-    assert_eq!(retention.apply(&gone).await.unwrap().deliveries, 0, "once more changes nothing");
-}
-
-pub(super) fn copy(from: &std::path::Path, to: &std::path::Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            std::fs::create_dir_all(&target).unwrap();
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
-/// A ledger that cannot be written leaves the removal unfinished, not undone, and the round after that mends it.
-#[tokio::test]
-async fn without_its_ledger_a_removal_is_not_complete() {
-    let bed = Bed::memory();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("erased.ledger");
-    let retention = bed.retention_with(Ledger::open(&path, bed.store.keys()).unwrap());
-    let (id, token) = bed.taken("jan@example.nl").await;
-    let aside = folder.path().join("aside");
-    std::fs::rename(&path, &aside).unwrap();
-    let done = retention.recall(id, None).await.unwrap();
-    assert_eq!(done, Recall::Done { recipients: 1, whole: true, complete: false });
-    assert_eq!(ending(&bed, &token).await, Some(Ending::Recalled));
-    retention.unfinished().await;
-    let error = retention.round().await.unwrap_err().to_string();
-    assert!(error.contains("ledger"), "{error}");
-    std::fs::rename(&aside, &path).unwrap();
-    assert_eq!(retention.round().await.unwrap().finished, 1);
-    assert_eq!(Ledger::read(&path, bed.store.keys()).unwrap().len(), 1);
 }
