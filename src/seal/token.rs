@@ -107,6 +107,27 @@ pub fn reference(entropy: &dyn Entropy) -> String {
     text
 }
 
+/// A reference as somebody typed it, in the form in which [`reference`] makes them: small letters, blanks and hyphens do not count, and what
+/// reads like 1 or 0 is taken for it. `None` when it cannot be one.
+#[must_use]
+pub fn read_reference(text: &str) -> Option<String> {
+    const LONGEST: usize = 32;
+    if text.len() > LONGEST {
+        return None;
+    }
+    let letters = text.chars().filter(|c| !c.is_whitespace() && *c != '-').map(|c| match c.to_ascii_uppercase() {
+        'I' | 'L' => '1',
+        'O' => '0',
+        other => other,
+    });
+    let mut read: String = letters.collect();
+    let fits = read.len() == 8 && read.bytes().all(|b| b.is_ascii_digit() || (b.is_ascii_uppercase() && b != b'U'));
+    fits.then(|| {
+        read.insert(4, '-');
+        read
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret;
@@ -167,5 +188,25 @@ mod tests {
         assert_eq!(seen.into_iter().collect::<String>(), "-0123456789ABCDEFGHJKMNPQRSTVWXYZ");
         let one = reference(&entropy);
         assert_eq!((one.len(), one.find('-')), (9, Some(4)));
+    }
+
+    #[test]
+    fn references_are_read_as_people_type_them() {
+        for (typed, read) in [
+            ("K7QF-2M9D", Some("K7QF-2M9D")),
+            (" k7qf 2m9d ", Some("K7QF-2M9D")),
+            ("K7QF2M9D", Some("K7QF-2M9D")),
+            ("kIqf-oL9d", Some("K1QF-019D")),
+            ("K7QF-2M9", None),
+            ("K7QF-2M9DD", None),
+            ("K7QF-2M9U", None),
+            ("K7QF-2M9é", None),
+            ("", None),
+            ("----------------------------------------K7QF-2M9D", None),
+        ] {
+            assert_eq!(read_reference(typed).as_deref(), read, "{typed}");
+        }
+        let made = reference(&SeededEntropy::new(2));
+        assert_eq!(read_reference(&made), Some(made));
     }
 }

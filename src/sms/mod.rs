@@ -60,9 +60,12 @@ pub enum Kind {
     Screen(Screen),
 }
 
-/// Where the demo shows its SMSes: called with number and text.
+/// Takes number and text.
+type Show = dyn Fn(&str, &str) + Send + Sync;
+
+/// Where the demo shows its SMSes.
 #[derive(Clone)]
-pub struct Screen(pub Arc<dyn Fn(&str, &str) + Send + Sync>);
+pub struct Screen(pub Arc<Show>);
 
 impl fmt::Debug for Screen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

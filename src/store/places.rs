@@ -90,6 +90,13 @@ pub(super) fn grant(id: GrantId) -> Key {
 pub(super) fn grant_index(link: &[u8; 32]) -> Key {
     key(Space::GrantIndex, &[link])
 }
+/// `reference` as [`crate::seal::token::read_reference`] gives it.
+pub(super) fn reference(keys: &StoreKeys, reference: &str, id: GrantId) -> Key {
+    key(Space::Reference, &[&reference_prefix(keys, reference), id.as_bytes()])
+}
+pub(super) fn reference_prefix(keys: &StoreKeys, reference: &str) -> [u8; 32] {
+    keys.blind("reference of a notice", reference.as_bytes())
+}
 pub(super) fn grant_tries(id: GrantId) -> Key {
     key(Space::GrantTries, &[id.as_bytes()])
 }

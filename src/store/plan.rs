@@ -202,6 +202,7 @@ impl PlannedDelivery {
         }
         draft.put(places::grant(self.grant_id), &self.grant)?;
         draft.put(places::grant_index(&self.link), &self.grant_id)?;
+        draft.put(places::reference(&inner.keys, &self.grant.reference, self.grant_id), &())?;
         for job in &self.jobs {
             draft.put(places::job_due(job.due, job.id), &())?;
         }

@@ -11,6 +11,7 @@ use crate::seal::token::{LinkToken, SessionToken};
 
 use super::codec::{ATTEMPTS, Draft, Found, busy, readable};
 use super::codes::{KeptCode, put_code};
+use super::engine::Space;
 use super::intake::NewJob;
 use super::plan::{StoredVerifier, add_job};
 use super::records::{Contact, Conversation, Delivery, Grant, JobKind, Message, Session};
@@ -127,6 +128,20 @@ impl Store {
         let link = token.hash(&self.inner.keys);
         let Some(found) = self.inner.read::<GrantId>(&places::grant_index(&link)).await? else { return Ok(None) };
         let view = self.grant_by_id(found.record).await?;
+        Ok(view.filter(|view| view.grant.expires > self.inner.clock.now()))
+    }
+
+    /// The grant whose notice carries this reference ([`crate::seal::token::read_reference`]); `None` when there is none, or it has ended.
+    /// Changes nothing.
+    ///
+    /// # Errors
+    /// As [`grant`](Self::grant).
+    pub async fn grant_by_reference(&self, reference: &str) -> Result<Option<GrantView>, StoreError> {
+        let prefix = places::reference_prefix(&self.inner.keys, reference);
+        // Two notices have one reference once in a million million.
+        let Some(place) = self.inner.keys_of(Space::Reference, &prefix, 1).await?.pop() else { return Ok(None) };
+        let Some(id) = places::last_id(&place.bytes).map(GrantId) else { return Ok(None) };
+        let view = self.grant_by_id(id).await?;
         Ok(view.filter(|view| view.grant.expires > self.inner.clock.now()))
     }
 

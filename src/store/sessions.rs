@@ -27,6 +27,14 @@ pub struct OpenSession {
     pub key: SessionKey,
 }
 
+impl OpenSession {
+    /// How long it lasts from `now` when this is the last request.
+    #[must_use]
+    pub fn left(&self, limits: &SessionLimits, now: Timestamp) -> Duration {
+        limits.idle.min(limits.longest.saturating_sub(now.since(self.session.created)))
+    }
+}
+
 /// How long sessions last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLimits {

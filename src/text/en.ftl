@@ -71,9 +71,45 @@ message-idle =
         [one] We log you out when you do nothing for 1 minute.
        *[other] We log you out when you do nothing for { $minutes } minutes.
     }
+session-warning = We will log you out in 2 minutes.
+session-extend-why = You have not done anything for a while. Do you want to go on reading?
+session-extend = Stay logged in
+session-last = You have been logged in for a long time. You cannot stay longer. After this, open the link in your e-mail again.
 kind-image = Image
 kind-mail = E-mail
 kind-text = Text
+kind-winmail = Outlook file
+kind-signature = Digital signature
+kind-encrypted = Encrypted e-mail
+kind-calendar = Appointment
+advice-winmail = This is made by the program Outlook. If you cannot open it, ask the sender to send the attachment by itself.
+advice-signature = With this, an e-mail program can check who sent the message. You do not need to do anything with it.
+advice-encrypted = You need an e-mail program with your own key to open this. Download the whole message for that.
+advice-calendar = Download the appointment to put it in your calendar.
+message-view = View
+nested-files = To open these attachments, download the whole e-mail.
+nested-cut = This e-mail is too long to show here completely. Download the e-mail to read all of it.
+
+## Is this mail genuine?
+
+page-genuine = Is my e-mail genuine?
+genuine-title = Is your e-mail genuine?
+genuine-intro = Did you get an e-mail from { $organisation } with the button ‘Open bericht’? Here you can check whether it comes from us.
+genuine-label = Reference
+genuine-help = You find the reference at the end of the e-mail. It has 8 letters and digits, for example K7QF-2M9D.
+genuine-button = Check
+genuine-no-reference = This is not a reference. Enter the 8 letters and digits.
+genuine-yes = Yes, this e-mail comes from us.
+genuine-yes-what = { $organisation } sent an e-mail with this reference on { $sent }, to { $recipient }. Is that not your e-mail address, or did you get the e-mail on another day? Then call us before you press anything.
+genuine-unknown = We do not know this reference.
+genuine-unknown-what = Perhaps there is a typing error in it, or the message has expired or was withdrawn. In doubt? Do not press anything, and call us.
+genuine-later = There were too many questions. Try again in 10 minutes, or call us.
+genuine-how = How to know a genuine e-mail of ours
+genuine-how-address = After you press the button, the address at the top of your screen begins with { $origin }/
+genuine-how-code = You need a code to open the message. We never ask for a password, bank details or a payment.
+genuine-how-nothing = The e-mail itself holds no confidential information and no attachment.
+genuine-doubt = Still in doubt? Do not press anything, and call the sender on a number that you already know.
+genuine-doubt-phone = Still in doubt? Do not press anything, and call us: { $phone }.
 
 ## Pages that only say something: a title and what to do
 
@@ -120,7 +156,7 @@ mail-notice-open = Open message
 mail-notice-address = This is the address of your message:
 mail-notice-code = You open the message with your access code. The sender gives you that code by post, by telephone or in person. You can read the message until the end of { $until }.
 mail-notice-strict = This message has extra protection. Keep this e-mail and your code in a safe place: without both of them nobody can open the message, and we cannot either.
-mail-notice-genuine = Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }. The reference of your message is { $reference }.
+mail-notice-genuine = Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }. The reference of your message is { $reference }. You can check it at { $page }/echt.
 mail-notice-short = { $sender } of { $organisation } has sent you a secure message. Open it with the button and your access code. You can read it until the end of { $until }. Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }.
 
 ## Mail: the access code, to the sender

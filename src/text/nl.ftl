@@ -72,9 +72,45 @@ message-idle =
         [one] Wij loggen u uit als u 1 minuut niets doet.
        *[other] Wij loggen u uit als u { $minutes } minuten niets doet.
     }
+session-warning = Over 2 minuten loggen wij u uit.
+session-extend-why = U heeft een tijdje niets gedaan. Wilt u verder lezen?
+session-extend = Verlengen
+session-last = U bent al lang ingelogd. Verlengen kan niet meer. Open daarna de link in uw e-mail opnieuw.
 kind-image = Afbeelding
 kind-mail = E-mail
 kind-text = Tekst
+kind-winmail = Outlook-bestand
+kind-signature = Digitale handtekening
+kind-encrypted = Versleutelde e-mail
+kind-calendar = Afspraak
+advice-winmail = Dit maakt het programma Outlook. Kunt u het niet openen? Vraag de afzender om de bijlage los te sturen.
+advice-signature = Hiermee kan een e-mailprogramma nagaan van wie het bericht komt. U hoeft hier niets mee te doen.
+advice-encrypted = U heeft een e-mailprogramma met uw eigen sleutel nodig om dit te openen. Download dan het hele bericht.
+advice-calendar = Download de afspraak om hem in uw agenda te zetten.
+message-view = Bekijken
+nested-files = Wilt u deze bijlagen openen? Download dan de hele e-mail.
+nested-cut = Deze e-mail is te lang om hier helemaal te laten zien. Download de e-mail om alles te lezen.
+
+## Is this mail genuine?
+
+page-genuine = Is mijn e-mail echt?
+genuine-title = Is uw e-mail echt?
+genuine-intro = Heeft u een e-mail gekregen van { $organisation } met de knop ‘Open bericht’? Hier kunt u nakijken of die e-mail van ons is.
+genuine-label = Kenmerk
+genuine-help = U vindt het kenmerk onderaan de e-mail. Het heeft 8 letters en cijfers, bijvoorbeeld K7QF-2M9D.
+genuine-button = Nakijken
+genuine-no-reference = Dit is geen kenmerk. Vul de 8 letters en cijfers in.
+genuine-yes = Ja, deze e-mail is van ons.
+genuine-yes-what = { $organisation } heeft een e-mail met dit kenmerk gestuurd op { $sent }, aan { $recipient }. Is dat uw e-mailadres niet, of kreeg u de e-mail op een andere dag? Bel ons dan voordat u ergens op klikt.
+genuine-unknown = Dit kenmerk kennen wij niet.
+genuine-unknown-what = Misschien zit er een typefout in. Of het bericht is verlopen of ingetrokken. Twijfelt u? Klik dan nergens op en bel ons.
+genuine-later = Er is te vaak gezocht. Probeer het over 10 minuten opnieuw, of bel ons.
+genuine-how = Zo herkent u een echte e-mail van ons
+genuine-how-address = Na een klik op de knop begint het adres bovenin uw scherm met { $origin }/
+genuine-how-code = U heeft een code nodig om het bericht te openen. Wij vragen nooit om een wachtwoord, bankgegevens of een betaling.
+genuine-how-nothing = In de e-mail zelf staat geen vertrouwelijke informatie, en er zit geen bijlage bij.
+genuine-doubt = Twijfelt u nog? Klik dan nergens op en bel met de afzender, op een nummer dat u al kent.
+genuine-doubt-phone = Twijfelt u nog? Klik dan nergens op en bel ons: { $phone }.
 
 ## Pages that only say something: a title and what to do
 
@@ -121,7 +157,7 @@ mail-notice-open = Open bericht
 mail-notice-address = Dit is het adres van uw bericht:
 mail-notice-code = U opent het bericht met uw toegangscode. De afzender geeft u die code per post, telefonisch of persoonlijk. U kunt het bericht lezen tot en met { $until }.
 mail-notice-strict = Dit bericht is extra beveiligd. Bewaar deze e-mail en uw code goed: zonder die twee kan niemand het bericht openen, ook wij niet.
-mail-notice-genuine = Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }. Het kenmerk van uw bericht is { $reference }.
+mail-notice-genuine = Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }. Het kenmerk van uw bericht is { $reference }. Dat kunt u nakijken op { $page }/echt.
 mail-notice-short = { $sender } van { $organisation } heeft u een beveiligd bericht gestuurd. Open het met de knop en uw toegangscode. U kunt het lezen tot en met { $until }. Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }.
 
 ## Mail: the access code, to the sender

@@ -8,10 +8,11 @@ use crate::base::{Clock, Entropy};
 use crate::metrics;
 use crate::seal::hashers::Hashers;
 use crate::store::Store;
-use crate::text::page::{Page, STYLE};
+use crate::text::page::{Page, SESSION_SCRIPT, STYLE};
 use crate::text::{Lang, TextError, Texts};
 
 use super::Settings;
+use super::genuine::Questions;
 use super::message::Cleaners;
 
 /// Handed to every handler.
@@ -31,8 +32,18 @@ pub(super) struct App {
     pub cleaners: Cleaners,
     /// Counts requests and tries.
     pub metrics: metrics::Page,
-    /// Address of the style sheet, with its hash, so that a new release is seen at once.
+    /// References asked after on the page for that.
+    pub questions: Questions,
+    /// Address of the style sheet.
     pub style: String,
+    /// Address of the script that warns before a session ends.
+    pub session_script: String,
+}
+
+/// The address of a file of ours, with a hash of its content, so that a new release is seen at once.
+fn hashed(path: &str, content: &str) -> String {
+    let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(content.as_bytes()));
+    format!("{path}?v={}", hash.get(..16).unwrap_or_default())
 }
 
 impl App {
@@ -43,8 +54,6 @@ impl App {
         entropy: Arc<dyn Entropy>,
         metrics: metrics::Page,
     ) -> Result<Self, TextError> {
-        let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(STYLE.as_bytes()));
-        let style = format!("/stijl.css?v={}", hash.get(..16).unwrap_or_default());
         let hashers = Hashers::new(settings.hashers);
         Ok(Self {
             settings,
@@ -55,7 +64,9 @@ impl App {
             hashers,
             cleaners: Cleaners::default(),
             metrics,
-            style,
+            questions: Questions::default(),
+            style: hashed("/stijl.css", STYLE),
+            session_script: hashed("/sessie.js", SESSION_SCRIPT),
         })
     }
 

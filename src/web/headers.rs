@@ -6,8 +6,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 const PAGE_POLICY: &str =
     "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// The message page also shows the frame.
-pub(super) const MESSAGE_POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+/// The message page also shows the frame, and runs our own script, which asks nothing of anybody but us.
+pub(super) const MESSAGE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Seconds until the session ends, in the answer to the form that extends it.
+pub(super) const SESSION_SECONDS: HeaderName = HeaderName::from_static("zegel-session-seconds");
 
 /// A download, should a browser show it after all.
 pub(super) const DOWNLOAD_POLICY: &str =

@@ -4,6 +4,7 @@ mod answer;
 mod app;
 mod client;
 mod dress;
+mod genuine;
 mod guard;
 mod headers;
 mod mask;

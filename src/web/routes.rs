@@ -20,12 +20,12 @@ use crate::metrics::Page;
 use crate::seal::hashers::Hashers;
 use crate::store::Store;
 use crate::text::TextError;
-use crate::text::page::{Plain, PlainPage, STYLE};
+use crate::text::page::{Plain, PlainPage, SESSION_SCRIPT, STYLE};
 
 use super::answer::{Problem, html};
 use super::app::{App, Shared};
 use super::client::Visitor;
-use super::{Settings, dress, message, unlock};
+use super::{Settings, dress, genuine, message, unlock};
 
 /// Most bytes of a form: a code of 64 characters, encoded, and a page token.
 const MOST_FORM: usize = 4096;
@@ -63,12 +63,16 @@ pub fn observed(
         .route("/", get(home))
         .route("/b/{token}", get(unlock::show).post(unlock::open))
         .route("/b/{token}/geen-code", get(unlock::lost))
+        .route("/echt", get(genuine::show).post(genuine::check))
         .route("/bericht", get(message::show))
         .route("/bericht/html", get(message::show_frame))
         .route("/bericht/bijlage/{number}", get(message::attachment))
+        .route("/bericht/bijlage/{number}/bekijken", get(message::preview))
         .route("/bericht/origineel.eml", get(message::original))
+        .route("/verlengen", post(message::extend))
         .route("/uitloggen", post(message::log_out))
-        .route("/stijl.css", get(style))
+        .route("/stijl.css", get(async || kept("text/css; charset=utf-8", STYLE)))
+        .route("/sessie.js", get(async || kept("text/javascript; charset=utf-8", SESSION_SCRIPT)))
         .route("/robots.txt", get(robots))
         .fallback(async || Problem::NotFound);
     Ok((guarded(pages, app), hashers))
@@ -91,11 +95,10 @@ async fn home(State(app): State<Shared>, visitor: Visitor) -> Result<Response, P
     html(StatusCode::OK, &PlainPage { page: app.page(visitor.lang("")), plain: Plain::Home })
 }
 
-/// Its address changes with its content, so it may be kept for ever.
-async fn style() -> impl IntoResponse {
-    let kept = HeaderValue::from_static("public, max-age=31536000, immutable");
-    let kind = HeaderValue::from_static("text/css; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, kept)], STYLE)
+/// A file of ours. Its address changes with its content, so it may be kept for ever.
+fn kept(kind: &'static str, content: &'static str) -> impl IntoResponse {
+    let for_ever = HeaderValue::from_static("public, max-age=31536000, immutable");
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CACHE_CONTROL, for_ever)], content)
 }
 
 async fn robots() -> &'static str {

@@ -27,8 +27,8 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/
 const origin = new URL(links[0]).origin;
 
 const words = {
-  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken" },
-  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn" },
+  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", extend: "Verlengen", check: "Nakijken", unknown: "Dit kenmerk kennen wij niet.", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken" },
+  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", extend: "Stay logged in", check: "Check", unknown: "We do not know this reference.", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn" },
 };
 const problems = [];
 let looks = 0;
@@ -84,7 +84,7 @@ async function judge({ page, fail, name, lang, scripts }, state) {
       if (said.some((id) => !document.getElementById(id))) found.push("a description that is not there");
     }
     if (document.querySelectorAll("h1").length !== 1) found.push("not one h1");
-    if (document.querySelectorAll("script, [style], link:not([rel=stylesheet])").length) found.push("a script, style or link that has no place here");
+    if (document.querySelectorAll("script:not([src^='/sessie.js?v=']), [style], link:not([rel=stylesheet])").length) found.push("a script, style or link that has no place here");
     if (!document.title.includes("·")) found.push(`the title: ${document.title}`);
     return found;
   });
@@ -126,6 +126,7 @@ async function visit(way, link, wrongFirst, code = PAGE_CODE) {
   await judge(way, "3-message");
   await files(way);
   await frame(way);
+  if (way.scripts) await extend(way);
   await leave(way, link);
 }
 
@@ -164,6 +165,26 @@ async function frame({ page, context, fail, name, scripts }) {
   await wide.close();
 }
 
+/** Two minutes before an idle session ends the page warns; the button extends it; an unused warning clears the screen. */
+async function extend(way) {
+  const { page, fail, t } = way;
+  await page.clock.install();
+  await page.reload();
+  const warning = page.locator("#sessie");
+  await page.clock.fastForward("12:30");
+  if (await warning.isVisible()) fail("a warning too early");
+  await page.clock.fastForward("00:45");
+  if (!(await warning.isVisible())) fail("no warning before the session ends");
+  await judge(way, "4-warning");
+  const [answer] = await Promise.all([page.waitForResponse((r) => r.url().endsWith("/verlengen")), page.getByRole("button", { name: t.extend }).click()]);
+  if (answer.status() !== 204) fail(`extending answered ${answer.status()}`);
+  await warning.waitFor({ state: "hidden" });
+  await page.clock.fastForward("13:15");
+  if (!(await warning.isVisible())) fail("no second warning");
+  await Promise.all([page.waitForNavigation(), page.clock.fastForward("02:00")]);
+  await page.clock.resume();
+}
+
 /** After logging out nothing of the message can be had: not by the address, not by going back. */
 async function leave(way, link) {
   const { page, fail, t } = way;
@@ -180,6 +201,12 @@ async function leave(way, link) {
   await judge(way, "6-ended");
   await page.goto(`${link}/geen-code?taal=${way.lang}`);
   await judge(way, "7-no-code");
+  await page.goto(`${origin}/echt?taal=${way.lang}`);
+  await judge(way, "7-genuine");
+  await page.fill("#kenmerk", "K7QF-2M9D");
+  await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: t.check }).click()]);
+  if (!(await page.getByRole("alert").innerText()).includes(t.unknown)) fail("a reference that nobody gave out is not called unknown");
+  await judge(way, "7-genuine-unknown");
   await page.goto(`${origin}/b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa?taal=${way.lang}`);
   await judge(way, "8-nowhere");
   for (const [what, gone] of Object.entries({ expired: PAGE_EXPIRED, withdrawn: PAGE_WITHDRAWN })) {

@@ -22,7 +22,7 @@ pub fn retention(site: &Site) -> Retention {
     Retention::new(site.store.clone(), settings, Ledger::in_memory())
 }
 
-async fn recall(site: &Site, recipient: &str) -> Recall {
+pub async fn recall(site: &Site, recipient: &str) -> Recall {
     let (id, _) = site.store.find(recipient, None, 1).await.unwrap().remove(0);
     retention(site).recall(id, None).await.unwrap()
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "test code")]
 
 mod ended;
+mod genuine;
 mod message;
 mod routes;
 mod server;

@@ -132,6 +132,7 @@ impl Store {
             | Space::JobDue
             | Space::ByAddress
             | Space::Expiry
+            | Space::Reference
             | Space::StubEnd => {
                 self.entry_faults(key, &mut faults).await?;
             }
@@ -267,6 +268,7 @@ impl Store {
             },
             Space::ContactIndex => self.opened::<ContactId>(key, faults).await?.map(places::contact),
             Space::StubEnd => Some(places::stub(&id)),
+            Space::Reference => Some(places::grant(GrantId(id))),
             Space::JobDue => {
                 let job = self.seen::<Job>(&places::job(JobId(id))).await?;
                 let moved = matches!(job, Seen::There(job) if Some(job.due) != due_of(&key.bytes));

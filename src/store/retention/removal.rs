@@ -193,6 +193,7 @@ impl Removal {
         draft.delete(places::sms(grant));
         if let Some(record) = &side.record {
             draft.unchanged(places::grant(grant), Some(record));
+            draft.delete(places::reference(&store.inner.keys, &record.record.reference, grant));
             if let (Ending::Erased, Some(repeat)) = (self.why, &record.record.repeat) {
                 draft.delete(places::repeat(repeat));
             }

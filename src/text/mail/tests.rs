@@ -136,7 +136,8 @@ U opent het bericht met uw toegangscode. De afzender geeft u die code per post, 
 U kunt het bericht lezen tot en met 19 februari 2027.
 
 Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met https://veilig.example.nl/ \
-of bel ons: 010\u{a0}-\u{a0}000\u{a0}00\u{a0}00. Het kenmerk van uw bericht is K7QF-2M9D.
+of bel ons: 010\u{a0}-\u{a0}000\u{a0}00\u{a0}00. Het kenmerk van uw bericht is K7QF-2M9D. \
+Dat kunt u nakijken op https://veilig.example.nl/echt.
 
 ---
 

@@ -18,6 +18,9 @@ pub use file::File;
 /// The style sheet of all pages.
 pub const STYLE: &str = include_str!("../templates/page/stijl.css");
 
+/// The script of pages behind a session: it warns before the session ends, and clears the screen when it has.
+pub const SESSION_SCRIPT: &str = include_str!("../templates/page/sessie.js");
+
 /// The style sheet inside the frame that shows a mail's HTML.
 pub const FRAME_STYLE: &str = include_str!("../templates/page/frame.css");
 
@@ -148,6 +151,91 @@ pub struct LostPage<'a> {
     pub strict: bool,
 }
 
+/// What is known of a reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Genuine<'a> {
+    /// It stands in a notice of ours.
+    Ours {
+        /// The day on which it was sent.
+        sent: &'a str,
+        /// To whom, masked.
+        recipient: &'a str,
+    },
+    /// It stands in none that can still be opened.
+    Unknown,
+    /// What was filled in cannot be one.
+    NoReference,
+    /// Too many questions; not looked up.
+    TooMany,
+}
+
+/// Tells whether a notice is ours.
+#[derive(Debug, Template)]
+#[template(path = "page/genuine.html", config = "src/text/askama.toml")]
+pub struct GenuinePage<'a> {
+    /// Around the sheet.
+    pub page: Page<'a>,
+    /// The page's address, without final slash.
+    pub origin: &'a str,
+    /// Where the form goes.
+    pub action: &'a str,
+    /// The answer, if something was asked.
+    pub found: Option<Genuine<'a>>,
+}
+
+impl GenuinePage<'_> {
+    /// Whether the field was filled in wrongly.
+    const fn wrong(&self) -> bool {
+        matches!(self.found, Some(Genuine::NoReference))
+    }
+}
+
+/// What a mail within the mail says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NestedText {
+    /// Plain text, its addresses made into links.
+    Plain(Vec<Piece>),
+    /// HTML that was sanitised; it is shown as it is.
+    Html(String),
+    /// Nothing.
+    Empty,
+}
+
+/// A mail within the mail, as a document of its own.
+#[derive(Debug, Template)]
+#[template(path = "page/nested.html", config = "src/text/askama.toml")]
+pub struct NestedPage<'a> {
+    /// The texts in the page's language.
+    pub words: Words<'a>,
+    /// From, as people read it.
+    pub from: &'a str,
+    /// To.
+    pub to: &'a str,
+    /// Cc.
+    pub cc: &'a str,
+    /// Date, as written.
+    pub date: &'a str,
+    /// The subject; may be empty.
+    pub subject: &'a str,
+    /// Names of its files.
+    pub files: &'a [&'a str],
+    /// What it says.
+    pub text: NestedText,
+    /// Not all of it is shown.
+    pub cut: bool,
+}
+
+impl NestedPage<'_> {
+    fn heading(&self) -> Result<String, TextError> {
+        let none = self.subject.trim().is_empty();
+        if none { self.words.get("message-subject-none") } else { Ok(self.subject.to_owned()) }
+    }
+
+    const fn style() -> &'static str {
+        FRAME_STYLE
+    }
+}
+
 /// How the message page shows the mail's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
@@ -187,6 +275,10 @@ pub struct MessagePage<'a> {
     pub size: &'a str,
     /// Minutes until an idle session ends.
     pub idle: u32,
+    /// Seconds until this session ends when nothing more is asked of us.
+    pub seconds: u64,
+    /// Address of [`SESSION_SCRIPT`].
+    pub script: &'a str,
     /// Where the log-out form goes.
     pub logout: &'a str,
 }

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::text::Texts;
 
-const TEMPLATES: [&str; 5] = [
+const TEMPLATES: [&str; 7] = [
     include_str!("../templates/page/layout.html"),
     include_str!("../templates/page/unlock.html"),
     include_str!("../templates/page/lost.html"),
     include_str!("../templates/page/message.html"),
+    include_str!("../templates/page/genuine.html"),
+    include_str!("../templates/page/nested.html"),
     include_str!("../templates/page/plain.html"),
 ];
 
@@ -52,8 +54,14 @@ impl<'a> LostPage<'a> {
 
 impl<'a> MessagePage<'a> {
     fn sample(page: Page<'a>) -> Self {
-        let file =
-            File { number: 3, name: "<uitslag>.pdf".to_owned(), kind: "PDF".to_owned(), size: "214 kB".to_owned() };
+        let file = File {
+            number: 3,
+            name: "<uitslag>.pdf".to_owned(),
+            kind: "PDF".to_owned(),
+            size: "214 kB".to_owned(),
+            preview: true,
+            advice: "Download <dit>.".to_owned(),
+        };
         Self {
             page,
             subject: "Uitslag <van> uw onderzoek",
@@ -67,6 +75,8 @@ impl<'a> MessagePage<'a> {
             files: vec![file],
             size: "1,2 MB",
             idle: 15,
+            seconds: 900,
+            script: "/sessie.js?v=0",
             logout: "/uitloggen",
         }
     }
@@ -174,5 +184,5 @@ fn every_text_of_the_pages_is_used_and_exists() {
 #[test]
 fn a_page_is_light() {
     let heaviest = in_both(|page| MessagePage::sample(page).render().unwrap());
-    assert!(heaviest.iter().all(|html| html.len() + STYLE.len() <= 30_000));
+    assert!(heaviest.iter().all(|html| html.len() + STYLE.len() + SESSION_SCRIPT.len() <= 30_000));
 }

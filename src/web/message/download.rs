@@ -8,9 +8,10 @@ use crate::mail::mime::Part;
 
 use crate::web::answer::Problem;
 use crate::web::app::Shared;
+use crate::web::client::Visitor;
 use crate::web::headers::DOWNLOAD_POLICY;
 
-use super::Opened;
+use super::{Opened, frame, nested};
 
 /// Types that a browser only shows or saves. Anything else, HTML, SVG and XML among it, is called a row of bytes.
 const SAFE_TYPES: &[&str] = &[
@@ -53,6 +54,49 @@ pub(in crate::web) async fn attachment(
         "application/octet-stream"
     };
     as_file(kind, &file_name(part, number), None, body)
+}
+
+/// `GET /bericht/bijlage/{number}/bekijken`: a mail, or a picture, and that only if its first bytes say that it is the one that it is called.
+pub(in crate::web) async fn preview(
+    State(app): State<Shared>,
+    Path(number): Path<String>,
+    visitor: Visitor,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let opened = Opened::of(&app, &headers).await?;
+    let number: u32 = number.parse().map_err(|_| Problem::NoPart)?;
+    let part = opened.attachment(number).filter(|part| has_preview(part)).ok_or(Problem::NoPart)?;
+    if nested::is_mail(part) {
+        let words = app.texts.in_language(visitor.lang(&opened.session.view.contact.language));
+        return nested::show(&app, &opened, part, words).await;
+    }
+    let content = opened.content(&app).await?;
+    let (start, _) = content.start_of(part, 64).await?;
+    if !begins_as(&part.content_type, &start) {
+        return Err(Problem::NoPart);
+    }
+    let body = content.span(part.body, part.end, &part.encoding).into_body().await?;
+    let mut response = as_file(&part.content_type, &file_name(part, number), None, body)?;
+    let shown = disposition(&file_name(part, number)).replacen("attachment", "inline", 1);
+    let shown = HeaderValue::from_str(&shown).map_err(|_| Problem::Broken)?;
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, shown);
+    Ok(response)
+}
+
+/// Whether a part can be looked at in the browser.
+pub(super) fn has_preview(part: &Part) -> bool {
+    frame::is_picture(part) || nested::is_mail(part)
+}
+
+/// Whether a picture of this type begins with these bytes (PNG: RFC 2083 §3.1; JPEG: ISO 10918-1 B.1.1.3; `GIF89a` §17; WebP: RFC 9649 §2.3).
+fn begins_as(content_type: &str, start: &[u8]) -> bool {
+    match content_type {
+        "image/png" => start.starts_with(b"\x89PNG\r\n\x1a\n"),
+        "image/jpeg" => start.starts_with(&[0xff, 0xd8, 0xff]),
+        "image/gif" => start.starts_with(b"GIF87a") || start.starts_with(b"GIF89a"),
+        "image/webp" => start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP"),
+        _ => false,
+    }
 }
 
 /// `GET /bericht/origineel.eml`: byte for byte as stored.

@@ -81,7 +81,12 @@ fn answer(document: Document) -> Response {
         let next = document.next().await.map_err(|_| std::io::Error::other("the body is damaged"))?;
         Ok::<_, std::io::Error>(next.map(|bytes| (bytes, document)))
     });
-    let mut response = Body::from_stream(parts).into_response();
+    sandboxed(Body::from_stream(parts))
+}
+
+/// A document in which nothing runs and from which nothing is fetched; its style is [`FRAME_STYLE`].
+pub(super) fn sandboxed(document: Body) -> Response {
+    let mut response = document.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));

@@ -4,6 +4,7 @@ mod content;
 mod download;
 mod frame;
 mod harmless;
+mod nested;
 mod sanitise;
 mod view;
 
@@ -19,10 +20,10 @@ use super::session;
 
 use content::Content;
 
-pub(super) use download::{attachment, original};
+pub(super) use download::{attachment, original, preview};
 pub(super) use frame::show as show_frame;
 pub(super) use harmless::Cleaners;
-pub(super) use view::{log_out, show};
+pub(super) use view::{extend, log_out, show};
 
 /// Most encoded bytes of a text that the page shows; past it the page says so and points to the download.
 const MOST_TEXT: u64 = 2 * 1024 * 1024;

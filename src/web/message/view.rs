@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use crate::base::Timestamp;
 use crate::mail::mime::{Part, to_text};
@@ -14,10 +14,10 @@ use crate::text::{Lang, Words, format};
 use crate::web::answer::{Problem, html};
 use crate::web::app::{App, Shared};
 use crate::web::client::Visitor;
-use crate::web::headers::MESSAGE_POLICY;
+use crate::web::headers::{MESSAGE_POLICY, SESSION_SECONDS};
 use crate::web::{guard, session};
 
-use super::{MOST_HTML, MOST_TEXT, Opened, frame};
+use super::{MOST_HTML, MOST_TEXT, Opened, download, frame};
 
 /// How long a mail may have been under way.
 const WEEK: Duration = Duration::from_hours(7 * 24);
@@ -47,6 +47,8 @@ pub(in crate::web) async fn show(
         body: shown.body,
         cut: shown.cut,
         size: &format::size(page.lang(), message.plain_len),
+        seconds: opened.session.left(&app.settings.sessions, app.clock.now()).as_secs(),
+        script: &app.session_script,
         idle: u32::try_from(app.settings.sessions.idle.as_secs() / 60).unwrap_or(u32::MAX),
         logout: &visitor.keep("/uitloggen"),
     };
@@ -116,7 +118,7 @@ fn files(opened: &Opened, source: &str, words: Words<'_>) -> Result<Vec<File>, P
     let parts = numbers.into_iter().filter_map(|number| opened.part(number).map(|part| (number, part)));
     let file = |(place, (number, part)): (usize, (u32, &Part))| {
         let size = format::size(words.lang(), decoded_len(part));
-        Ok(File::new(words, number, place + 1, (&part.name, &part.content_type), size)?)
+        Ok(File::new(words, number, place + 1, (&part.name, &part.content_type), (size, download::has_preview(part)))?)
     };
     parts.filter(|(_, part)| !in_text(part)).enumerate().map(file).collect()
 }
@@ -125,6 +127,16 @@ fn files(opened: &Opened, source: &str, words: Words<'_>) -> Result<Vec<File>, P
 fn decoded_len(part: &Part) -> u64 {
     let encoded = part.end.saturating_sub(part.body);
     if part.encoding == "base64" { encoded.saturating_mul(57) / 78 } else { encoded }
+}
+
+/// `POST /verlengen`: a request like any other, so the session goes on; tells for how long.
+pub(in crate::web) async fn extend(State(app): State<Shared>, headers: HeaderMap) -> Result<Response, Problem> {
+    if !guard::from_our_page(&headers, &app.settings.origin) {
+        return Err(Problem::Refused);
+    }
+    let session = session::current(&app, &headers).await?;
+    let left = session.left(&app.settings.sessions, app.clock.now());
+    Ok((StatusCode::NO_CONTENT, [(SESSION_SECONDS, HeaderValue::from(left.as_secs()))]).into_response())
 }
 
 /// `POST /uitloggen`.
