@@ -57,9 +57,19 @@ pub(super) async fn host(settings: &Settings, secrets: &Secrets, host: &Host) ->
         Ok(Err(error)) => return Err(error.to_string()),
         Err(_) => return Err("the name look-up timed out".to_owned()),
     };
+    in_turn(settings, secrets, &host.name, addresses).await
+}
+
+/// The first address that leads to a connection.
+async fn in_turn(
+    settings: &Settings,
+    secrets: &Secrets,
+    host: &str,
+    addresses: Vec<SocketAddr>,
+) -> Result<Connection, String> {
     let mut causes = Vec::new();
     for address in addresses {
-        match attempt(settings, secrets, &host.name, address).await {
+        match attempt(settings, secrets, host, address).await {
             Ok(connection) => return Ok(connection),
             Err(cause) => causes.push(format!("{address}: {cause}")),
         }
@@ -155,6 +165,31 @@ mod tests {
         assert_eq!(some([3, 1, 3, 2, 1].into_iter().map(address)), [address(3), address(1), address(2)]);
         assert_eq!(some((0..200).map(address)).len(), ADDRESSES);
         assert_eq!(some(std::iter::empty()), []);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_is_passed_over() {
+        let listen = || async { tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap() };
+        let (gone, closes, well) = (listen().await, listen().await, listen().await);
+        let [closed, closing, good] = [&gone, &closes, &well].map(|listener| listener.local_addr().unwrap());
+        drop(gone);
+        let servers = tokio::spawn(async move {
+            drop(closes.accept().await.unwrap());
+            let (mut socket, _) = well.accept().await.unwrap();
+            // The greeting; the answer to EHLO a little later, or it would be one out of turn.
+            tokio::io::AsyncWriteExt::write_all(&mut socket, b"220 x\r\n").await.unwrap();
+            let mut heard = [0; 64];
+            let _n = tokio::io::AsyncReadExt::read(&mut socket, &mut heard).await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut socket, b"250 x\r\n").await.unwrap();
+            socket
+        });
+        let settings = Settings { tls: Tls::Off, ..Settings::new("behind", Vec::new(), "zegel.example") };
+        let secrets = Secrets::read(&settings).unwrap();
+        let connected = in_turn(&settings, &secrets, "several.example", vec![closed, closing, good]).await;
+        assert_eq!(connected.map(|connection| connection.peer), Ok(good));
+        servers.await.unwrap();
+        let error = in_turn(&settings, &secrets, "several.example", vec![closed]).await.err().unwrap();
+        assert!(error.contains("refused"), "{error}");
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio_rustls::TlsAcceptor;
 use zegel::mail::{MailFrom, Param, RcptTo, Reply};
-use zegel::nexthop::{HopError, Host, Login, NextHop, Settings, Tls, Trust, Waits};
+use zegel::nexthop::{HopError, Host, Login, NextHop, Pin, Settings, Tls, Trust, Waits};
 
 use crate::next_hop::{Act, FakeHop, Moment, say};
 
@@ -355,13 +356,25 @@ async fn a_dead_reused_connection_is_replaced_once() {
 // --- TLS and AUTH
 
 pub struct Authority {
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
     pub file: PathBuf,
     pub acceptor: TlsAcceptor,
+    /// Of the server's key.
+    pub pin: Pin,
+    pub root: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
 }
 
-/// A certificate for `name` and the file of the root that signed it.
-pub fn authority(name: &str) -> Authority {
+impl Authority {
+    /// A certificate for `name` with its key.
+    pub fn issue(&self, name: &str) -> (rcgen::Certificate, rcgen::KeyPair) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (params.signed_by(&key, &self.root).unwrap(), key)
+    }
+}
+
+/// A server's certificate for `name` and the file of the root that signed it. With `clients`, the server asks for a certificate of theirs.
+pub fn server_side(name: &str, clients: Option<&Authority>) -> Authority {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -372,13 +385,26 @@ pub fn authority(name: &str) -> Authority {
     let file = folder.path().join("root.pem");
     std::fs::write(&file, root.pem()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], leaf_key.serialize_der().try_into().unwrap())
-        .unwrap();
-    Authority { folder, file, acceptor: TlsAcceptor::from(Arc::new(config)) }
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider));
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(clients) => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(clients.root.der().clone()).unwrap();
+            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    let der = leaf_key.serialize_der().try_into().unwrap();
+    let config = builder.with_single_cert(vec![leaf.der().clone()], der).unwrap();
+    let hash = Sha256::digest(rcgen::PublicKeyData::subject_public_key_info(&leaf_key));
+    Authority { folder, file, acceptor: TlsAcceptor::from(Arc::new(config)), pin: Pin(hash.into()), root }
+}
+
+/// A server's certificate for `name` and the file of the root that signed it.
+pub fn authority(name: &str) -> Authority {
+    server_side(name, None)
 }
 
 fn verified(server: &FakeHop, ca: &Path) -> Settings {

@@ -5,6 +5,10 @@
 mod next_hop;
 
 mod custody;
+mod failover;
 mod gateway;
 mod hop;
+mod hostile;
 mod mixes;
+mod sink;
+mod tls;

@@ -49,6 +49,29 @@ pub enum Act {
     Babble,
     /// Reads on, but says nothing.
     Silence,
+    /// Says what a polite server says, in another way.
+    Twist(Twist),
+}
+
+/// Ways to say a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Twist {
+    /// Twice.
+    Twice,
+    /// Line ends without CR.
+    BareLf,
+    /// Without its last line end.
+    NoLineEnd,
+    /// One byte at a time, with this pause between two.
+    ByteByByte(std::time::Duration),
+    /// In this many lines.
+    Lines(usize),
+    /// Its last line has another code.
+    OtherCode,
+    /// In a line that does not end.
+    EndlessLine,
+    /// With bytes that no reply has, and a hundred times too long.
+    Dirty,
 }
 
 /// Says `text`.
@@ -285,6 +308,7 @@ impl Session {
         let said = match &act {
             Act::Polite => 250,
             Act::Say(text) | Act::SayAndClose(text) => code(text),
+            Act::Twist(_) => 250,
             _ => 0,
         };
         self.with(|heard| heard.taken = said / 100 == 2);
@@ -330,6 +354,38 @@ impl Session {
                 self.write("250-and so on").await?;
             },
             Act::Silence => Ok(0),
+            Act::Twist(twist) => self.twisted(twist, polite).await.map(|()| code(polite)),
+        }
+    }
+
+    async fn twisted(&mut self, twist: Twist, polite: &str) -> Result<(), Over> {
+        let digits = polite.get(..3).unwrap_or_default();
+        match twist {
+            Twist::Twice => self.bytes(format!("{polite}\r\n{polite}\r\n").as_bytes()).await,
+            Twist::BareLf => self.bytes(format!("{polite}\n").replace('\r', "").as_bytes()).await,
+            Twist::NoLineEnd => self.bytes(polite.as_bytes()).await,
+            Twist::ByteByByte(pause) => {
+                for byte in format!("{polite}\r\n").bytes() {
+                    self.bytes(&[byte]).await?;
+                    tokio::time::sleep(pause).await;
+                }
+                Ok(())
+            }
+            Twist::Lines(lines) => {
+                let before = format!("{digits}-and so on\r\n").repeat(lines - 1);
+                self.bytes(format!("{before}{polite}\r\n").as_bytes()).await
+            }
+            Twist::OtherCode => {
+                let other = if digits == "550" { "250" } else { "550" };
+                self.bytes(format!("{digits}-fine\r\n{other} not so\r\n").as_bytes()).await
+            }
+            Twist::EndlessLine => loop {
+                self.bytes(&[digits.as_bytes(), &[b'x'; 1000]].concat()).await?;
+            },
+            Twist::Dirty => {
+                let text = [b"\x00\x1b[31m\xff\xc3\xa9\x7f\t".as_slice(), &[b'y'; 3000]].concat();
+                self.bytes(&[digits.as_bytes(), b" 2.0.0 ", &text, b"\r\n"].concat()).await
+            }
         }
     }
 
@@ -342,8 +398,11 @@ impl Session {
     }
 
     async fn write(&mut self, text: &str) -> Result<(), Over> {
-        let bytes = format!("{text}\r\n");
-        self.socket().write_all(bytes.as_bytes()).await.map_err(|_| Over)?;
+        self.bytes(format!("{text}\r\n").as_bytes()).await
+    }
+
+    async fn bytes(&mut self, bytes: &[u8]) -> Result<(), Over> {
+        self.socket().write_all(bytes).await.map_err(|_| Over)?;
         self.socket().flush().await.map_err(|_| Over)
     }
 
