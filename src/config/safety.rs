@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use ipnet::IpNet;
 
 use super::Config;
-use crate::nexthop::Tls;
+use crate::nexthop::{HopError, NextHop, Tls};
 use crate::receive::{Kind, Listener};
 
 /// Something unsafe or unwise.
@@ -155,6 +155,10 @@ fn next_hops(config: &Config, found: &mut Vec<Finding>) {
         if let Some(host) = open {
             let text = format!("{} is not on a private network: links and codes would travel in clear", host.name);
             found.push(finding(true, format!("next_hop[{index}].tls"), text));
+        }
+        // Nothing is connected to: this reads the files that the hop names.
+        if let Err(HopError::Unreachable { cause, .. }) = NextHop::new(hop.clone()) {
+            found.push(finding(true, format!("next_hop[{index}]"), cause));
         }
         if hop.login.is_some() && hop.tls == Tls::Off {
             found.push(finding(true, format!("next_hop[{index}].tls"), "a password is never sent without TLS"));

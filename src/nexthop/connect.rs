@@ -171,7 +171,7 @@ mod tests {
     async fn an_address_that_does_not_answer_is_passed_over() {
         let listen = || async { tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap() };
         let (gone, closes, well) = (listen().await, listen().await, listen().await);
-        let [closed, closing, good] = [&gone, &closes, &well].map(|listener| listener.local_addr().unwrap());
+        let [refuses, hangs_up, good] = [&gone, &closes, &well].map(|listener| listener.local_addr().unwrap());
         drop(gone);
         let servers = tokio::spawn(async move {
             drop(closes.accept().await.unwrap());
@@ -185,10 +185,10 @@ mod tests {
         });
         let settings = Settings { tls: Tls::Off, ..Settings::new("behind", Vec::new(), "zegel.example") };
         let secrets = Secrets::read(&settings).unwrap();
-        let connected = in_turn(&settings, &secrets, "several.example", vec![closed, closing, good]).await;
+        let connected = in_turn(&settings, &secrets, "several.example", vec![refuses, hangs_up, good]).await;
         assert_eq!(connected.map(|connection| connection.peer), Ok(good));
         servers.await.unwrap();
-        let error = in_turn(&settings, &secrets, "several.example", vec![closed]).await.err().unwrap();
+        let error = in_turn(&settings, &secrets, "several.example", vec![refuses]).await.err().unwrap();
         assert!(error.contains("refused"), "{error}");
     }
 

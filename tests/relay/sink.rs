@@ -109,7 +109,7 @@ const CASES: [Case; 30] = [
 async fn check((switches, rcpt, dot): Case) {
     let sink = Sink::start(switches).await;
     let gateway = sink.gateway();
-    let canary = format!("canary {}", switches.join(" "));
+    let canary = format!("canary [{}]", switches.join(" "));
     let long = format!("{canary}\r\n{}", "0123456789012345678901234567890123456789012345678901234567\r\n".repeat(5000));
     // A short mail is collected before the hop hears of it, a long one streams.
     for (mails, body) in [format!("{canary}\r\n"), long].iter().enumerate() {

@@ -306,9 +306,8 @@ impl Session {
         // What it answers is recorded before it is said: a client that has the reply finds it in the record.
         let act = if early { Act::Silence } else { self.act(&Moment::Dot) };
         let said = match &act {
-            Act::Polite => 250,
+            Act::Polite | Act::Twist(_) => 250,
             Act::Say(text) | Act::SayAndClose(text) => code(text),
-            Act::Twist(_) => 250,
             _ => 0,
         };
         self.with(|heard| heard.taken = said / 100 == 2);
