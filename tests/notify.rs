@@ -71,7 +71,7 @@ impl Rig {
             bounce_domain: "bounce.example.nl".parse().unwrap(),
             home: hop("home", home),
             routes,
-            sms: zegel::sms::Providers::new(Vec::new(), clock.clone()),
+            sms: zegel::sms::Providers::new(Vec::new(), clock.clone()).unwrap(),
             home_domains: DomainSet::Listed(vec!["example.nl".parse().unwrap()]),
             fallback: Some("post@example.nl".parse().unwrap()),
             from: "veilig@example.nl".parse().unwrap(),

@@ -12,6 +12,7 @@ use crate::daemon::control::{self, AskError};
 use crate::daemon::keys::{self, Source};
 use crate::daemon::operate::{Answer, Office, Request};
 use crate::daemon::rotate::{KeyAnswer, KeyRequest, Keys, Progress};
+use crate::daemon::trial::Trial;
 use crate::daemon::upkeep::Upkeep;
 use crate::seal::hashers::Hashers;
 use crate::store::Store;
@@ -53,6 +54,7 @@ impl Desk {
         let recovery = config.recovery_key.as_deref().map(keys::recovery_public).transpose();
         let recovery = recovery.map_err(|cause| text(&cause))?;
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
+        let trial = Trial::of(&config, clock.clone()).map_err(|cause| text(&cause))?;
         let opened = Store::open(config.store.clone(), keyring, clock.clone(), entropy.clone()).await;
         let (store, _report) = opened.map_err(|cause| text(&cause))?;
         let prepared = store.use_recovery(recovery).await.map_err(|cause| text(&cause));
@@ -67,7 +69,7 @@ impl Desk {
         let (keys, upkeep) = (Keys::new(store.clone(), Some(source)), Upkeep::new(store.clone()));
         let (cost, strict_cost, hashers) = (config.intake.cost, config.intake.strict_cost, Hashers::new(1));
         let office =
-            Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep, vitals: None };
+            Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep, vitals: None, trial };
         Ok(Self::Here(Box::new(office)))
     }
 

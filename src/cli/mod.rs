@@ -10,6 +10,7 @@ mod keys;
 mod log;
 mod serve;
 mod show;
+mod sms;
 mod store;
 mod users;
 
@@ -85,6 +86,9 @@ enum Command {
     /// Mails of our own that are still to be sent.
     #[command(subcommand)]
     Queue(Queue),
+    /// SMS to recipients.
+    #[command(subcommand)]
+    Sms(Sms),
     /// Who may log in at the submission listeners.
     #[command(subcommand)]
     User(User),
@@ -181,6 +185,21 @@ enum Queue {
     Release {
         #[command(flatten)]
         to: Asking,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Sms {
+    /// Send one trial SMS, and say what the provider made of it.
+    #[command(after_help = "Example:\n  zegel sms test +31612345678 --provider spryng")]
+    Test {
+        #[command(flatten)]
+        to: Asking,
+        /// The number, as people write it.
+        number: String,
+        /// Through this [[sms.provider]] only; left out: by the order of all.
+        #[arg(long, value_name = "NAME")]
+        provider: Option<String>,
     },
 }
 
@@ -330,6 +349,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Contact(Contact::Erase { to, address }) => ask::erase(&to, address).await,
         Command::Contact(Contact::NewCode { to, recipient, sender }) => ask::new_code(&to, recipient, sender).await,
         Command::Queue(Queue::List { to }) => ask::queue(&to).await,
+        Command::Sms(Sms::Test { to, number, provider }) => sms::test(&to, number, provider).await,
         Command::User(command) => users::run(command).await,
         Command::Keys(command) => keys::run(command).await,
         Command::Store(Folder::Export { to, recovery_key, folder, address, out }) => {

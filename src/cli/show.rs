@@ -48,6 +48,7 @@ pub fn text(answer: &Answer) -> String {
             format!("the queue is {now}{was}\n")
         }
         Answer::Work { running, done } => work(running.as_deref(), done.as_ref()),
+        Answer::SmsTested { number, result, provider, detail } => sms_tested(number, result, provider, detail),
         // Their commands write their own text.
         Answer::Keys { .. } | Answer::Health { .. } | Answer::Metrics { .. } => String::new(),
         Answer::Refused { text } => format!("{text}\n"),
@@ -58,6 +59,22 @@ pub fn text(answer: &Answer) -> String {
 fn many<N: Display + PartialEq + From<u8>>(number: N, one: &str) -> String {
     let ending = if number == N::from(1) { "" } else { "s" };
     format!("{number} {one}{ending}")
+}
+
+fn sms_tested(number: &str, result: &str, provider: &str, detail: &str) -> String {
+    let by = if provider.is_empty() { String::new() } else { format!(" by {provider}") };
+    let detail = match (result, detail) {
+        (_, "") => String::new(),
+        ("taken", id) => format!(", which calls it {id}"),
+        (_, why) => format!(": {why}"),
+    };
+    let was = match result {
+        "taken" => "was taken",
+        "refused" => "was refused",
+        "unsure" => "may have been taken",
+        _ => "was not taken",
+    };
+    format!("the SMS to {number} {was}{by}{detail}\n")
 }
 
 /// What is said of a removal that is not complete.

@@ -78,7 +78,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// A kind written as text.
-fn from_text<T: 'static>(allowed: impl Into<String>, parse: impl Fn(&str) -> Option<T> + 'static) -> Kind<T> {
+pub fn from_text<T: 'static>(allowed: impl Into<String>, parse: impl Fn(&str) -> Option<T> + 'static) -> Kind<T> {
     let read = move |value: &Value, _: &Sources| match &value.kind {
         ValueKind::String(text) => parse(text).ok_or_else(|| quoted(text)),
         other => Err(describe(other)),

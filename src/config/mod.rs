@@ -10,6 +10,7 @@ mod mail;
 mod organisation;
 mod reader;
 mod safety;
+mod sms;
 mod source;
 
 use std::collections::HashMap;
@@ -24,7 +25,7 @@ pub use source::Mistake;
 
 use crate::mail::{Address, Domain};
 use crate::store::retention;
-use crate::{intake, nexthop, policy, queue, receive, relay, sms, store, users, web};
+use crate::{intake, nexthop, policy, queue, receive, relay, store, users, web};
 use reader::Reading;
 use source::Sources;
 
@@ -45,7 +46,7 @@ pub struct Config {
     /// How our own mails are retried.
     pub queue: queue::Settings,
     /// Which numbers get SMSes, and who sends them.
-    pub sms: sms::Settings,
+    pub sms: crate::sms::Settings,
     /// The page.
     pub web: web::Settings,
     /// Where the data are.
@@ -171,6 +172,7 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
     let smtp = mail::read_mail(&top.table("mail"));
     let listeners = listener::read_listeners(&top);
     let seal = mail::read_seal(&top, smtp.as_ref());
+    let texting = sms::read_sms(&top.table("sms"), page.as_ref().map(|page| page.settings.origin.as_str()));
     let plant = organisation::read_plant(&top);
     top.finish();
     if let (Some(hops), Some(home)) = (&hops, &home) {
@@ -178,7 +180,8 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
     }
     let (organisation, home, page) = (organisation?, home?, page?);
     let (hops, smtp, listeners, seal, plant) = (hops?, smtp?, listeners?, seal?, plant?);
-    let web = page.settings;
+    let texting = texting?;
+    let web = web::Settings { sms_reports: texting.reports, ..page.settings };
     let helo = smtp.relay.hostname.clone();
     Some(Config {
         receive: receive::Settings { listeners, ..smtp.receive },
@@ -188,7 +191,7 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
         queue: seal.queue,
         retention: retention::Settings { ended_links: plant.ended_links, ledger: plant.ledger, sessions: web.sessions },
         web,
-        sms: sms::Settings::default(),
+        sms: texting.settings,
         store: plant.store,
         default_hop: hops.default,
         next_hops: hops.settings.into_iter().map(|hop| nexthop::Settings { helo: helo.clone(), ..hop }).collect(),

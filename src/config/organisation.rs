@@ -10,6 +10,7 @@ use super::{CertificateFiles, Log};
 use crate::access::Limits;
 use crate::mail::DomainSet;
 use crate::policy::Home;
+use crate::sms::Reports;
 use crate::store::proof::SessionLimits;
 use crate::{store, web};
 
@@ -133,6 +134,7 @@ pub fn read_page(table: &Table<'_, '_>, organisation: Option<&Organisation>) -> 
         sessions,
         hashers,
         max_requests,
+        sms_reports: Reports::default(),
     };
     Some(PageSection { settings, tls })
 }

@@ -16,6 +16,7 @@ mod restored;
 pub mod rotate;
 pub mod signals;
 mod sweeper;
+pub mod trial;
 pub mod upkeep;
 pub mod vitals;
 mod waiting;
@@ -71,6 +72,9 @@ pub enum StartError {
     /// The file of users.
     #[error(transparent)]
     Users(#[from] UsersError),
+    /// A provider of SMS.
+    #[error(transparent)]
+    Sms(#[from] crate::sms::SetupError),
     /// A next hop's TLS settings.
     #[error(transparent)]
     NextHop(#[from] crate::nexthop::HopError),
@@ -161,7 +165,8 @@ pub async fn start(
         stop,
         tasks: watch.tasks,
     };
-    let providers = Providers::new(config.sms.providers.clone(), clock.clone());
+    let providers = Providers::new(config.sms.providers.clone(), clock.clone())?;
+    let trial = trial::Trial::new(&config, providers.clone());
     let notifier = Notifier::new(running.notify_settings(&config, providers)?, store.clone(), clock.clone())?;
     let intake = Intake::new(config.intake.clone(), store.clone(), clock.clone(), entropy.clone());
     let hashers = intake.hashers();
@@ -194,7 +199,8 @@ pub async fn start(
         let _ = watch.slot.set(vitals.clone());
         Some(vitals)
     };
-    let office = operate::Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep, vitals };
+    let office =
+        operate::Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep, vitals, trial };
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
     running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));
     running.tasks.spawn(named("probe", hops::probe(running.hops.clone(), config.store.folder, stop)));

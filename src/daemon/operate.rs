@@ -18,6 +18,7 @@ use crate::store::{Store, StoreError};
 
 use super::remove::gone;
 pub use super::request::{Answer, MessageRow, RecipientRow, Request};
+use super::trial::Trial;
 use super::upkeep::{Upkeep, Work, last_check};
 use super::vitals::Vitals;
 pub use super::waiting::JobRow;
@@ -48,6 +49,8 @@ pub struct Office {
     pub upkeep: Upkeep,
     /// Knows how the daemon is; nobody does on a folder that no daemon holds.
     pub vitals: Option<Vitals>,
+    /// Sends trial SMSes.
+    pub trial: Trial,
 }
 
 impl Office {
@@ -65,6 +68,7 @@ impl Office {
             Request::ContactNewCode { recipient, sender } => self.new_code(&recipient, sender.as_deref()).await,
             Request::QueueList => self.queue().await,
             Request::Keys { request } => Ok(Answer::Keys { keys: self.keys.carry_out(request).await? }),
+            Request::SmsTest { number, provider } => Ok(self.trial.send(&number, provider.as_deref()).await),
             Request::QueueHold => self.hold().await,
             Request::QueueRelease => self.release().await,
             Request::StoreCheck { repair } => Ok(self.begin(Work::Check { repair })),

@@ -56,6 +56,13 @@ pub enum Request {
         /// What about them.
         request: KeyRequest,
     },
+    /// Sends a trial SMS.
+    SmsTest {
+        /// To this number, as people write it.
+        number: String,
+        /// Through this provider only.
+        provider: Option<String>,
+    },
     /// Sends nothing until it is let go.
     QueueHold,
     /// Lets a held queue go.
@@ -181,6 +188,17 @@ pub enum Answer {
         /// The text.
         text: String,
     },
+    /// A trial SMS was handed over, or not.
+    SmsTested {
+        /// Whom it was for: the last three digits.
+        number: String,
+        /// `taken`, `refused`, `failed` or `unsure`.
+        result: String,
+        /// By whom; empty when nobody took it.
+        provider: String,
+        /// The provider's id of it, or why not.
+        detail: String,
+    },
     /// It cannot be done; the text says why.
     Refused {
         /// For the operator.
@@ -191,14 +209,15 @@ pub enum Answer {
 impl Answer {
     /// Whether everything that was asked for is done.
     #[must_use]
-    pub const fn is_done(&self) -> bool {
-        !matches!(
-            self,
+    pub fn is_done(&self) -> bool {
+        match self {
             Self::Refused { .. }
-                | Self::Recalled { complete: false, .. }
-                | Self::Gone { complete: false, .. }
-                | Self::Erased { complete: false, .. }
-        )
+            | Self::Recalled { complete: false, .. }
+            | Self::Gone { complete: false, .. }
+            | Self::Erased { complete: false, .. } => false,
+            Self::SmsTested { result, .. } => result == "taken",
+            _ => true,
+        }
     }
 }
 

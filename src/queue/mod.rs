@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base::{Clock, Entropy};
 use crate::notify::Notifier;
 use crate::store::Store;
+use crate::store::jobs::Lane;
 
 /// How work is done.
 #[derive(Debug, Clone)]
@@ -32,7 +33,8 @@ impl Default for Settings {
     }
 }
 
-/// Works the queue until `stop`, then finishes the attempts in flight and returns.
+/// Works the queue until `stop`, SMSes beside mails: a next hop that hangs keeps nobody waiting for a code. Then it finishes the
+/// attempts in flight and returns.
 pub async fn run(
     settings: Settings,
     store: Store,
@@ -41,5 +43,13 @@ pub async fn run(
     entropy: Arc<dyn Entropy>,
     stop: CancellationToken,
 ) {
-    worker::Worker { settings, jobs: store, attempts: notifier, clock, entropy, stop }.run().await;
+    let lane = |lane| worker::Worker {
+        settings: settings.clone(),
+        jobs: worker::InLane { store: store.clone(), lane },
+        attempts: notifier.clone(),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        stop: stop.clone(),
+    };
+    tokio::join!(lane(Lane::Sms).run(), lane(Lane::Mail).run());
 }

@@ -22,7 +22,7 @@ use crate::base::entropy::random;
 use crate::base::{Clock, Entropy, JobId, Timestamp};
 use crate::notify::{Notifier, Outcome};
 use crate::store::intake::NewJob;
-use crate::store::jobs::JobEnd;
+use crate::store::jobs::{JobEnd, Lane};
 use crate::store::records::{Job, JobKind, LeasedJob};
 use crate::store::sms::{SmsEnd, SmsProgress};
 use crate::store::{Store, StoreError};
@@ -58,21 +58,28 @@ pub(super) trait Jobs: Clone + Send + Sync + 'static {
     fn job_added(&self) -> impl Future<Output = ()> + Send;
 }
 
-impl Jobs for Store {
+/// The jobs of one lane.
+#[derive(Debug, Clone)]
+pub(super) struct InLane {
+    pub store: Store,
+    pub lane: Lane,
+}
+
+impl Jobs for InLane {
     async fn lease_due(&self, now: Timestamp, max: usize) -> Result<Vec<LeasedJob>, StoreError> {
-        Self::lease_due(self, now, max).await
+        self.store.lease_due_of(self.lane, now, max).await
     }
     async fn finish_job(&self, id: JobId, end: JobEnd) -> Result<(), StoreError> {
-        Self::finish_job(self, id, end).await
+        self.store.finish_job(id, end).await
     }
     fn give_back(&self, id: JobId) {
-        self.give_back_job(id);
+        self.store.give_back_job(id);
     }
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        Self::next_due(self).await
+        self.store.next_due_of(self.lane).await
     }
     async fn job_added(&self) {
-        Self::job_added(self).await;
+        self.store.job_added_to(self.lane).await;
     }
 }
 

@@ -9,12 +9,20 @@
 //! | text | what an SMS says |
 //! | outcome | what providers say, and the rule of their order |
 //! | health | which providers failed lately |
+//! | http, template, reply | a provider over HTTPS: its requests, and what its answers mean |
+//! | presets | what is known of some providers' public APIs |
 //! | command | a local command as provider |
+//! | report | delivery reports |
 
 mod command;
 mod health;
+mod http;
 mod number;
 mod outcome;
+pub mod presets;
+mod reply;
+mod report;
+mod template;
 mod text;
 
 use std::fmt;
@@ -24,11 +32,16 @@ use std::time::Duration;
 use crate::base::Clock;
 pub use crate::store::sms::Refusal;
 pub use command::Settings as CommandSettings;
+pub use http::{Constants, Content, Settings as HttpSettings};
 pub use number::{Country, Number, NumberError, Numbers};
 pub use outcome::Outcome;
+pub use reply::{Answers, Meaning, Path};
+pub use report::{Fields, ReportSettings, Reports, Told};
+pub use template::{Place, Template, TemplateError};
 pub use text::Text;
 
 use health::Health;
+use http::{Http, Sms};
 use outcome::{Handover, Round};
 
 /// Which numbers get SMSes, and who sends them.
@@ -54,6 +67,8 @@ pub struct ProviderSettings {
 /// What a provider is.
 #[derive(Debug, Clone)]
 pub enum Kind {
+    /// A service that is asked over HTTPS.
+    Http(Box<HttpSettings>),
     /// A local command.
     Command(CommandSettings),
     /// Shown on a page of this machine: the demo alone has it.
@@ -87,16 +102,45 @@ struct Inner {
 
 #[derive(Debug)]
 struct Provider {
-    settings: ProviderSettings,
+    name: String,
+    timeout: Duration,
+    way: Way,
     health: Health,
 }
 
+/// A provider that is ready to be asked.
+#[derive(Debug)]
+enum Way {
+    Http(Box<Http>),
+    Command(CommandSettings),
+    Screen(Screen),
+}
+
+/// A provider that cannot be asked: its trusted roots cannot be read. The text names no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("SMS: {0}")]
+pub struct SetupError(String);
+
+impl Provider {
+    fn new(settings: ProviderSettings) -> Result<Self, SetupError> {
+        let ProviderSettings { name, timeout, kind } = settings;
+        let way = match kind {
+            Kind::Http(http) => Way::Http(Box::new(Http::new(*http)?)),
+            Kind::Command(command) => Way::Command(command),
+            Kind::Screen(screen) => Way::Screen(screen),
+        };
+        Ok(Self { name, timeout, way, health: Health::default() })
+    }
+}
+
 impl Providers {
-    /// Those of the settings.
-    #[must_use]
-    pub fn new(settings: Vec<ProviderSettings>, clock: Arc<dyn Clock>) -> Self {
-        let providers = settings.into_iter().map(|settings| Provider { settings, health: Health::default() }).collect();
-        Self { inner: Arc::new(Inner { providers, clock }) }
+    /// Those of the settings. None of them is asked yet.
+    ///
+    /// # Errors
+    /// When the roots that a provider's certificate is verified against cannot be read.
+    pub fn new(settings: Vec<ProviderSettings>, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
+        let providers = settings.into_iter().map(Provider::new).collect::<Result<_, _>>()?;
+        Ok(Self { inner: Arc::new(Inner { providers, clock }) })
     }
 
     /// Whether there is none.
@@ -108,7 +152,7 @@ impl Providers {
     /// The names, in order.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
-        self.inner.providers.iter().map(|provider| provider.settings.name.as_str()).collect()
+        self.inner.providers.iter().map(|provider| provider.name.as_str()).collect()
     }
 
     /// Hands one SMS over: a round of all providers, by the rule in [`Outcome`]'s file. `reference` is what we call it.
@@ -120,7 +164,7 @@ impl Providers {
         let mut round = Round::default();
         for provider in order {
             let handover = self.ask(provider, number, text, reference).await;
-            if let Some(outcome) = round.note(&provider.settings.name, handover) {
+            if let Some(outcome) = round.note(&provider.name, handover) {
                 return outcome;
             }
         }
@@ -129,7 +173,7 @@ impl Providers {
 
     /// Hands one SMS to the provider of this name alone; `None` when there is none.
     pub async fn send_by(&self, name: &str, number: &Number, text: &Text, reference: &str) -> Option<Outcome> {
-        let provider = self.inner.providers.iter().find(|provider| provider.settings.name == name)?;
+        let provider = self.inner.providers.iter().find(|provider| provider.name == name)?;
         let mut round = Round::default();
         let handover = self.ask(provider, number, text, reference).await;
         Some(round.note(name, handover).unwrap_or_else(|| round.end()))
@@ -140,10 +184,11 @@ impl Providers {
             let cause = format!("it asked us to wait for {} more seconds", wait.as_secs().max(1));
             return Handover::failed(cause);
         }
-        let ProviderSettings { name, timeout, kind } = &provider.settings;
-        let handover = match kind {
-            Kind::Command(command) => command::send(command, *timeout, number, text, reference).await,
-            Kind::Screen(screen) => {
+        let Provider { name, timeout, way, .. } = provider;
+        let handover = match way {
+            Way::Http(http) => http.send(*timeout, Sms { number, text, reference }).await,
+            Way::Command(command) => command::send(command, *timeout, number, text, reference).await,
+            Way::Screen(screen) => {
                 (screen.0)(number.expose(), text.expose());
                 Handover::Accepted { id: String::new() }
             }

@@ -45,6 +45,11 @@ impl Text {
         shortened(organisation, |name| words.with("sms-test", &[("organisation", name)]))
     }
 
+    /// One that is hard to write, to try a request with.
+    pub(super) fn sample() -> Self {
+        Self(Zeroizing::new("\"\\\n{}é&=+ 123456".to_owned()))
+    }
+
     /// The text itself: for the provider, never for a log.
     #[must_use]
     pub fn expose(&self) -> &str {

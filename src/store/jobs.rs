@@ -1,46 +1,21 @@
 //! The durable queue of mails that we wrote ourselves: lease, finish, list.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
 
-use tokio::sync::Notify;
+use futures_util::FutureExt;
 
 use crate::base::{GrantId, JobId, Timestamp};
 
 use super::codec::{ATTEMPTS, Draft, Found, busy, readable};
-use super::engine::{Batch, Space};
+use super::engine::{Batch, Key, Space};
 use super::intake::NewJob;
+pub use super::leases::Lane;
+use super::leases::LeaseGuard;
 use super::places::{due_of, last_id};
 use super::plan::add_job;
 use super::records::{Delivery, Grant, Job, JobKind, JobSecret, LeasedJob, Subject};
 use super::sms::{Refusal, SmsEnd, SmsProgress};
 use super::{Store, StoreError, places};
-
-/// Which jobs this process is working on, and the bell that tells the worker of new ones.
-///
-/// A job whose record is damaged stays in here until the process ends, so that it neither blocks the others nor is asked for
-/// again and again.
-#[derive(Debug, Default)]
-pub(super) struct Leases {
-    held: Mutex<BTreeSet<JobId>>,
-    added: Notify,
-}
-
-impl Leases {
-    /// A job may have become due. Remembered when nobody waits at this moment.
-    pub(super) fn wake(&self) {
-        self.added.notify_one();
-    }
-
-    fn held(&self) -> MutexGuard<'_, BTreeSet<JobId>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn release(&self, id: JobId) {
-        self.held().remove(&id);
-        self.wake();
-    }
-}
 
 /// The jobs of the queue by what they are about.
 pub(super) type Queued = BTreeMap<Subject, Vec<QueuedJob>>;
@@ -84,6 +59,24 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn lease_due(&self, now: Timestamp, max: usize) -> Result<Vec<LeasedJob>, StoreError> {
+        let mut leased = Vec::new();
+        for lane in Lane::ALL {
+            match self.lease_due_of(lane, now, max.saturating_sub(leased.len())).await {
+                Ok(more) => leased.extend(more),
+                Err(error) => {
+                    leased.iter().for_each(|job: &LeasedJob| self.give_back_job(job.id));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(leased)
+    }
+
+    /// The same of one lane only.
+    ///
+    /// # Errors
+    /// As [`lease_due`](Self::lease_due).
+    pub async fn lease_due_of(&self, lane: Lane, now: Timestamp, max: usize) -> Result<Vec<LeasedJob>, StoreError> {
         if self.is_held() {
             return Ok(Vec::new());
         }
@@ -91,33 +84,33 @@ impl Store {
         let mut leased = Vec::new();
         let mut from = Vec::new();
         'pages: while leased.len() < max {
-            let due = self.inner.engine.keys(Space::JobDue, &from, None, PAGE).await?;
+            let due = self.inner.engine.keys(lane.space(), &from, None, PAGE).await?;
             let Some(last) = due.last() else { break };
             from = [last.as_slice(), &[0]].concat();
             for key in due {
                 if due_of(&key).is_none_or(|due| due > now) || leased.len() == max {
                     break 'pages;
                 }
-                leased.extend(self.lease(key).await?);
+                leased.extend(self.lease(Key { space: lane.space(), bytes: key }).await?);
             }
         }
         Ok(leased.into_iter().map(|(lease, job)| lease.keep(job)).collect())
     }
 
-    /// Leases the job of one key of [`Space::JobDue`], unless it is leased already or no longer there.
-    async fn lease(&self, key: Vec<u8>) -> Result<Option<(LeaseGuard<'_>, LeasedJob)>, StoreError> {
-        let (Some(id), Some(due)) = (last_id(&key).map(JobId), due_of(&key)) else { return Ok(None) };
+    /// Leases the job of one entry of its lane, unless it is leased already or no longer there.
+    async fn lease(&self, entry: Key) -> Result<Option<(LeaseGuard<'_>, LeasedJob)>, StoreError> {
+        let (Some(id), Some(due)) = (last_id(&entry.bytes).map(JobId), due_of(&entry.bytes)) else { return Ok(None) };
         if !self.inner.leases.held().insert(id) {
             return Ok(None);
         }
         // Read only now: whoever held the lease before may have finished the job since the key was listed.
-        let lease = LeaseGuard { leases: &self.inner.leases, id, release: true };
-        match self.load(id, due).await {
+        let lease = LeaseGuard::new(&self.inner.leases, id);
+        match self.load(id, due, &entry).await {
             Ok(Loaded::Job(job)) => Ok(Some((lease, *job))),
             Ok(Loaded::Moved) => Ok(None),
             Ok(Loaded::Pointless) => {
                 tracing::error!(job = %id, "what a job was about is gone; the job is dropped");
-                self.drop_job(id, due).await?;
+                self.drop_job(id, entry).await?;
                 Ok(None)
             }
             Err(StoreError::Damaged(cause)) => {
@@ -128,9 +121,9 @@ impl Store {
         }
     }
 
-    async fn load(&self, id: JobId, due: Timestamp) -> Result<Loaded, StoreError> {
+    async fn load(&self, id: JobId, due: Timestamp, entry: &Key) -> Result<Loaded, StoreError> {
         let Some(found) = self.inner.read::<Job>(&places::job(id)).await? else {
-            let listed = self.inner.engine.get(&places::job_due(due, id)).await?.is_some();
+            let listed = self.inner.engine.get(entry).await?.is_some();
             return Ok(if listed { Loaded::Pointless } else { Loaded::Moved });
         };
         let job = found.record;
@@ -149,9 +142,9 @@ impl Store {
     }
 
     /// Removes a job whose subject is gone.
-    async fn drop_job(&self, id: JobId, due: Timestamp) -> Result<(), StoreError> {
+    async fn drop_job(&self, id: JobId, entry: Key) -> Result<(), StoreError> {
         let mut draft = self.inner.draft();
-        draft.delete(places::job_due(due, id));
+        draft.delete(entry);
         draft.delete(places::job(id));
         draft.delete(places::job_secret(id));
         draft.commit().await.map(|_| ())
@@ -186,7 +179,7 @@ impl Store {
         let mut draft = self.inner.draft();
         let job = &found.record;
         draft.unchanged(places::job(id), Some(found));
-        draft.delete(places::job_due(job.due, id));
+        draft.delete(places::job_due(&job.kind, job.due, id));
         if let JobEnd::Retry(due, answer) = end {
             let mut last = answer.clone();
             last.truncate(last.floor_char_boundary(LAST));
@@ -194,7 +187,7 @@ impl Store {
                 places::job(id),
                 &Job { due: *due, attempts: job.attempts.saturating_add(1), last, ..job.clone() },
             )?;
-            draft.put(places::job_due(*due, id), &())?;
+            draft.put(places::job_due(&job.kind, *due, id), &())?;
             let waiting = SmsEnd { progress: SmsProgress::Waiting, provider: String::new(), id: String::new() };
             self.mark_sms(&mut draft, (id, &job.kind), &waiting).await?;
             return Ok(draft.into_batch());
@@ -252,12 +245,25 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let mut next = None;
+        for lane in Lane::ALL {
+            let due = self.next_due_of(lane).await?;
+            next = next.into_iter().chain(due).min();
+        }
+        Ok(next)
+    }
+
+    /// The same of one lane only.
+    ///
+    /// # Errors
+    /// As [`next_due`](Self::next_due).
+    pub async fn next_due_of(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
         if self.is_held() {
             return Ok(None);
         }
         let mut from = Vec::new();
         loop {
-            let due = self.inner.engine.keys(Space::JobDue, &from, None, PAGE).await?;
+            let due = self.inner.engine.keys(lane.space(), &from, None, PAGE).await?;
             let Some(last) = due.last() else { return Ok(None) };
             from = [last.as_slice(), &[0]].concat();
             let held = self.inner.leases.held();
@@ -271,7 +277,19 @@ impl Store {
     /// Resolves when a job may have become due earlier than [`next_due`](Self::next_due) said: also when it did so between
     /// that call and this one. For one worker loop; a waiter that gives up takes no call from another.
     pub async fn job_added(&self) {
-        self.inner.leases.added.notified().await;
+        tokio::select! {
+            () = self.job_added_to(Lane::Sms) => {}
+            () = self.job_added_to(Lane::Mail) => {}
+        }
+        // Each job rings in both.
+        for lane in Lane::ALL {
+            let _rung = self.job_added_to(lane).now_or_never();
+        }
+    }
+
+    /// The same of one lane only: for that lane's worker.
+    pub async fn job_added_to(&self, lane: Lane) {
+        self.inner.leases.added(lane).await;
     }
 
     /// Jobs in order of due time. One that is damaged is left out and reported to the log.
@@ -280,11 +298,15 @@ impl Store {
     /// When the store cannot be read.
     pub async fn jobs(&self, limit: usize) -> Result<Vec<(JobId, Job)>, StoreError> {
         let mut jobs = Vec::new();
-        for key in self.inner.engine.keys(Space::JobDue, &[], None, limit).await? {
-            let Some(id) = last_id(&key).map(JobId) else { continue };
-            let found = readable(self.inner.read::<Job>(&places::job(id)).await)?;
-            jobs.extend(found.map(|found| (id, found.record)));
+        for lane in Lane::ALL {
+            for key in self.inner.engine.keys(lane.space(), &[], None, limit).await? {
+                let Some(id) = last_id(&key).map(JobId) else { continue };
+                let found = readable(self.inner.read::<Job>(&places::job(id)).await)?;
+                jobs.extend(found.map(|found| (id, found.record)));
+            }
         }
+        jobs.sort_by_key(|(_, job)| job.due);
+        jobs.truncate(limit);
         Ok(jobs)
     }
 
@@ -318,7 +340,7 @@ impl Store {
     pub(super) async fn withdraw_job(&self, draft: &mut Draft<'_>, id: JobId) -> Result<(), StoreError> {
         let Some(found) = readable(self.inner.read::<Job>(&places::job(id)).await)? else { return Ok(()) };
         draft.unchanged(places::job(id), Some(&found));
-        draft.delete(places::job_due(found.record.due, id));
+        draft.delete(places::job_due(&found.record.kind, found.record.due, id));
         draft.delete(places::job(id));
         draft.delete(places::job_secret(id));
         Ok(())
@@ -327,10 +349,17 @@ impl Store {
     /// Every job of the queue by what it is about. One that is damaged is left out and reported to the log.
     pub(super) async fn queued(&self) -> Result<Queued, StoreError> {
         let mut queued = Queued::new();
+        for lane in Lane::ALL {
+            self.queued_in(lane, &mut queued).await?;
+        }
+        Ok(queued)
+    }
+
+    async fn queued_in(&self, lane: Lane, queued: &mut Queued) -> Result<(), StoreError> {
         let mut from = Vec::new();
         loop {
-            let due = self.inner.engine.keys(Space::JobDue, &from, None, PAGE).await?;
-            let Some(last) = due.last() else { return Ok(queued) };
+            let due = self.inner.engine.keys(lane.space(), &from, None, PAGE).await?;
+            let Some(last) = due.last() else { return Ok(()) };
             from = [last.as_slice(), &[0]].concat();
             for id in due.iter().filter_map(|key| last_id(key)).map(JobId) {
                 let Some(job) = readable(self.inner.read::<Job>(&places::job(id)).await)? else { continue };
@@ -341,34 +370,11 @@ impl Store {
     }
 }
 
-/// What is behind a key of [`Space::JobDue`].
+/// What is behind an entry of a lane.
 enum Loaded {
     Job(Box<LeasedJob>),
     /// Finished or put off since it was listed.
     Moved,
     /// What it is about is gone.
     Pointless,
-}
-
-/// A lease that is given back unless it is kept, also when the caller goes away while the job is read.
-struct LeaseGuard<'a> {
-    leases: &'a Leases,
-    id: JobId,
-    release: bool,
-}
-
-impl LeaseGuard<'_> {
-    /// The lease is given away with what it is for.
-    fn keep<T>(mut self, with: T) -> T {
-        self.release = false;
-        with
-    }
-}
-
-impl Drop for LeaseGuard<'_> {
-    fn drop(&mut self) {
-        if self.release {
-            self.leases.held().remove(&self.id);
-        }
-    }
 }

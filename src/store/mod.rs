@@ -19,6 +19,7 @@ pub mod engine;
 mod held;
 pub mod intake;
 pub mod jobs;
+mod leases;
 pub mod look;
 mod migrate;
 pub mod open;
@@ -159,7 +160,7 @@ struct Inner {
     keyring: root::RootKeys,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    leases: jobs::Leases,
+    leases: leases::Leases,
     /// Nothing is sent.
     held: std::sync::atomic::AtomicBool,
     turns: proof::Turns,
@@ -190,7 +191,7 @@ impl Store {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        let (leases, held) = (jobs::Leases::default(), std::sync::atomic::AtomicBool::new(false));
+        let (leases, held) = (leases::Leases::default(), std::sync::atomic::AtomicBool::new(false));
         let (turns, seen) = (proof::Turns::default(), sessions::Seen::default());
         let (purges, open_keys) = (std::sync::atomic::AtomicU64::new(0), strict::OpenKeys::default());
         let inner = Inner { engine, keys, keyring, clock, entropy, leases, held, turns, seen, purges, open_keys };

@@ -8,6 +8,8 @@ use crate::seal::recovery::RecoveryId;
 use crate::seal::strict::Epoch;
 
 use super::engine::{Key, Space};
+use super::jobs::Lane;
+use super::records::JobKind;
 
 fn key(space: Space, parts: &[&[u8]]) -> Key {
     Key { space, bytes: parts.concat() }
@@ -117,8 +119,9 @@ pub(super) fn job(id: JobId) -> Key {
 pub(super) fn job_secret(id: JobId) -> Key {
     key(Space::JobSecret, &[id.as_bytes()])
 }
-pub(super) fn job_due(due: Timestamp, id: JobId) -> Key {
-    key(Space::JobDue, &[&due.millis().to_be_bytes(), id.as_bytes()])
+/// In the lane of its kind.
+pub(super) fn job_due(kind: &JobKind, due: Timestamp, id: JobId) -> Key {
+    key(Lane::of(kind).space(), &[&due.millis().to_be_bytes(), id.as_bytes()])
 }
 /// `hash` is the keyed hash of what makes two mails the same.
 pub(super) fn repeat(hash: &[u8; 32]) -> Key {
@@ -209,8 +212,9 @@ mod tests {
     fn keys_sort_by_time_and_newest_first_by_address() {
         let keys = crate::seal::keyring::StoreSecret::generate(&crate::base::SeededEntropy::new(1)).keys();
         let (early, late) = (Timestamp(255), Timestamp(256));
-        assert!(job_due(early, JobId([9; 16])) < job_due(late, JobId([1; 16])));
-        assert_eq!(due_of(&job_due(late, JobId([1; 16])).bytes), Some(late));
+        let kind = JobKind::Closed { grant: GrantId([2; 16]) };
+        assert!(job_due(&kind, early, JobId([9; 16])) < job_due(&kind, late, JobId([1; 16])));
+        assert_eq!(due_of(&job_due(&kind, late, JobId([1; 16])).bytes), Some(late));
         let id = MessageId([1; 16]);
         assert!(by_address(&keys, "a@b.example", late, id) < by_address(&keys, "a@b.example", early, id));
         assert_eq!(last_id(&by_address(&keys, "a@b.example", late, id).bytes), Some([1; 16]));

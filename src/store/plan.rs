@@ -204,7 +204,7 @@ impl PlannedDelivery {
         draft.put(places::grant_index(&self.link), &self.grant_id)?;
         draft.put(places::reference(&inner.keys, &self.grant.reference, self.grant_id), &())?;
         for job in &self.jobs {
-            draft.put(places::job_due(job.due, job.id), &())?;
+            draft.put(places::job_due(&job.kind, job.due, job.id), &())?;
         }
         Ok(())
     }
@@ -350,5 +350,5 @@ pub(super) fn add_hidden_job(draft: &mut Draft<'_>, new: &NewJob, created: Times
 /// A job that is due at its time.
 pub(super) fn add_job(draft: &mut Draft<'_>, new: &NewJob, created: Timestamp) -> Result<(), StoreError> {
     add_hidden_job(draft, new, created)?;
-    draft.put(places::job_due(new.due, new.id), &())
+    draft.put(places::job_due(&new.kind, new.due, new.id), &())
 }

@@ -133,6 +133,9 @@ pub enum Begun {
     Gone,
 }
 
+/// A grant, and what became of the last SMS for its link.
+type LinkAndSms = (Option<Found<Grant>>, Option<Found<SmsState>>);
+
 /// Bytes of a reference: grant id, and the first of a keyed hash.
 const REFERENCE: usize = 20;
 
@@ -183,14 +186,15 @@ impl Store {
         end: &SmsEnd,
     ) -> Result<(), StoreError> {
         let JobKind::Sms { grant, challenge, .. } = *kind else { return Ok(()) };
-        // A link that is gone keeps no record of it.
-        let Some(link) = self.inner.read::<Grant>(&places::grant(grant)).await? else { return Ok(()) };
-        let before: Option<Found<SmsState>> = match self.inner.read(&places::sms(grant)).await {
+        let (link, before) = match self.link_and_sms(grant).await {
+            Ok((Some(link), before)) => (link, before),
+            // A link that is gone keeps no record of it.
+            Ok((None, _)) => return Ok(()),
             Err(StoreError::Damaged(cause)) => {
                 tracing::error!(%cause, "what became of an SMS cannot be noted");
                 return Ok(());
             }
-            read => read?,
+            Err(error) => return Err(error),
         };
         if before.as_ref().is_some_and(|found| found.record.job != id) {
             return Ok(());
@@ -203,6 +207,11 @@ impl Store {
         let at = self.inner.clock.now();
         let (provider, own) = (end.provider.clone(), end.id.clone());
         draft.put(places::sms(grant), &SmsState { job: id, challenge, progress, at, provider, id: own })
+    }
+
+    async fn link_and_sms(&self, grant: GrantId) -> Result<LinkAndSms, StoreError> {
+        let link = self.inner.read::<Grant>(&places::grant(grant)).await?;
+        Ok((link, self.inner.read::<SmsState>(&places::sms(grant)).await?))
     }
 
     /// What we call an SMS towards providers: 32 letters and digits that lead back to it, and tell an outsider nothing.

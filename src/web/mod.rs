@@ -13,6 +13,7 @@ mod page_token;
 mod routes;
 mod serve;
 mod session;
+mod sms_reports;
 mod unlock;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::access::Limits;
+use crate::sms::Reports;
 use crate::store::proof::SessionLimits;
 
 pub use routes::{observed, router};
@@ -57,6 +59,8 @@ pub struct Settings {
     pub hashers: usize,
     /// Requests at the same time.
     pub max_requests: usize,
+    /// Who may report what became of SMSes.
+    pub sms_reports: Reports,
 }
 
 /// The certificate of the page; `None` behind a proxy that ends TLS, or in the demo.
@@ -84,6 +88,7 @@ mod tests {
             sessions: SessionLimits { idle: minutes(15), longest: minutes(240) },
             hashers: 1,
             max_requests: 10,
+            sms_reports: Reports::default(),
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::text::page::{Plain, PlainPage, SESSION_SCRIPT, STYLE};
 use super::answer::{Problem, html};
 use super::app::{App, Shared};
 use super::client::Visitor;
-use super::{Settings, dress, genuine, message, unlock};
+use super::{Settings, dress, genuine, message, sms_reports, unlock};
 
 /// Most bytes of a form: a code of 64 characters, encoded, and a page token.
 const MOST_FORM: usize = 4096;
@@ -59,6 +59,8 @@ pub fn observed(
 ) -> Result<(Router, Hashers), TextError> {
     let app = Arc::new(App::new(settings, store, clock, entropy, metrics)?);
     let hashers = app.hashers.clone();
+    let reports = get(sms_reports::take).post(sms_reports::take).head(sms_reports::look);
+    let reports = reports.layer(DefaultBodyLimit::max(sms_reports::MOST));
     let pages = Router::new()
         .route("/", get(home))
         .route("/b/{token}", get(unlock::show).post(unlock::open))
@@ -71,6 +73,7 @@ pub fn observed(
         .route("/bericht/origineel.eml", get(message::original))
         .route("/verlengen", post(message::extend))
         .route("/uitloggen", post(message::log_out))
+        .route("/sms/{name}/{secret}", reports)
         .route("/stijl.css", get(async || kept("text/css; charset=utf-8", STYLE)))
         .route("/sessie.js", get(async || kept("text/javascript; charset=utf-8", SESSION_SCRIPT)))
         .route("/robots.txt", get(robots))

@@ -4,6 +4,7 @@
 mod ended;
 mod genuine;
 mod message;
+mod reports;
 mod routes;
 mod server;
 mod site;

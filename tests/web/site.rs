@@ -89,6 +89,7 @@ pub fn settings() -> Settings {
         sessions: SessionLimits { idle: Duration::from_mins(15), longest: Duration::from_hours(4) },
         hashers: 2,
         max_requests: 500,
+        sms_reports: zegel::sms::Reports::default(),
     }
 }
 
@@ -124,8 +125,18 @@ pub fn site_over(
 }
 
 impl Site {
+    /// Seals a little mail whose jobs stay.
+    pub async fn mail(&self, to: &str) {
+        self.take(to, "From: Anna Jansen <a.jansen@zorg.example>\r\nSubject: [veilig] Dag\r\n", b"Dag").await;
+    }
+
     /// Seals a mail (header and body apart, both with CRLF) for one recipient.
     pub async fn seal(&self, to: &str, header: &str, body: &[u8]) -> Link {
+        self.take(to, header, body).await;
+        self.link().await
+    }
+
+    async fn take(&self, to: &str, header: &str, body: &[u8]) {
         let address: Address = "a.jansen@zorg.example".parse().unwrap();
         let identity = Identity { address: address.clone(), name: "Anna Jansen".to_owned(), mailbox: address };
         let block = HeaderBlock::new(header.as_bytes());
@@ -139,7 +150,6 @@ impl Site {
             sealing.write(piece).await.unwrap();
         }
         sealing.take().await.unwrap();
-        self.link().await
     }
 
     /// An ordinary little mail.

@@ -17,6 +17,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::sms::Screen;
+
 pub use shelf::{Mail, View};
 
 /// Where the mailbox listens.
@@ -77,6 +79,13 @@ impl Mailbox {
     #[must_use]
     pub fn mailboxes(&self) -> BTreeMap<String, usize> {
         self.shelf.mailboxes()
+    }
+
+    /// Where SMSes come out: beside the mails, as letters to a telephone number.
+    #[must_use]
+    pub fn screen(&self) -> Screen {
+        let shelf = Arc::clone(&self.shelf);
+        Screen(Arc::new(move |number, text| shelf.put(Mail::sms(number, text))))
     }
 
     /// Stops both servers and waits for them.

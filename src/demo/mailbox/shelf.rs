@@ -46,6 +46,15 @@ impl Mail {
         Self { number: 0, from, to, raw }
     }
 
+    /// An SMS as the page shows it.
+    #[must_use]
+    pub(super) fn sms(number: &str, text: &str) -> Self {
+        let head = "From: SMS <sms@telefoon.example>\r\nSubject: SMS\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                    Content-Transfer-Encoding: 8bit\r\n\r\n";
+        let raw = format!("{head}{}\r\n", text.replace('\n', "\r\n")).into_bytes();
+        Self::new("sms@telefoon.example".to_owned(), vec![number.to_owned()], raw)
+    }
+
     /// Decodes what the page shows.
     #[must_use]
     pub fn view(&self) -> View {
@@ -160,6 +169,14 @@ mod tests {
         assert_eq!(mails[0].number, 4);
         assert!(shelf.mail(3).is_none() && shelf.mail(203).is_some());
         assert_eq!(shelf.mailboxes(), BTreeMap::from([("a@b.example".to_owned(), MAX_MAILS)]));
+    }
+
+    #[test]
+    fn an_sms_stands_beside_the_mails() {
+        let view = Mail::sms("+31612345678", "Zorg: uw code is 042117.\n\n@veilig.voorbeeld.nl #042117").view();
+        assert_eq!((view.subject.as_str(), view.from.as_str()), ("SMS", "SMS"));
+        let text = view.text.unwrap();
+        assert!(text.starts_with("Zorg: uw code") && text.contains("\n@veilig.voorbeeld.nl #042117"), "{text}");
     }
 
     #[test]

@@ -130,6 +130,7 @@ impl Store {
             Space::GrantIndex
             | Space::ContactIndex
             | Space::JobDue
+            | Space::SmsDue
             | Space::ByAddress
             | Space::Expiry
             | Space::Reference
@@ -249,7 +250,7 @@ impl Store {
         if matches!(job.kind, JobKind::Notice { .. } | JobKind::Code { .. } | JobKind::Sms { .. }) {
             self.needs(&places::job_secret(id), faults).await?;
         }
-        let entry = places::job_due(job.due, id);
+        let entry = places::job_due(&job.kind, job.due, id);
         // The jobs of a prepared message are not due yet.
         if !self.is_there(&entry).await? && self.nothing_is_prepared().await? {
             self.listed(entry, key, faults).await?;
@@ -269,7 +270,7 @@ impl Store {
             Space::ContactIndex => self.opened::<ContactId>(key, faults).await?.map(places::contact),
             Space::StubEnd => Some(places::stub(&id)),
             Space::Reference => Some(places::grant(GrantId(id))),
-            Space::JobDue => {
+            Space::JobDue | Space::SmsDue => {
                 let job = self.seen::<Job>(&places::job(JobId(id))).await?;
                 let moved = matches!(job, Seen::There(job) if Some(job.due) != due_of(&key.bytes));
                 if moved {

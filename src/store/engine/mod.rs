@@ -90,6 +90,8 @@ pub enum Space {
     Recovery = 33,
     /// [`super::sms::SmsState`]: what became of the last SMS for a link, by grant id.
     Sms = 40,
+    /// Ids of SMS jobs by due time: they wait for no mail.
+    SmsDue = 41,
     /// Grant ids by keyed hash of the reference in their notice.
     Reference = 50,
 }

@@ -6,7 +6,7 @@ use super::bed::{Bed, on_each_engine};
 use crate::base::{ChallengeId, GrantId, JobId};
 use crate::store::check::Damage;
 use crate::store::engine::Space;
-use crate::store::jobs::JobEnd;
+use crate::store::jobs::{JobEnd, Lane};
 use crate::store::places;
 use crate::store::plan::add_job;
 use crate::store::progress::Progress;
@@ -55,12 +55,31 @@ on_each_engine! {
         let state = bed.store.sms_state(grant).await.unwrap().unwrap();
         assert_eq!((state.job, state.challenge, state.progress), (job, ChallengeId([8; 16]), SmsProgress::Taken));
         assert_eq!((state.provider.as_str(), state.id.as_str()), ("een", "SM1"));
-        for space in [Space::Job, Space::JobDue, Space::JobSecret] {
+        for space in [Space::Job, Space::SmsDue, Space::JobSecret] {
             assert!(bed.places(space).await.is_empty(), "{space:?}");
         }
         assert_eq!(bed.store.begin_sms(job).await, Ok(Begun::Gone));
         bed.store.finish_job(job, JobEnd::Texted(SmsEnd::unsure())).await.unwrap();
         assert_eq!(progress(&bed, grant).await, Some(SmsProgress::Taken), "ended once");
+    }
+
+    async fn it_waits_for_no_mail(bed) {
+        let (grant, job) = asked(&bed).await;
+        bed.store.finish_job(job, JobEnd::Texted(taken())).await.unwrap();
+        bed.taken("piet@example.nl").await;
+        bed.pass(60);
+        let kind = JobKind::Sms { grant, challenge: ChallengeId([8; 16]), expires: bed.now() };
+        let job = bed.job(kind, Some(JobSecret::number(NUMBER.to_owned())));
+        let mut draft = bed.store.inner.draft();
+        add_job(&mut draft, &job, bed.now()).unwrap();
+        assert!(draft.commit().await.unwrap());
+        assert_eq!(bed.store.jobs(10).await.unwrap().len(), 3);
+        assert_eq!(bed.store.next_due_of(Lane::Sms).await.unwrap(), Some(bed.now()));
+        let lease = async |lane| bed.store.lease_due_of(lane, bed.now(), 10).await.unwrap();
+        assert_eq!(bed.store.lease_due(bed.now(), 1).await.unwrap()[0].id, job.id);
+        assert!(lease(Lane::Sms).await.is_empty());
+        assert_eq!(lease(Lane::Mail).await.len(), 2);
+        assert_eq!(bed.store.next_due().await.unwrap(), None);
     }
 
     async fn one_that_was_broken_off_is_not_begun_again(mut bed) {
@@ -139,7 +158,7 @@ on_each_engine! {
         bed.retention().recall(message, None).await.unwrap();
         assert_eq!(bed.store.begin_sms(job).await, Ok(Begun::Gone));
         bed.store.finish_job(job, JobEnd::Texted(taken())).await.unwrap();
-        for space in [Space::Sms, Space::Job, Space::JobSecret] {
+        for space in [Space::Sms, Space::SmsDue, Space::Job, Space::JobSecret] {
             assert!(bed.places(space).await.is_empty(), "{space:?}");
         }
     }

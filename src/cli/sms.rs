@@ -1,0 +1,46 @@
+//! `zegel sms test`: one trial SMS, through the running daemon or, when none runs, from this process.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::{Asking, complain, show};
+use crate::base::SystemClock;
+use crate::config::Config;
+use crate::daemon::control::{self, AskError};
+use crate::daemon::operate::{Answer, Request};
+use crate::daemon::trial::Trial;
+
+/// Sends one and says what the provider made of it.
+pub async fn test(to: &Asking, number: String, provider: Option<String>) -> ExitCode {
+    let config = match Config::load(&to.file.config) {
+        Ok(config) => config,
+        Err(cause) => {
+            eprintln!("{cause}");
+            return ExitCode::from(super::BAD_CONFIG);
+        }
+    };
+    let answer = match send(&config, number, provider).await {
+        Ok(answer) => answer,
+        Err(text) => return complain(&text),
+    };
+    if to.json {
+        match serde_json::to_string_pretty(&answer) {
+            Ok(text) => println!("{text}"),
+            Err(cause) => return complain(&cause.to_string()),
+        }
+    } else {
+        print!("{}", show::text(&answer));
+    }
+    if answer.is_done() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn send(config: &Config, number: String, provider: Option<String>) -> Result<Answer, String> {
+    let request = Request::SmsTest { number, provider };
+    match control::ask(&config.control, &request).await {
+        Err(AskError::NoDaemon(..)) => {}
+        asked => return asked.map_err(|cause| cause.to_string()),
+    }
+    let Request::SmsTest { number, provider } = request else { return Err(super::desk::odd()) };
+    let trial = Trial::of(config, Arc::new(SystemClock)).map_err(|cause| cause.to_string())?;
+    Ok(trial.send(&number, provider.as_deref()).await)
+}
