@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
-use zegel::base::{ChallengeId, GrantId, JobId};
+use zegel::base::{ChallengeId, Clock, GrantId, JobId};
 use zegel::seal::token::LinkToken;
 use zegel::sms::{Path, ReportSettings, Reports};
 use zegel::store::intake::NewJob;
