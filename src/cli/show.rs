@@ -56,7 +56,7 @@ pub fn text(answer: &Answer) -> String {
 }
 
 /// A number of things, by the word for one of them.
-fn many<N: Display + PartialEq + From<u8>>(number: N, one: &str) -> String {
+fn many<N: Display + PartialEq + From<u8> + Copy>(number: N, one: &str) -> String {
     let ending = if number == N::from(1) { "" } else { "s" };
     format!("{number} {one}{ending}")
 }

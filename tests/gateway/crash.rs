@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -167,9 +167,9 @@ fn check_counts(site: &Site, ledger: &Ledger, all: bool) {
 
 /// Kills it before it serves, in the middle of its recovery.
 fn kill_while_it_starts(site: &Site, after: Duration) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_zegel"))
+    let mut child = site
+        .program(env!("CARGO_BIN_EXE_zegel"))
         .args(["serve", "--config", "zegel.toml"])
-        .current_dir(site.folder())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();

@@ -137,9 +137,9 @@ fn wrong_codes(gateway: &Gateway, link: &str, count: usize) -> u64 {
 /// Starts what must not start: its exit code and what it said; nothing in the data folder changed.
 fn refused(site: &Site, what: &str) -> (i32, String) {
     let before = snapshot(&site.path("data"));
-    let output = Command::new("timeout")
+    let output = site
+        .program("timeout")
         .args(["30", env!("CARGO_BIN_EXE_zegel"), "serve", "--config", "zegel.toml"])
-        .current_dir(site.folder())
         .output()
         .unwrap();
     assert_eq!(before, snapshot(&site.path("data")), "{what}: the data folder changed");

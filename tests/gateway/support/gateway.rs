@@ -70,9 +70,19 @@ connect_timeout = "2s"
         self.folder.path()
     }
 
+    /// A program in this folder. What the environment of the tests says of themselves (`ZEGEL_ROUNDS`) is no config.
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        command.current_dir(self.folder());
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"ZEGEL_")) {
+            command.env_remove(name);
+        }
+        command
+    }
+
     /// Runs a `zegel` command to its end.
     pub fn command(&self, arguments: &[&str]) -> std::process::Output {
-        Command::new(env!("CARGO_BIN_EXE_zegel")).args(arguments).current_dir(self.folder()).output().unwrap()
+        self.program(env!("CARGO_BIN_EXE_zegel")).args(arguments).output().unwrap()
     }
 
     /// Runs a command that reads this site's config, and returns its JSON answer.
@@ -99,9 +109,9 @@ connect_timeout = "2s"
     pub fn try_start(&self, prefix: &[&str]) -> Result<Gateway, String> {
         let mut words = prefix.to_vec();
         words.extend([env!("CARGO_BIN_EXE_zegel"), "serve", "--config", "zegel.toml"]);
-        let mut child = Command::new(words[0])
+        let mut child = self
+            .program(words[0])
             .args(&words[1..])
-            .current_dir(self.folder())
             .env("RUST_BACKTRACE", "full")
             .stderr(Stdio::piped())
             .stdout(Stdio::null())

@@ -230,12 +230,11 @@ impl Compactor {
     /// Returns the bytes that were moved and those that came free; `None` when it is not worth while.
     fn compact(&mut self, segment: &Arc<Segment>, asked: bool) -> Result<Option<(u64, u64)>, Halt> {
         let len = segment.len()?;
-        let entries = match segment.entries()? {
-            Some(entries) => entries,
-            None => {
-                tracing::error!(segment = segment.id, "a segment is damaged; what counts of it is read from the index");
-                amend::remembered(&*self.index()?, segment.id, self.shared.segments.all())?
-            }
+        let entries = if let Some(entries) = segment.entries()? {
+            entries
+        } else {
+            tracing::error!(segment = segment.id, "a segment is damaged; what counts of it is read from the index");
+            amend::remembered(&*self.index()?, segment.id, self.shared.segments.all())?
         };
         let needed = self.needed(segment.id, &entries)?;
         let moved: u64 = needed.iter().map(|entry| size(entry)).sum();

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ use super::young::{self, Mark, Young};
 
 /// Changes that gather before the young part gets them.
 const GATHER: usize = 1024;
+/// So many may gather while another thread gives the young part what gathered before: a commit does not wait for that.
+const GATHER_MOST: usize = 8 * GATHER;
 /// Changes that a young part holds before it is frozen: some ten thousand messages.
 const YOUNG: u64 = 128 << 10;
 /// The pause after each 256 KiB that a merge writes.
@@ -54,11 +56,23 @@ struct Inner {
     failed: Mutex<Option<IndexError>>,
 }
 
+type Changes = BTreeMap<Vec<u8>, Option<Place>>;
+
 /// What the young part does not have yet.
 #[derive(Debug, Default)]
 struct Fresh {
-    changes: BTreeMap<Vec<u8>, Option<Place>>,
+    changes: Changes,
+    /// Of the last of them; 0 for none.
     mark: u64,
+    /// What came before them and is on its way to the young part.
+    settling: Option<Arc<Changes>>,
+}
+
+impl Fresh {
+    /// Newest first.
+    fn both(&self) -> impl Iterator<Item = &Changes> {
+        std::iter::once(&self.changes).chain(self.settling.as_deref())
+    }
 }
 
 impl Tree {
@@ -122,7 +136,7 @@ impl Tree {
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Place>, IndexError> {
         // Held on, so that a change does not slip from here to the young part in between.
         let fresh = self.inner.fresh();
-        match fresh.changes.get(key) {
+        match fresh.both().find_map(|changes| changes.get(key)) {
             Some(change) => Ok(*change),
             None => self.inner.layers().get(key),
         }
@@ -131,9 +145,11 @@ impl Tree {
     /// See [`super::index::Index::range`]; `from` is before `to`.
     pub(super) fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, IndexError> {
         let fresh = self.inner.fresh();
-        let changes = fresh.changes.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
-        let changes: Sorted<'_> = Box::new(changes.map(|(key, place)| Ok(Change { key: key.clone(), place: *place })));
-        let streams = std::iter::once(changes).chain(self.inner.layers().range(from, to)).collect();
+        let gathered = fresh.both().map(|changes| -> Sorted<'_> {
+            let changes = changes.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
+            Box::new(changes.map(|(key, place)| Ok(Change { key: key.clone(), place: *place })))
+        });
+        let streams = gathered.chain(self.inner.layers().range(from, to)).collect();
         let there = |change: Result<Change, IndexError>| match change {
             Ok(Change { key, place }) => place.map(|place| Ok((key, place))),
             Err(error) => Some(Err(error)),
@@ -143,31 +159,45 @@ impl Tree {
 
     pub(super) fn apply(&self, changes: &[Change], mark: u64) -> Result<(), IndexError> {
         let gathered = {
-            // The compactor flushes from a thread of its own: what comes between its copy and its clearing would be lost.
-            let _settled = self.inner.mark();
-            let mut fresh = self.inner.fresh.write().unwrap_or_else(PoisonError::into_inner);
+            let mut fresh = self.inner.fresh_mut();
             fresh.changes.extend(changes.iter().map(|change| (change.key.clone(), change.place)));
             fresh.mark = mark;
             fresh.changes.len()
         };
-        if gathered >= GATHER { self.settle() } else { Ok(()) }
+        if gathered < GATHER {
+            return Ok(());
+        }
+        match self.inner.mark.try_lock() {
+            Ok(mark) => self.settle(mark),
+            Err(TryLockError::Poisoned(error)) => self.settle(error.into_inner()),
+            // The compactor, which flushes from a thread of its own, has the young part now.
+            Err(TryLockError::WouldBlock) if gathered < GATHER_MOST => Ok(()),
+            Err(TryLockError::WouldBlock) => self.settle(self.inner.mark()),
+        }
     }
 
     /// Gives the young part what gathered, in one batch.
-    fn settle(&self) -> Result<(), IndexError> {
+    fn settle(&self, mut mark: MutexGuard<'_, Mark>) -> Result<(), IndexError> {
         if let Some(error) = self.inner.failed().clone() {
             return Err(error);
         }
-        let mut mark = self.inner.mark();
-        let fresh = self.inner.fresh();
-        if fresh.mark == 0 {
-            return Ok(());
-        }
+        let (gathered, sequence) = {
+            let mut fresh = self.inner.fresh_mut();
+            if fresh.settling.is_some() {
+                return Err(IndexError("a batch before did not reach it".to_owned()));
+            }
+            if fresh.mark == 0 {
+                return Ok(());
+            }
+            let gathered = Arc::new(std::mem::take(&mut fresh.changes));
+            fresh.settling = Some(Arc::clone(&gathered));
+            (gathered, std::mem::take(&mut fresh.mark))
+        };
         let layers = self.inner.layers();
         let mut next = mark.clone();
-        next.sequence = fresh.mark;
-        let mut changes = Vec::with_capacity(fresh.changes.len());
-        for (key, place) in &fresh.changes {
+        next.sequence = sequence;
+        let mut changes = Vec::with_capacity(gathered.len());
+        for (key, place) in &*gathered {
             let old = layers.get(key)?;
             if let Some(old) = &old {
                 next.live.remove(key, old);
@@ -180,11 +210,9 @@ impl Tree {
             }
         }
         layers.young.apply(&changes, &mut next)?;
-        drop(changes);
-        drop(fresh);
         *mark = next;
         // Readers that found the young part's old state are done when this lock is had.
-        *self.inner.fresh.write().unwrap_or_else(PoisonError::into_inner) = Fresh::default();
+        self.inner.fresh_mut().settling = None;
         if mark.changes >= self.young && layers.frozen.is_none() {
             self.freeze(&layers, &mut mark)?;
         }
@@ -225,7 +253,7 @@ impl Tree {
     }
 
     pub(super) fn flush(&self) -> Result<(), IndexError> {
-        self.settle()?;
+        self.settle(self.inner.mark())?;
         self.merge_in_background();
         self.inner.layers().young.flush()
     }
@@ -240,6 +268,10 @@ impl Drop for Tree {
 impl Inner {
     fn fresh(&self) -> RwLockReadGuard<'_, Fresh> {
         self.fresh.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fresh_mut(&self) -> RwLockWriteGuard<'_, Fresh> {
+        self.fresh.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn mark(&self) -> MutexGuard<'_, Mark> {
@@ -342,6 +374,32 @@ mod tests {
         });
         let lost: Vec<u32> = (0..3_000_u32).filter(|n| tree.get(&n.to_be_bytes()).unwrap().is_none()).collect();
         assert!(lost.is_empty(), "{} lost: {lost:?}", lost.len());
+    }
+
+    #[test]
+    fn a_commit_does_not_wait_for_a_flush_under_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = open(folder.path(), YOUNG);
+        tree.apply(&[put(0, 1)], 1).unwrap();
+        // As while the compactor has the young part.
+        let flushing = tree.inner.mark();
+        let (done, applied) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let tree = &tree;
+            scope.spawn(move || {
+                for n in 1..=u32::try_from(2 * GATHER).unwrap() {
+                    tree.apply(&[put(n, u64::from(n) + 1)], u64::from(n) + 1).unwrap();
+                }
+                done.send(()).unwrap();
+            });
+            let in_time = applied.recv_timeout(Duration::from_secs(30));
+            drop(flushing);
+            in_time.expect("it waits");
+        });
+        tree.flush().unwrap();
+        assert_eq!(tree.mark(), 2 * GATHER as u64 + 1);
+        assert_eq!(tree.range(&[0], &[9], 9999).unwrap().len(), 2 * GATHER + 1);
+        assert_eq!(tree.live().segments().count(), 3);
     }
 
     /// A tree whose young part is small.
