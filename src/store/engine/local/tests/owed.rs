@@ -17,6 +17,8 @@ async fn owing(folder: &Path, options: &Options) -> Local {
         .unwrap();
     options.io.faults.add(Call::Overwrite, ErrorKind::Other);
     assert!(not_erased(&engine.commit(delete_lock("a")).await));
+    // The committer closes a segment after it answered: once it has time for this, it did.
+    engine.moment(drop).await.unwrap();
     engine
 }
 
