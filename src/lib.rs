@@ -40,7 +40,7 @@
 //! | relay | one mail transaction: ordinary mail through, confidential mail to intake | base, metrics, mail, policy, intake, nexthop |
 //! | notify | composes notices and sender mails; one attempt to an outcome | base, mail, text, seal, store, sms, nexthop |
 //! | queue | lease, retry schedule, worker | base, store, notify |
-//! | receive | SMTP server: commands, DATA bytes, session, driver, listener | base, metrics, mail, users, relay |
+//! | receive | SMTP server: commands, DATA bytes, session, driver, listener | base, metrics, mail, access, users, relay |
 //! | web | routes, pages, sessions, guards | base, metrics, mail, text, seal, access, store, sms |
 //! | config | file as written to the settings of each component, or all mistakes at once | base, mail, text, seal, access, policy, users, store, sms, nexthop, intake, relay, notify, queue, receive, web |
 //! | daemon | wiring, life cycle, control socket, systemd | base, metrics, mail, text, seal, access, policy, users, store, sms, nexthop, intake, relay, notify, queue, receive, web, config |

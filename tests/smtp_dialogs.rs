@@ -9,6 +9,8 @@ mod fuzzed;
 mod gateway;
 #[path = "smtp/identity.rs"]
 mod identity;
+#[path = "smtp/limits.rs"]
+mod limits;
 #[path = "smtp/listeners.rs"]
 mod listeners;
 #[path = "support/next_hop.rs"]

@@ -31,6 +31,8 @@ fn rules() -> Rules {
         hostname: "zegel.example".into(),
         max_size: 2000,
         max_recipients: 3,
+        max_commands: 1_000,
+        max_errors: 10,
         command_timeout: Duration::from_mins(5),
         data_timeout: Duration::from_mins(3),
         offer: Offer::default(),
@@ -76,6 +78,7 @@ pub fn login(data: &[u8]) {
                 session.answered(&Reply::new(250, "2.1.0 Ok"));
             }
             Action::Rcpt(_) | Action::End => session.answered(&Reply::new(250, "2.0.0 Ok")),
+            Action::AskTls => session.may_secure(true),
             Action::StartTls => session.secured(false),
             Action::Present(_) => panic!("XCLIENT is not offered"),
             Action::Peek | Action::Body(_) | Action::Abort => {}

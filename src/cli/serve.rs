@@ -10,7 +10,7 @@ use super::log;
 use crate::base::{OsEntropy, SystemClock};
 use crate::config::Config;
 use crate::daemon::signals::{self, Asked, Signals};
-use crate::daemon::{self, Running, StartError, keys};
+use crate::daemon::{self, Running, StartError, descriptors, keys};
 use crate::store::OpenError;
 
 /// Serves until a signal or a fault.
@@ -30,6 +30,7 @@ pub async fn run(file: &Path) -> ExitCode {
         return ExitCode::from(super::BAD_CONFIG);
     }
     log::start(&config.log);
+    descriptors::raise(&config);
     let keyring = match keys::load(config.root_key.as_deref()) {
         Ok(keyring) => keyring,
         Err(cause) => {
@@ -39,7 +40,7 @@ pub async fn run(file: &Path) -> ExitCode {
     };
     let signals = Signals::new();
     match (daemon::start(config, keyring, Arc::new(SystemClock), Arc::new(OsEntropy)).await, signals) {
-        (Ok(running), Ok(signals)) => until_stopped(running, signals).await,
+        (Ok(running), Ok(signals)) => until_stopped(running, signals, file).await,
         (Err(cause), _) => {
             error!(%cause, "not started");
             // Another try would not find another key.
@@ -54,13 +55,26 @@ pub async fn run(file: &Path) -> ExitCode {
     }
 }
 
-async fn until_stopped(mut running: Running, mut signals: Signals) -> ExitCode {
+/// The config as it is now; `None`, with the reasons in the log, when it cannot be used.
+fn read_again(file: &Path) -> Option<Config> {
+    let config = Config::load(file)
+        .map_err(|cause| error!(%cause, "the config is not usable; the old one stays in service"))
+        .ok()?;
+    let fatal: Vec<String> = config.findings().iter().filter(|found| found.fatal).map(ToString::to_string).collect();
+    if !fatal.is_empty() {
+        error!(cause = fatal.join("; "), "the config is not safe; the old one stays in service");
+        return None;
+    }
+    Some(config)
+}
+
+async fn until_stopped(mut running: Running, mut signals: Signals, file: &Path) -> ExitCode {
     info!(smtp = ?running.smtp, page = ?running.page, metrics = ?running.metrics, "serving");
     signals::ready();
     let fault = loop {
         tokio::select! {
             asked = signals.next() => match asked {
-                Asked::Reload => running.reload(),
+                Asked::Reload => running.reload(read_again(file)),
                 Asked::Stop => break false,
             },
             cause = running.fault() => {

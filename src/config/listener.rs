@@ -36,7 +36,8 @@ fn read_listener(table: &Table<'_, '_>) -> Option<Listener> {
     let tenants = table.list("tenant", &kinds::text());
     let stamp = read_stamp(table);
     let clients = read_clients(table);
-    let require_tls = table.or("require_tls", &kinds::switch(), false) || kind == Kind::Submission;
+    let implicit_tls = table.or("tls", &one_of(&[("starttls", false), ("implicit", true)]), false);
+    let require_tls = table.or("require_tls", &kinds::switch(), false) || implicit_tls || kind == Kind::Submission;
     table.finish();
     let networks: Vec<ipnet::IpNet> = networks?;
     let open = networks.iter().find(|network| network.prefix_len() == 0 && kind == Kind::Relay);
@@ -60,6 +61,7 @@ fn read_listener(table: &Table<'_, '_>) -> Option<Listener> {
         stamp: stamp?,
         clients: clients?,
         require_tls,
+        implicit_tls,
     })
 }
 

@@ -39,7 +39,9 @@ pub fn read_mail(table: &Table<'_, '_>) -> Option<MailSection> {
     let tls = read_certificate(table);
     let max_size = table.or("max_size", &kinds::size(MIB, 1024 * MIB), 50 * MIB);
     let max_recipients = table.or("max_recipients", &kinds::count(100, 10_000), 1_000);
-    let max_sessions = table.or("max_sessions", &kinds::count(1, 100_000), 1_000);
+    let limits = read_limits(table);
+    let memory = table.or("memory", &kinds::size(16 * MIB, 64 * 1024 * MIB), 64 * MIB);
+    let memory_wait = table.or("memory_wait", &kinds::duration(SECOND, 5 * MINUTE), 20 * SECOND);
     let command_timeout = table.or("command_timeout", &kinds::duration(10 * SECOND, HOUR), 5 * MINUTE);
     let data_timeout = table.or("data_timeout", &kinds::duration(10 * SECOND, HOUR), 3 * MINUTE);
     let max_received = table.or("max_received", &kinds::count(10, 200), 50);
@@ -53,20 +55,42 @@ pub fn read_mail(table: &Table<'_, '_>) -> Option<MailSection> {
             max_header: 256 * 1024,
             collect: 256 * 1024,
             max_received,
+            memory,
+            memory_wait,
         },
         receive: receive::Settings {
             hostname,
             listeners: Vec::new(),
             max_size,
             max_recipients,
-            max_sessions,
             command_timeout,
             data_timeout,
+            limits,
         },
         outgoing: Outgoing { from: from?, bounce_domain: bounce_domain? },
         tls,
         users: file.map(|file| users::Settings { file, hashers, limits: users::Limits::default() }),
     })
+}
+
+fn read_limits(table: &Table<'_, '_>) -> receive::Limits {
+    let default = receive::Limits::default();
+    receive::Limits {
+        sessions: table.or("max_sessions", &kinds::count(1, 100_000), default.sessions),
+        sessions_per_network: table.or(
+            "max_sessions_per_network",
+            &kinds::count(1, 100_000),
+            default.sessions_per_network,
+        ),
+        handshakes: table.or("max_handshakes", &kinds::count(1, 10_000), default.handshakes),
+        handshake_timeout: table.or(
+            "handshake_timeout",
+            &kinds::duration(SECOND, 5 * MINUTE),
+            default.handshake_timeout,
+        ),
+        commands: table.or("max_commands", &kinds::count(200, 1_000_000), default.commands),
+        errors: table.or("max_errors", &kinds::count(1, 1_000), default.errors),
+    }
 }
 
 /// `[seal]` and `[[rule]]`.

@@ -105,7 +105,8 @@ fn listeners(config: &Config, found: &mut Vec<Finding>) {
         submission(config, listener, &key, found);
         spokesmen(listener, &key, found);
         if listener.require_tls && config.smtp_tls.is_none() && listener.kind == Kind::Relay {
-            found.push(finding(true, key("require_tls"), "there is no mail.certificate to offer STARTTLS with"));
+            let (named, what) = if listener.implicit_tls { ("tls", "TLS") } else { ("require_tls", "STARTTLS") };
+            found.push(finding(true, key(named), format!("there is no mail.certificate to offer {what} with")));
         }
         let outside = listener.networks.iter().any(|network| !is_private(network.addr()));
         if outside && !listener.require_tls {

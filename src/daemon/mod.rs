@@ -6,10 +6,12 @@
 
 pub mod certificates;
 pub mod control;
+pub mod descriptors;
 pub mod health;
 pub mod hops;
 pub mod keys;
 pub mod operate;
+mod reload;
 mod remove;
 mod request;
 mod restored;
@@ -111,7 +113,7 @@ pub struct Running {
     users: Option<Users>,
     hops: Vec<NextHop>,
     /// What it was given the dot of may still be on its way when its client has gone.
-    relay: Option<Relay>,
+    mail: Option<(Relay, receive::Served)>,
     upkeep: upkeep::Upkeep,
     counted: Metrics,
     stop: CancellationToken,
@@ -159,7 +161,7 @@ pub async fn start(
         certificates,
         users,
         hops,
-        relay: None,
+        mail: None,
         upkeep: upkeep::Upkeep::new(store.clone()),
         counted,
         stop,
@@ -289,11 +291,13 @@ impl Running {
 
     /// Mail comes in.
     fn receive(&mut self, bound: receive::Bound, settings: receive::Settings, relay: Relay, clock: &Arc<dyn Clock>) {
-        self.relay = Some(relay.clone());
         let (tls, users) = (self.certificates.smtp(), self.users.clone());
         let metrics = self.counted.smtp.clone();
-        let services = receive::Services { relay, tls, users: users.clone(), clock: clock.clone(), metrics };
-        self.tasks.spawn(named("mail", bound.serve(settings, services, self.stop.clone())));
+        let services =
+            receive::Services { relay: relay.clone(), tls, users: users.clone(), clock: clock.clone(), metrics };
+        let served = receive::Served::new(settings, services);
+        self.mail = Some((relay, served.clone()));
+        self.tasks.spawn(named("mail", bound.serve(served, self.stop.clone())));
         self.tasks.spawn(named("users", users::watch(users, self.stop.clone())));
     }
 
@@ -330,8 +334,12 @@ impl Running {
         keys
     }
 
-    /// Certificates, users, and the files of the next hops are read again now.
-    pub fn reload(&self) {
+    /// Certificates, users and the files of the next hops are read again now, and new sessions are served as `config` says: limits of
+    /// `[mail]`, rights of the listeners, rules. Everything else of it counts at the next start. `None`: it cannot be used, and the old one stays.
+    pub fn reload(&self, config: Option<Config>) {
+        if let (Some(config), Some((relay, served))) = (config, &self.mail) {
+            reload::mail(config, served, relay);
+        }
         self.certificates.reload();
         hops::reload(&self.hops);
         if let Some(users) = &self.users {
@@ -354,7 +362,7 @@ impl Running {
         self.upkeep.end().await;
         let drain = async {
             while self.tasks.join_next().await.is_some() {}
-            if let Some(relay) = &self.relay {
+            if let Some((relay, _)) = &self.mail {
                 relay.settled().await;
             }
         };

@@ -1,4 +1,4 @@
-//! What the operating system tells us: SIGTERM and SIGINT stop, SIGHUP reads certificates and users again; and what we tell systemd.
+//! What the operating system tells us: SIGTERM and SIGINT stop, SIGHUP reads config, certificates and users again; and what we tell systemd.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub enum Asked {
     /// End, in order.
     Stop,
-    /// Read certificates and users again.
+    /// Read config, certificates and users again.
     Reload,
 }
 

@@ -104,6 +104,31 @@ impl Intake {
         Self { inner: Arc::new(Inner { settings, store, hashers, codes, clock, entropy }) }
     }
 
+    /// The same with other settings. Who hashes codes, and at which cost, stays.
+    #[must_use]
+    pub fn with(&self, settings: Settings) -> Self {
+        let Inner { store, hashers, codes, clock, entropy, .. } = &*self.inner;
+        let inner = Inner {
+            settings,
+            store: store.clone(),
+            hashers: hashers.clone(),
+            codes: codes.clone(),
+            clock: Arc::clone(clock),
+            entropy: Arc::clone(entropy),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Whether new mail is taken now; [`begin`](Self::begin) would refuse it otherwise, with this answer.
+    #[must_use]
+    pub fn closed(&self) -> Option<Reply> {
+        match self.inner.store.health() {
+            Health::Ready => None,
+            Health::NoIntake => Some(Reply::new(452, "4.3.1 no room for this mail now, try again later")),
+            Health::Closed | Health::Failed => self.gate(),
+        }
+    }
+
     /// Where codes are hashed, for who makes one for another reason than a mail.
     #[must_use]
     pub fn hashers(&self) -> Hashers {

@@ -116,8 +116,8 @@ impl Sealing {
             self.indexer.push(piece);
             self.sealer.push(piece, &mut self.sealed).map_err(|_| IntakeError::TooLarge(limit))?;
             if !self.sealed.is_empty() {
-                body.write(&self.sealed).await?;
-                self.sealed.clear();
+                // Not kept for the next chunk: a slow client would hold its memory.
+                body.write(&std::mem::take(&mut self.sealed)).await?;
             }
         }
         self.body = Some(body);

@@ -13,78 +13,59 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 use zeroize::Zeroize;
 
-use super::listener::Services;
+use super::door::Door;
+use super::listener::too_many;
+use super::places::{Handshake, Place};
 use super::proxy;
-use super::session::{Action, Credentials, Ending, Login, Rules, Session};
-use super::{Kind, Listener, Settings};
+use super::secure::{self, Secured};
+use super::session::{Action, Credentials, Ending, Login, Session};
 use crate::mail::{MailFrom, RcptTo, Reply};
-use crate::metrics::{self, Refusal};
+use crate::metrics::Refusal;
 use crate::relay::{Peer, Transaction};
 use crate::users::{Checked, Identity};
 
+/// Octets read at once: of a mail, and of commands. Most sessions wait for one, so that is what a session costs.
 const BUFFER: usize = 16 * 1024;
+const COMMANDS: usize = 2 * 1024;
 const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long we go on reading, and dropping, what a refused client still sends, so that it can read why: a socket closed with
 /// unread input loses the reply (RFC 1122 §4.2.2.13).
 const LINGER: Duration = Duration::from_mins(1);
 const LINGER_IDLE: Duration = Duration::from_secs(5);
 
-/// What all connections of one listener share.
-#[derive(Debug)]
-pub(super) struct Door {
-    pub(super) listener: Listener,
-    pub(super) settings: Arc<Settings>,
-    pub(super) services: Services,
-    pub(super) stop: CancellationToken,
-    pub(super) metrics: metrics::Listener,
-}
-
-impl Door {
-    fn admits(&self, client: IpAddr) -> bool {
-        self.listener.networks.iter().any(|network| network.contains(&client))
-    }
-
-    fn rules(&self, client: IpAddr, starttls: bool) -> Rules {
-        let offered = self.services.relay.capabilities();
-        Rules {
-            hostname: self.settings.hostname.clone(),
-            max_size: self.settings.max_size,
-            max_recipients: self.settings.max_recipients,
-            command_timeout: self.settings.command_timeout,
-            data_timeout: self.settings.data_timeout,
-            offer: super::extension::Offer {
-                eightbit: offered.eightbit,
-                smtputf8: offered.smtputf8,
-                dsn: offered.dsn,
-                auth: false,
-            },
-            starttls,
-            require_tls: self.listener.require_tls,
-            admitted: self.admits(client),
-            xclient: self.listener.xclient.iter().any(|network| network.contains(&client)),
-            login: self.listener.kind == Kind::Submission && self.services.users.is_some(),
-            identity: self.listener.kind == Kind::Submission || self.listener.clients.is_some(),
-        }
-    }
+/// One connection as it was accepted.
+pub(super) struct Arrival {
+    pub(super) tcp: TcpStream,
+    pub(super) client: IpAddr,
+    /// Counted for its network already, unless a proxy is in front.
+    pub(super) place: Place,
+    /// The certificate to show.
+    pub(super) tls: Option<Arc<ServerConfig>>,
 }
 
 /// Serves one client to the end.
-pub(super) async fn serve(mut tcp: TcpStream, client: IpAddr, tls: Option<Arc<ServerConfig>>, door: &Door) {
+pub(super) async fn serve(arrival: Arrival, door: &Door) {
+    let Arrival { mut tcp, client, mut place, tls } = arrival;
     let mut client = client.to_canonical();
-    let mut early = Vec::new();
-    if door.listener.proxies.iter().any(|network| network.contains(&client)) {
+    if door.is_proxy(client) {
         let named = door.stop.run_until_cancelled(proxy::client_behind(&mut tcp)).await.flatten();
-        let Some((behind, rest)) = named else {
+        let Some(behind) = named else {
             door.metrics.refused(Refusal::Proxy);
             tracing::info!(%client, "no PROXY header from a proxy: connection closed");
             return;
         };
-        (client, early) = (behind.unwrap_or(client), rest);
+        // A proxy that speaks for itself looks whether we are there.
+        if let Some(behind) = behind {
+            client = behind;
+            if !place.settle(client, &door.settings.limits) {
+                door.metrics.refused(Refusal::Full);
+                tracing::warn!(listener = %door.listener.name, %client, "too many sessions from this network: 421");
+                too_many(tcp, door, "sessions from your network");
+                return;
+            }
+        }
     }
     if !door.admits(client) {
         door.metrics.refused(Refusal::Network);
@@ -93,20 +74,11 @@ pub(super) async fn serve(mut tcp: TcpStream, client: IpAddr, tls: Option<Arc<Se
     if let Err(error) = tcp.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
-    let mut driver = Driver::new(door, client, tls.is_some());
-    if !early.is_empty() {
-        driver.session.received(&early, now());
-    }
-    let ending = match (driver.run(&mut tcp).await, tls) {
-        (Exit::Closed(ending), _) => driver.farewell(&mut tcp, ending).await,
-        (Exit::StartTls, Some(config)) => match driver.handshake(tcp, config).await {
-            Some(mut stream) => match driver.run(&mut stream).await {
-                Exit::Closed(ending) => driver.farewell(&mut stream, ending).await,
-                Exit::StartTls => Ending::Fault,
-            },
-            None => Ending::Gone,
-        },
-        (Exit::StartTls, None) => Ending::Fault,
+    let mut driver = Driver::new(door, client, tls.is_some(), place);
+    let ending = if door.listener.implicit_tls {
+        driver.secured_at_once(tcp, tls).await
+    } else {
+        driver.in_clear(tcp, tls).await
     };
     tracing::debug!(?ending, mails = driver.mails, "session over");
 }
@@ -119,6 +91,9 @@ enum Exit {
 struct Driver<'a> {
     door: &'a Door,
     client: IpAddr,
+    place: Place,
+    /// Held from the moment the client may begin its handshake until that is over.
+    handshake: Option<Handshake>,
     session: Session,
     buffer: Vec<u8>,
     stopping: bool,
@@ -128,17 +103,57 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(door: &'a Door, client: IpAddr, starttls: bool) -> Self {
+    fn new(door: &'a Door, client: IpAddr, starttls: bool, place: Place) -> Self {
         Self {
             door,
             client,
+            place,
+            handshake: None,
             session: Session::new(door.rules(client, starttls)),
-            buffer: vec![0; BUFFER],
+            buffer: vec![0; COMMANDS],
             stopping: false,
             mail: None,
             mails: 0,
             user: None,
         }
+    }
+
+    /// A session that begins in clear.
+    async fn in_clear(&mut self, mut tcp: TcpStream, tls: Option<Arc<ServerConfig>>) -> Ending {
+        match (self.run(&mut tcp).await, tls) {
+            (Exit::Closed(ending), _) => self.farewell(&mut tcp, ending).await,
+            (Exit::StartTls, Some(config)) => Box::pin(self.in_tls(tcp, config)).await,
+            (Exit::StartTls, None) => Ending::Fault,
+        }
+    }
+
+    /// A session that begins with TLS. Who may not begin one cannot be told why.
+    async fn secured_at_once(&mut self, tcp: TcpStream, tls: Option<Arc<ServerConfig>>) -> Ending {
+        let Some(config) = tls else {
+            tracing::error!(listener = %self.door.listener.name, "no certificate to show: connection closed");
+            return Ending::Fault;
+        };
+        if self.may_handshake() { Box::pin(self.in_tls(tcp, config)).await } else { Ending::Fault }
+    }
+
+    async fn in_tls(&mut self, tcp: TcpStream, config: Arc<ServerConfig>) -> Ending {
+        let secured = Box::pin(secure::handshake(tcp, config, self.door, self.client)).await;
+        self.handshake = None;
+        let Some(Secured { mut stream, certified }) = secured else { return Ending::Gone };
+        self.session.secured(certified);
+        match self.run(&mut stream).await {
+            Exit::Closed(ending) => self.farewell(&mut stream, ending).await,
+            Exit::StartTls => Ending::Fault,
+        }
+    }
+
+    fn may_handshake(&mut self) -> bool {
+        self.handshake = self.place.handshake(&self.door.settings.limits);
+        if self.handshake.is_none() {
+            self.door.metrics.refused(Refusal::Tls);
+            tracing::warn!(listener = %self.door.listener.name, client = %self.client, "too many TLS handshakes");
+        }
+        self.handshake.is_some()
     }
 
     /// Does what the session asks until it wants TLS or the end.
@@ -174,6 +189,10 @@ impl<'a> Driver<'a> {
                     let login = self.login(credentials).await;
                     self.session.logged_in(login);
                 }
+                Action::AskTls => {
+                    let place = self.may_handshake();
+                    self.session.may_secure(place);
+                }
                 Action::StartTls => return Exit::StartTls,
                 Action::Close(ending) => return Exit::Closed(ending),
             }
@@ -181,6 +200,10 @@ impl<'a> Driver<'a> {
     }
 
     async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S) {
+        let size = if self.session.is_in_mail() { BUFFER } else { COMMANDS };
+        if self.buffer.len() != size {
+            self.buffer = vec![0; size];
+        }
         let deadline = self.session.poll_timeout().map_or_else(Instant::now, Instant::from_std);
         tokio::select! {
             biased;
@@ -261,7 +284,7 @@ impl<'a> Driver<'a> {
     async fn login(&mut self, credentials: Credentials) -> Login {
         // What was read last held the password.
         self.buffer.zeroize();
-        self.buffer.resize(BUFFER, 0);
+        self.buffer.resize(COMMANDS, 0);
         let Some(users) = &self.door.services.users else { return Login::Wrong };
         let Credentials { name, password } = credentials;
         match users.check(&name, password, self.client, self.door.services.clock.now()).await {
@@ -297,41 +320,6 @@ impl<'a> Driver<'a> {
     async fn abort(&mut self) {
         if let Some(mail) = self.mail.take() {
             mail.abort().await;
-        }
-    }
-
-    async fn handshake(
-        &mut self,
-        tcp: TcpStream,
-        config: Arc<ServerConfig>,
-    ) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
-        let accept = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(config).accept(tcp));
-        let result = tokio::select! {
-            biased;
-            result = accept => result,
-            () = self.door.stop.cancelled() => return None,
-        };
-        match result {
-            Ok(Ok(stream)) => {
-                let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-                let clients = self.door.listener.clients.as_ref();
-                let certified = shown.zip(clients).is_some_and(|(shown, clients)| clients.allows(shown));
-                if shown.is_some() && !certified {
-                    tracing::info!(client = %self.client, "the client's certificate has no name that is allowed here");
-                }
-                self.session.secured(certified);
-                Some(stream)
-            }
-            Ok(Err(error)) => {
-                self.door.metrics.refused(Refusal::Tls);
-                tracing::info!(client = %self.client, %error, "TLS handshake failed");
-                None
-            }
-            Err(_) => {
-                self.door.metrics.refused(Refusal::Tls);
-                tracing::info!(client = %self.client, "TLS handshake took too long");
-                None
-            }
         }
     }
 

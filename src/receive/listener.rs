@@ -5,17 +5,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::driver::{self, Door};
+use super::door::Door;
+use super::driver::{self, Arrival};
+use super::places::Places;
 use super::{Settings, TlsConfig};
-use crate::base::Clock;
+use crate::base::{Clock, Timestamp};
 use crate::metrics::{Refusal, Smtp};
 use crate::relay::Relay;
 use crate::users::Users;
@@ -29,7 +31,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 pub struct Services {
     /// Where mail goes.
     pub relay: Relay,
-    /// For STARTTLS.
+    /// For STARTTLS and implicit TLS.
     pub tls: TlsConfig,
     /// Who may log in at a submission listener; `None`: nobody.
     pub users: Option<Users>,
@@ -71,39 +73,96 @@ impl Bound {
     }
 
     /// Serves until `stop`; then accepts no more, answers 421 to idle sessions, finishes mails in flight and returns.
-    /// `settings` are those that were bound. Dropping the future ends every session at once, without a final dot anywhere.
-    pub async fn serve(self, settings: Settings, services: Services, stop: CancellationToken) {
-        let settings = Arc::new(settings);
-        let places = Arc::new(Semaphore::new(settings.max_sessions.min(Semaphore::MAX_PERMITS)));
-        let loops = self.sockets.into_iter().zip(&settings.listeners).map(|(socket, listener)| {
-            let door = Door {
-                listener: listener.clone(),
-                settings: Arc::clone(&settings),
-                services: services.clone(),
-                stop: stop.clone(),
-                metrics: services.metrics.listener(&listener.name),
-            };
-            Reception {
+    /// What is `served` was made of the settings that were bound. Dropping the future ends every session at once, without a final dot
+    /// anywhere.
+    pub async fn serve(self, served: Served, stop: CancellationToken) {
+        let places = Arc::new(Places::default());
+        let loops = self.sockets.into_iter().enumerate().filter_map(|(index, socket)| {
+            let door = served.current.load().door(index, &stop)?;
+            let reception = Reception {
+                index,
                 door: Arc::new(door),
+                served: served.clone(),
                 places: Arc::clone(&places),
                 asking: None,
                 sessions: JoinSet::new(),
                 count: 0,
-            }
-            .accept_all(socket)
+                turned_away: Tally::default(),
+            };
+            Some(reception.accept_all(socket))
         });
         join_all(loops).await;
     }
 }
 
+/// What new sessions are served with. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Served {
+    current: Arc<ArcSwap<Snapshot>>,
+}
+
+/// What holds for the sessions that began under it, to their end.
+#[derive(Debug)]
+struct Snapshot {
+    settings: Arc<Settings>,
+    services: Services,
+}
+
+impl Snapshot {
+    fn door(&self, index: usize, stop: &CancellationToken) -> Option<Door> {
+        let listener = self.settings.listeners.get(index)?.clone();
+        Some(Door {
+            metrics: self.services.metrics.listener(&listener.name),
+            listener,
+            settings: Arc::clone(&self.settings),
+            services: self.services.clone(),
+            stop: stop.clone(),
+        })
+    }
+}
+
+/// New settings that would need other sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("listeners were added, removed, renamed or moved")]
+pub struct NotReplaced;
+
+impl Served {
+    /// Settings, and what sessions are served with.
+    #[must_use]
+    pub fn new(settings: Settings, services: Services) -> Self {
+        let snapshot = Snapshot { settings: Arc::new(settings), services };
+        Self { current: Arc::new(ArcSwap::from_pointee(snapshot)) }
+    }
+
+    /// From now on new sessions get these settings and this relay; those that run keep what they began with.
+    ///
+    /// # Errors
+    /// When the listeners are not those that are bound: then nothing changes.
+    pub fn replace(&self, settings: Settings, relay: Relay) -> Result<(), NotReplaced> {
+        let current = self.current.load_full();
+        let places = |settings: &Settings| -> Vec<(Arc<str>, SocketAddr)> {
+            settings.listeners.iter().map(|listener| (Arc::clone(&listener.name), listener.address)).collect()
+        };
+        if places(&settings) != places(&current.settings) {
+            return Err(NotReplaced);
+        }
+        let services = Services { relay, ..current.services.clone() };
+        self.current.store(Arc::new(Snapshot { settings: Arc::new(settings), services }));
+        Ok(())
+    }
+}
+
 /// One accept loop and its sessions.
 struct Reception {
+    index: usize,
     door: Arc<Door>,
-    places: Arc<Semaphore>,
+    served: Served,
+    places: Arc<Places>,
     /// The certificate in use, and the same with a question for the client's.
     asking: Option<(Arc<ServerConfig>, Arc<ServerConfig>)>,
     sessions: JoinSet<()>,
     count: u64,
+    turned_away: Tally,
 }
 
 impl Reception {
@@ -136,6 +195,16 @@ impl Reception {
         }
     }
 
+    /// Takes over what a reload changed.
+    fn refresh(&mut self) {
+        let current = self.served.current.load();
+        if !Arc::ptr_eq(&current.settings, &self.door.settings)
+            && let Some(door) = current.door(self.index, &self.door.stop)
+        {
+            (self.door, self.asking) = (Arc::new(door), None);
+        }
+    }
+
     /// The certificate to show now, asking for the client's where this listener knows some.
     fn tls(&mut self) -> Option<Arc<ServerConfig>> {
         let own = self.door.services.tls.load_full()?;
@@ -149,24 +218,51 @@ impl Reception {
     }
 
     fn admit(&mut self, tcp: TcpStream, client: IpAddr) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            self.door.metrics.refused(Refusal::Full);
-            tracing::warn!(listener = %self.door.listener.name, "no place for another session: 421");
-            turn_away(tcp, &self.door.settings.hostname);
-            return;
+        self.refresh();
+        let limits = &self.door.settings.limits;
+        let Some(mut place) = self.places.enter(limits) else {
+            return self.turn_away(tcp, client, "sessions");
         };
+        if !self.door.is_proxy(client) && !place.settle(client, limits) {
+            return self.turn_away(tcp, client, "sessions from your network");
+        }
         self.count += 1;
         let id = format!("{}-{:x}-{:x}", self.door.listener.name, self.door.services.clock.now().millis(), self.count);
         let span = tracing::info_span!("smtp", session = %id);
-        let door = Arc::clone(&self.door);
-        let tls = self.tls();
-        let open = self.door.metrics.begin();
+        let (door, tls, open) = (Arc::clone(&self.door), self.tls(), self.door.metrics.begin());
         let serve = async move {
             let _open = open;
-            driver::serve(tcp, client, tls, &door).await;
-            drop(place);
+            driver::serve(Arrival { tcp, client, place, tls }, &door).await;
         };
         self.sessions.spawn(serve.instrument(span));
+    }
+
+    /// One line a second at most: a flood must not fill the log.
+    fn turn_away(&mut self, tcp: TcpStream, client: IpAddr, of_what: &str) {
+        self.door.metrics.refused(Refusal::Full);
+        if let Some(more) = self.turned_away.line(self.door.services.clock.now()) {
+            tracing::warn!(listener = %self.door.listener.name, %client, more, "too many {of_what}: 421");
+        }
+        too_many(tcp, &self.door, of_what);
+    }
+}
+
+/// How many were turned away since it was last logged.
+#[derive(Debug, Default)]
+struct Tally {
+    last: Option<Timestamp>,
+    unsaid: u64,
+}
+
+impl Tally {
+    /// One more, `now`: whether it is time for a line in the log, and for how many others it stands.
+    fn line(&mut self, now: Timestamp) -> Option<u64> {
+        if self.last.is_some_and(|last| now.since(last) < Duration::from_secs(1)) {
+            self.unsaid += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
     }
 }
 
@@ -176,9 +272,13 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// 421 without waiting: the send buffer of a new connection has room for it, and a flood may cost us nothing more.
-fn turn_away(tcp: TcpStream, hostname: &str) {
-    let reply = format!("421 {hostname} has too many sessions; try again later\r\n");
+/// 421 without waiting: the send buffer of a new connection has room for it, and a flood may cost us nothing more. Where TLS comes
+/// first nothing can be said.
+pub(super) fn too_many(tcp: TcpStream, door: &Door, of_what: &str) {
+    if door.listener.implicit_tls {
+        return;
+    }
+    let reply = format!("421 {} has too many {of_what}; try again later\r\n", door.settings.hostname);
     if let Ok(mut tcp) = tcp.into_std() {
         let _ = io::Write::write(&mut tcp, reply.as_bytes());
     }

@@ -9,15 +9,20 @@
 mod certificate;
 pub mod command;
 pub mod data;
+mod door;
 mod driver;
 pub mod extension;
+mod limits;
 pub mod line;
 mod listener;
+mod places;
 pub mod proxy;
+mod secure;
 pub mod session;
 
 pub use certificate::Clients;
-pub use listener::{Bound, Services, bind};
+pub use limits::Limits;
+pub use listener::{Bound, NotReplaced, Served, Services, bind};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,11 +64,13 @@ pub struct Listener {
     pub stamp: Option<Stamp>,
     /// Certificates by which clients are known. With it also a `relay` listener takes no mail before one was shown.
     pub clients: Option<Clients>,
-    /// Whether STARTTLS must be used; it is offered whenever there is a certificate.
+    /// No mail without TLS. STARTTLS is offered whenever there is a certificate.
     pub require_tls: bool,
+    /// TLS from the first octet (RFC 8314 §3), in the place of STARTTLS.
+    pub implicit_tls: bool,
 }
 
-/// Limits of all listeners.
+/// The listeners and what holds for all of them.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Our name in the greeting and EHLO.
@@ -74,14 +81,14 @@ pub struct Settings {
     pub max_size: u64,
     /// Recipients a mail at most.
     pub max_recipients: usize,
-    /// Sessions in all.
-    pub max_sessions: usize,
     /// Wait for a command (RFC 5321 §4.5.3.2.7: 5 minutes).
     pub command_timeout: Duration,
     /// Wait for a block of data.
     pub data_timeout: Duration,
+    /// How much clients may ask for.
+    pub limits: Limits,
 }
 
-/// The certificate that STARTTLS shows; swapped when its files change. Empty: STARTTLS is not offered. It should send no TLS
+/// The certificate that is shown; swapped when its files change. Empty: STARTTLS is not offered, and implicit TLS not spoken. It should send no TLS
 /// 1.3 session tickets, on which Exchange Online hangs up.
 pub type TlsConfig = Arc<arc_swap::ArcSwapOption<rustls::ServerConfig>>;

@@ -51,19 +51,24 @@ pub fn read(octets: &[u8]) -> Start {
     }
 }
 
-/// The client behind a proxy, if the proxy names one, and what came behind its header. `None`: no header in time.
-pub(super) async fn client_behind(tcp: &mut TcpStream) -> Option<(Option<IpAddr>, Vec<u8>)> {
+/// The client behind a proxy, if the proxy names one. What comes behind the header stays unread. `None`: no header in time.
+pub(super) async fn client_behind(tcp: &mut TcpStream) -> Option<Option<IpAddr>> {
     let header = async {
         let mut octets = Vec::new();
         let mut buffer = [0; 512];
         loop {
-            match read(&octets) {
-                Start::Header { client, len } => return Some((client, octets.split_off(len))),
+            let (seen, known) = (tcp.peek(&mut buffer).await.ok().filter(|len| *len > 0)?, octets.len());
+            octets.extend_from_slice(buffer.get(..seen)?);
+            // The begin of a header is all header; of a whole one the rest is the client's.
+            let (ours, client) = match read(&octets) {
+                Start::Header { client, len } => (len.checked_sub(known)?, Some(client)),
+                Start::Partial => (seen, None),
                 Start::Invalid => return None,
-                Start::Partial => {}
+            };
+            tcp.read_exact(buffer.get_mut(..ours)?).await.ok()?;
+            if client.is_some() {
+                return client;
             }
-            let len = tcp.read(&mut buffer).await.ok().filter(|len| *len > 0)?;
-            octets.extend_from_slice(buffer.get(..len)?);
         }
     };
     timeout(WITHIN, header).await.ok().flatten()

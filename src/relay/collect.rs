@@ -1,6 +1,9 @@
 //! The first part of a mail, collected before anything is decided: at least the header block, at most some hundred kilobytes.
 //! Pure.
 
+/// Room for the first bytes.
+const LEAST: usize = 4 * 1024;
+
 /// Wire bytes from the first one on.
 #[derive(Debug, Default)]
 pub(super) struct Collected {
@@ -10,6 +13,18 @@ pub(super) struct Collected {
 }
 
 impl Collected {
+    /// The room that the next `more` bytes need, all in all: what is there, doubled where that is not enough, so that nothing is copied
+    /// often, up to `most` if that suffices.
+    pub(super) fn room(&self, more: usize, most: usize) -> usize {
+        let (needed, have) = (self.wire.len().saturating_add(more), self.wire.capacity());
+        if needed <= have { have } else { needed.max((have * 2).clamp(LEAST, most.max(LEAST))) }
+    }
+
+    /// Makes that room.
+    pub(super) fn make_room(&mut self, room: usize) {
+        self.wire.reserve_exact(room.saturating_sub(self.wire.len()));
+    }
+
     /// Takes the next bytes in.
     pub(super) fn push(&mut self, wire: &[u8]) {
         self.wire.extend_from_slice(wire);

@@ -43,6 +43,11 @@ impl Delivery {
         Self { id, outward, inward, failed: None }
     }
 
+    /// Whether a part of it is sealed.
+    pub(super) const fn seals(&self) -> bool {
+        self.inward.is_some()
+    }
+
     /// Bytes for the hop alone.
     pub(super) async fn write_outward(&mut self, wire: &[u8]) {
         if let Some(lease) = &mut self.outward

@@ -156,7 +156,9 @@ mod tests {
     }
 
     fn fates(from: &str, to: &[&str], mail: Option<&str>, tenants: &[&str]) -> Vec<String> {
-        let settings = Settings { hostname: "z.example".into(), max_header: 500, collect: 1000, max_received: 3 };
+        let (memory, memory_wait) = (1 << 20, std::time::Duration::from_secs(1));
+        let hostname = "z.example".into();
+        let settings = Settings { hostname, max_header: 500, collect: 1000, max_received: 3, memory, memory_wait };
         let home = Home { domains: DomainSet::Listed(vec!["home.example".parse().unwrap()]), fallback: None };
         let rules = vec![
             rule("artsen", "arts.example", Action::Seal),

@@ -7,6 +7,7 @@
 //! Invariant: at next-hop DATA, the set of RCPTs accepted there since the last RSET equals the pass set.
 
 mod account;
+mod budget;
 mod collect;
 mod deliver;
 pub mod forecast;
@@ -20,19 +21,21 @@ mod transaction;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use data_encoding::BASE32_NOPAD;
 use tokio_util::task::TaskTracker;
 
 use crate::base::entropy::random;
 use crate::base::{Clock, Entropy};
-use crate::intake::Intake;
+use crate::intake::{self, Intake};
 use crate::mail::{Domain, MailFrom, Reply};
 use crate::metrics::Mails;
 use crate::nexthop::{Capabilities, Routes};
 use crate::policy::{self, Pattern};
 
 use account::Account;
+use budget::Budget;
 
 pub use stamp::Stamp;
 pub use transaction::Transaction;
@@ -48,6 +51,10 @@ pub struct Settings {
     pub collect: usize,
     /// Received fields at most: then it is a loop.
     pub max_received: usize,
+    /// Bytes in memory for mails under way, of all transactions together.
+    pub memory: u64,
+    /// How long a mail waits for its part of them.
+    pub memory_wait: Duration,
 }
 
 /// Who is at the other end, for policy, Received and log.
@@ -83,7 +90,7 @@ pub struct Relay {
 }
 
 /// What all transactions use.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Shared {
     settings: Settings,
     policy: Arc<policy::Settings>,
@@ -91,6 +98,7 @@ struct Shared {
     intake: Intake,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    budget: Budget,
     /// Transactions behind their dot.
     ends: TaskTracker,
 }
@@ -107,13 +115,27 @@ impl Relay {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let ends = TaskTracker::new();
-        let shared = Arc::new(Shared { settings, policy, routes, intake, clock, entropy, ends });
+        let budget = Budget::new(settings.memory, settings.memory_wait);
+        let shared = Arc::new(Shared { settings, policy, routes, intake, clock, entropy, budget, ends });
         Self { shared, mails: Mails::default() }
     }
     /// The same, counted.
     #[must_use]
     pub fn observed(self, mails: Mails) -> Self {
         Self { mails, ..self }
+    }
+    /// The same with other settings, rules and largest confidential mail, for new transactions. Routes, store and the bytes in memory stay
+    /// those of before.
+    #[must_use]
+    pub fn with(&self, settings: Settings, policy: Arc<policy::Settings>, intake: intake::Settings) -> Self {
+        let intake = self.shared.intake.with(intake);
+        let shared = Arc::new(Shared { settings, policy, intake, ..Shared::clone(&self.shared) });
+        Self { shared, mails: self.mails.clone() }
+    }
+    /// Who is home.
+    #[must_use]
+    pub fn home(&self) -> &policy::Home {
+        &self.shared.policy.home
     }
     /// What every hop of this gateway offers: what EHLO may promise. A hop never yet reached offers nothing.
     #[must_use]

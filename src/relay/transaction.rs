@@ -16,6 +16,7 @@ use crate::mail::{Address, MailFrom, RcptTo, Reply};
 use crate::policy::{EnvelopeFacts, Verdict};
 
 use super::account::Account;
+use super::budget::Share;
 use super::collect::Collected;
 use super::deliver::Delivery;
 use super::header::{self, Trace};
@@ -30,6 +31,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// (RFC 5321 §4.5.3.2.3), and must not give a confidential mail up because of a hop that the mail does not need.
 const ANSWER_WITHIN: Duration = Duration::from_mins(4);
 
+/// Bytes that a recipient counts for: address, parameters, verdict.
+const RECIPIENT: usize = 512;
+/// Bytes that a mail counts for while it is sealed: a chunk of plain text, its ciphertext, and that on its way to the disk.
+const SEALING: usize = 3 * 64 * 1024;
+/// What of a smaller mail is in memory at the same time.
+const COPIES: usize = 3;
+
 /// One transaction, from MAIL to the reply to the dot. Dropped, it leaves nothing behind anywhere.
 pub struct Transaction {
     shared: Arc<Shared>,
@@ -38,6 +46,9 @@ pub struct Transaction {
     account: Account,
     plan: Plan,
     hop: Option<HopSide>,
+    share: Share,
+    /// Bytes of the share that recipients take.
+    envelope: usize,
     stage: Stage,
 }
 
@@ -60,7 +71,8 @@ impl fmt::Debug for Transaction {
 impl Transaction {
     pub(super) fn new(shared: Arc<Shared>, peer: Peer, from: MailFrom, account: Account) -> Self {
         let stage = Stage::Collecting(Collected::default());
-        Self { shared, peer, from, account, plan: Plan::default(), hop: None, stage }
+        let share = shared.budget.clone().share();
+        Self { shared, peer, from, account, plan: Plan::default(), hop: None, share, envelope: 0, stage }
     }
 
     /// Its name in log and Received field.
@@ -77,6 +89,18 @@ impl Transaction {
     }
 
     async fn answer_rcpt(&mut self, to: RcptTo) -> Reply {
+        if !self.share.hold(self.envelope + RECIPIENT).await {
+            return self.no_memory();
+        }
+        let reply = self.judge(to).await;
+        if reply.is_positive() {
+            self.envelope += RECIPIENT;
+        }
+        self.share.shrink_to(self.envelope);
+        reply
+    }
+
+    async fn judge(&mut self, to: RcptTo) -> Reply {
         let envelope = EnvelopeFacts { mail_from: self.from.path.as_ref(), recipient: &to.address };
         match self.shared.policy.early(&envelope) {
             Some(Verdict::Refuse(reply)) => {
@@ -84,6 +108,10 @@ impl Transaction {
                 reply
             }
             Some(Verdict::Seal(terms)) => {
+                if let Some(closed) = self.shared.intake.closed() {
+                    tracing::warn!(mail = self.account.id(), "the store takes no new mail: recipient deferred");
+                    return closed;
+                }
                 self.plan.add(to, Standing::Sealed(terms));
                 accepted()
             }
@@ -124,20 +152,55 @@ impl Transaction {
     pub async fn body(&mut self, wire: &[u8]) {
         self.account.received(wire.len());
         match &mut self.stage {
-            Stage::Collecting(collected) => {
-                collected.push(wire);
-                let settings = &self.shared.settings;
-                let enough = match collected.header() {
-                    Some(_) => collected.len() >= settings.collect,
-                    None => collected.len() > settings.max_header,
-                };
-                if enough {
-                    self.start().await;
-                }
-            }
+            Stage::Collecting(_) => self.collect(wire).await,
             Stage::Streaming(delivery) => delivery.write(wire).await,
             Stage::Answered(_) => {}
         }
+    }
+
+    /// More of the first part. Before the end of the header block nothing can be decided, so memory for it is waited for; behind it a lack
+    /// of memory only means that the decision comes now.
+    async fn collect(&mut self, wire: &[u8]) {
+        let Stage::Collecting(collected) = &mut self.stage else { return };
+        let settings = &self.shared.settings;
+        let most = if collected.header().is_some() { settings.collect } else { settings.max_header };
+        let (had, room) = (collected.room(0, most), collected.room(wire.len(), most));
+        let wanted = self.share.held() + (room - had);
+        if collected.header().is_none() && !self.share.hold(wanted).await {
+            let answer = self.no_memory();
+            return self.refuse(answer);
+        }
+        if !self.share.try_hold(wanted) {
+            self.start(false).await;
+            if let Stage::Streaming(delivery) = &mut self.stage {
+                delivery.write(wire).await;
+            }
+            return;
+        }
+        collected.make_room(room);
+        collected.push(wire);
+        let enough = match collected.header() {
+            Some(_) => collected.len() >= settings.collect,
+            None => collected.len() > settings.max_header,
+        };
+        if enough {
+            self.start(false).await;
+        }
+    }
+
+    /// Nothing is kept any more; what still comes is read and forgotten.
+    fn refuse(&mut self, answer: Reply) {
+        if let Some(hop) = &mut self.hop {
+            hop.leave();
+        }
+        tracing::info!(mail = self.account.id(), code = answer.code(), "refused");
+        self.share.shrink_to(0);
+        self.stage = Stage::Answered(answer);
+    }
+
+    fn no_memory(&self) -> Reply {
+        tracing::warn!(mail = self.account.id(), "mails under way use all of mail.memory: deferred");
+        Reply::new(452, "4.3.1 Too many mails at the same time; try again later")
     }
 
     /// The dot: the reply to the client, when everything that it promises is true.
@@ -152,7 +215,7 @@ impl Transaction {
     async fn finish(mut self) -> Reply {
         self.account.complete();
         if matches!(self.stage, Stage::Collecting(_)) {
-            self.start().await;
+            self.start(true).await;
         }
         let reply = match self.stage {
             Stage::Streaming(delivery) => delivery.finish(&self.shared.intake).await,
@@ -170,24 +233,22 @@ impl Transaction {
         drop(self);
     }
 
-    /// From collecting to streaming, or to the refusal.
-    async fn start(&mut self) {
+    /// From collecting to streaming, or to the refusal. `whole`: the mail is all there.
+    async fn start(&mut self, whole: bool) {
         let Stage::Collecting(collected) = std::mem::replace(&mut self.stage, Stage::Answered(unexpected())) else {
             return;
         };
-        self.stage = match self.decide(collected).await {
-            Ok(delivery) => Stage::Streaming(Box::new(delivery)),
-            Err(answer) => {
-                if let Some(hop) = &mut self.hop {
-                    hop.leave();
-                }
-                tracing::debug!(mail = self.account.id(), code = answer.code(), "refused");
-                Stage::Answered(answer)
+        let working = if whole { SEALING.min(COPIES * collected.len()) } else { SEALING };
+        match self.decide(collected, working).await {
+            Ok(delivery) => {
+                self.share.shrink_to(self.envelope + if delivery.seals() { working } else { 0 });
+                self.stage = Stage::Streaming(Box::new(delivery));
             }
-        };
+            Err(answer) => self.refuse(answer),
+        }
     }
 
-    async fn decide(&mut self, collected: Collected) -> Result<Delivery, Reply> {
+    async fn decide(&mut self, collected: Collected, working: usize) -> Result<Delivery, Reply> {
         let (wire, end) = collected.finish();
         if end > self.shared.settings.max_header {
             return Err(header::too_large());
@@ -218,6 +279,9 @@ impl Transaction {
         let before = self.plan.before_data();
         if let BeforeData::Refuse(answer) = before {
             return Err(answer);
+        }
+        if self.plan.sealed().next().is_some() && !self.share.hold(self.share.held() + working).await {
+            return Err(self.no_memory());
         }
         // Intake first: what it refuses has not touched the hop.
         let sealing = self.begin_sealing(&block, facts).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio_util::sync::CancellationToken;
 use zegel::base::SystemClock;
-use zegel::receive::{Services, bind};
+use zegel::receive::{Served, Services, bind};
 
 use crate::gateway::{Client, PATIENCE, relay_to, settings};
 
@@ -20,7 +20,7 @@ async fn two_gateways_that_send_to_each_other_stop() {
         let relay = relay_to(addresses[1 - index], Duration::from_millis(300));
         let (tls, metrics) = (Arc::new(ArcSwapOption::empty()), zegel::metrics::Smtp::default());
         let services = Services { relay, tls, users: None, clock: Arc::new(SystemClock), metrics };
-        serving.push(tokio::spawn(bound.serve(settings(), services, stop.clone())));
+        serving.push(tokio::spawn(bound.serve(Served::new(settings(), services), stop.clone())));
     }
     let circle = async {
         let mut client = Client::to(addresses[0]).await;

@@ -15,7 +15,7 @@ use zegel::intake::{self, Intake};
 use zegel::mail::DomainSet;
 use zegel::nexthop::{self, Host, NextHop, Routes, Tls, Waits};
 use zegel::policy::{self, Home};
-use zegel::receive::{self, Kind, Listener, Services, Settings, TlsConfig};
+use zegel::receive::{self, Kind, Limits, Listener, Served, Services, Settings, TlsConfig};
 use zegel::relay::{self, Relay};
 use zegel::seal::code::Cost;
 use zegel::seal::hashers::Memory;
@@ -30,12 +30,17 @@ use crate::next_hop::FakeHop;
 /// Nothing here takes this long, however busy the machine is.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Bytes for mails under way, and the wait for them.
+pub const MEMORY: u64 = 1 << 20;
+pub const MEMORY_WAIT: Duration = Duration::from_millis(300);
+
 pub struct Gateway {
     pub address: SocketAddr,
     pub stop: CancellationToken,
     /// Ends when every session has.
     pub serving: JoinHandle<()>,
     pub certificate: CertificateDer<'static>,
+    pub served: Served,
 }
 
 impl Drop for Gateway {
@@ -57,15 +62,16 @@ pub fn settings() -> Settings {
         stamp: None,
         clients: None,
         require_tls: false,
+        implicit_tls: false,
     };
     Settings {
         hostname: "zegel.example".to_owned(),
         listeners: vec![listener],
         max_size: 10_000,
         max_recipients: 100,
-        max_sessions: 100,
         command_timeout: Duration::from_mins(5),
         data_timeout: Duration::from_mins(3),
+        limits: Limits { sessions: 100, ..Limits::default() },
     }
 }
 
@@ -90,8 +96,9 @@ impl Gateway {
             clock: Arc::new(SystemClock),
             metrics: zegel::metrics::Smtp::default(),
         };
-        let serving = bound.serve(settings, services, stop.clone());
-        Self { address, stop, serving: tokio::spawn(serving), certificate: cert.der().clone() }
+        let served = Served::new(settings, services);
+        let serving = tokio::spawn(bound.serve(served.clone(), stop.clone()));
+        Self { address, stop, serving, served, certificate: cert.der().clone() }
     }
 
     pub async fn connect(&self) -> Client<TcpStream> {
@@ -155,6 +162,8 @@ fn relay_through(hop: NextHop) -> Relay {
         max_header: 64 * 1024,
         collect: 256 * 1024,
         max_received: 50,
+        memory: MEMORY,
+        memory_wait: MEMORY_WAIT,
     };
     let policy = policy::Settings {
         home: Home { domains: DomainSet::Listed(vec!["b.example".parse().unwrap()]), fallback: None },
@@ -178,7 +187,12 @@ pub type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 impl Client<TcpStream> {
     pub async fn to(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.unwrap(), buffer: Vec::new() }
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// Over a connection that was just made.
+    pub const fn over(stream: TcpStream) -> Self {
+        Self { stream, buffer: Vec::new() }
     }
 
     /// The TLS handshake after 220.

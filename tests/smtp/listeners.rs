@@ -51,7 +51,7 @@ async fn a_stop_finishes_the_mail_under_way_and_nothing_else() {
 async fn one_session_too_many_hears_421_and_a_place_is_given_back() {
     let hop = FakeHop::polite().await;
     let mut settings = settings();
-    settings.max_sessions = 2;
+    settings.limits.sessions = 2;
     let gateway = Gateway::start(settings, &hop, false).await;
     let mut first = gateway.connect().await;
     let mut second = gateway.connect().await;

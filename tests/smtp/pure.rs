@@ -25,6 +25,7 @@ struct Player {
     closed: bool,
     next: Vec<(Call, Reply)>,
     events: VecDeque<Event>,
+    tls_full: bool,
 }
 
 /// Plays the dialog; panics with its name and line where it goes another way.
@@ -33,6 +34,8 @@ pub fn play(dialog: &Dialog, segments: Segments) {
         hostname: "zegel.example".into(),
         max_size: dialog.size,
         max_recipients: dialog.recipients,
+        max_commands: dialog.commands,
+        max_errors: 10,
         command_timeout: Duration::from_mins(5),
         data_timeout: Duration::from_mins(3),
         offer: dialog.offer,
@@ -52,7 +55,11 @@ pub fn play(dialog: &Dialog, segments: Segments) {
         closed: false,
         next: Vec::new(),
         events: VecDeque::new(),
+        tls_full: dialog.tls_full,
     };
+    if dialog.implicit_tls {
+        player.session.secured(false);
+    }
     let watched = dialog.steps.iter().any(|(_, step)| matches!(step, Step::Saw(_)));
     for (number, step) in &dialog.steps {
         let at = format!("{}.dialog:{number}, {segments:?}", dialog.name);
@@ -150,6 +157,7 @@ impl Player {
                     };
                     self.session.logged_in(login);
                 }
+                Action::AskTls => self.session.may_secure(!self.tls_full),
                 Action::StartTls => self.session.secured(false),
                 Action::Close(_) => self.closed = true,
             }

@@ -66,6 +66,12 @@ pub struct Dialog {
     pub offer: Offer,
     pub tls: bool,
     pub require_tls: bool,
+    /// TLS before the greeting.
+    pub implicit_tls: bool,
+    /// No place for a handshake.
+    pub tls_full: bool,
+    /// Commands between two mails.
+    pub commands: usize,
     pub refused: bool,
     pub login: bool,
     pub xclient: bool,
@@ -98,6 +104,9 @@ fn read(path: &Path) -> Dialog {
         offer: Offer::default(),
         tls: false,
         require_tls: false,
+        implicit_tls: false,
+        tls_full: false,
+        commands: 5_000,
         refused: false,
         login: false,
         xclient: false,
@@ -130,6 +139,9 @@ impl Dialog {
                 "size" => self.size = words.next().unwrap().parse().unwrap(),
                 "recipients" => self.recipients = words.next().unwrap().parse().unwrap(),
                 "tls" => self.tls = true,
+                "implicit-tls" => (self.tls, self.require_tls, self.implicit_tls) = (true, true, true),
+                "tls-full" => (self.tls, self.tls_full) = (true, true),
+                "commands" => self.commands = words.next().unwrap().parse().unwrap(),
                 "require-tls" => (self.tls, self.require_tls) = (true, true),
                 "refused" => self.refused = true,
                 "xclient" => self.xclient = true,

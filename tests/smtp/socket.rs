@@ -89,8 +89,13 @@ async fn start(dialog: &Dialog, hop: &FakeHop) -> Gateway {
     let mut settings = settings();
     settings.max_size = dialog.size;
     settings.max_recipients = dialog.recipients;
+    settings.limits.commands = dialog.commands;
+    if dialog.tls_full {
+        settings.limits.handshakes = 0;
+    }
     if let Some(listener) = settings.listeners.first_mut() {
         listener.require_tls = dialog.require_tls;
+        listener.implicit_tls = dialog.implicit_tls;
         if dialog.xclient {
             listener.xclient.clone_from(&listener.networks);
         }

@@ -19,6 +19,10 @@ pub struct Rules {
     pub max_size: u64,
     /// Recipients a mail at most.
     pub max_recipients: usize,
+    /// Commands between two mails at most.
+    pub max_commands: usize,
+    /// Mistakes at most.
+    pub max_errors: usize,
     /// Wait for a whole command.
     pub command_timeout: Duration,
     /// Wait for a block of data.
@@ -27,7 +31,7 @@ pub struct Rules {
     pub offer: Offer,
     /// STARTTLS is offered.
     pub starttls: bool,
-    /// No mail without STARTTLS.
+    /// No mail without TLS.
     pub require_tls: bool,
     /// The client may send mail here.
     pub admitted: bool,
@@ -72,6 +76,8 @@ pub enum Action {
     Login(Credentials),
     /// From now on the client is this one; then [`super::Session::presented`].
     Present(Option<IpAddr>),
+    /// The client asks for TLS: is there a place for its handshake? Then [`super::Session::may_secure`].
+    AskTls,
     /// Do the TLS handshake; then [`super::Session::secured`].
     StartTls,
     /// Close the connection. Asked again, the session says the same.

@@ -9,6 +9,11 @@ use crate::receive::extension;
 
 impl Session {
     pub(super) fn on_line(&mut self, line: &[u8]) -> Option<Action> {
+        self.commands += 1;
+        if self.commands > self.rules.max_commands {
+            self.fault(&replies::too_many_commands());
+            return None;
+        }
         let command = match command::parse(line) {
             Ok(command) => command,
             Err(fault) if fault.is_fatal() => {

@@ -12,6 +12,7 @@ mod commands;
 mod incoming;
 mod login;
 mod replies;
+mod secure;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -30,9 +31,6 @@ use login::Exchange;
 
 /// Replies that are gathered before they go out, octets.
 const MAX_OUTPUT: usize = 16 * 1024;
-
-/// Mistakes in one session; the next is answered 421.
-const MAX_ERRORS: u32 = 10;
 
 /// Commands between two mails that are no step towards one.
 const MAX_IDLE_COMMANDS: u32 = 100;
@@ -70,6 +68,7 @@ enum Call {
     End,
     Login,
     Present,
+    Tls,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +96,9 @@ pub struct Session {
     /// The client logged in.
     authenticated: bool,
     envelope: Option<Envelope>,
-    errors: u32,
+    errors: usize,
+    /// Commands since the last mail that was taken.
+    commands: usize,
     wrong_logins: u32,
     idle_commands: u32,
     stopping: bool,
@@ -123,6 +124,7 @@ impl Session {
             authenticated: false,
             envelope: None,
             errors: 0,
+            commands: 0,
             wrong_logins: 0,
             idle_commands: 0,
             stopping: false,
@@ -140,6 +142,12 @@ impl Session {
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         self.tls
+    }
+
+    /// Whether what comes now is a mail.
+    #[must_use]
+    pub const fn is_in_mail(&self) -> bool {
+        matches!(self.phase, Phase::Data(_))
     }
 
     /// What to do now.
@@ -195,22 +203,14 @@ impl Session {
             Call::Mail { .. } | Call::Rcpt => {}
             Call::End => {
                 self.idle_commands = 0;
+                if reply.is_positive() {
+                    self.commands = 0;
+                }
                 self.flush = true;
             }
-            Call::Login | Call::Present => return,
+            Call::Login | Call::Present | Call::Tls => return,
         }
         self.say(&replies::outward(reply));
-    }
-
-    /// The TLS handshake is done, and the client showed a certificate that is allowed or did not. What it said before counts no more
-    /// (RFC 3207 §4.2).
-    pub fn secured(&mut self, certified: bool) {
-        self.tls = true;
-        self.certified = certified;
-        self.hello = None;
-        self.input.clear();
-        self.lines = LineReader::default();
-        self.phase = Phase::Commands;
     }
 
     /// The answer to [`Action::Present`]: whether mail may be sent from there. The session begins anew, with the greeting; TLS stays, who
@@ -323,9 +323,8 @@ impl Session {
             Due::Auth(auth) => self.begin_login(&auth),
             Due::Data => self.start_data(),
             Due::Tls => {
-                self.end_transaction();
-                self.say(&replies::ready_for_tls());
-                self.phase = Phase::Tls;
+                self.phase = Phase::Waiting(Call::Tls);
+                self.queue.push_back(Action::AskTls);
             }
         }
     }
@@ -351,7 +350,7 @@ impl Session {
     fn error(&mut self, reply: &Reply) {
         self.flush = true;
         self.errors += 1;
-        if self.errors > MAX_ERRORS {
+        if self.errors > self.rules.max_errors {
             self.fault(&replies::too_many_errors());
         } else {
             self.say(reply);

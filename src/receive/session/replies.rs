@@ -59,6 +59,15 @@ pub(super) fn ready_for_tls() -> Reply {
     Reply::new(220, "2.0.0 Ready for TLS")
 }
 
+/// RFC 3207 §4: TLS is not available now.
+pub(super) fn tls_later() -> Reply {
+    Reply::new(454, "4.7.0 Too many TLS handshakes now; try again later")
+}
+
+pub(super) fn too_many_commands() -> Reply {
+    Reply::new(421, "4.7.0 Too many commands for a mail; closing")
+}
+
 pub(super) fn out_of_order(text: &str) -> Reply {
     Reply::new(503, &format!("5.5.1 {text}"))
 }

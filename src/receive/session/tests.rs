@@ -10,6 +10,8 @@ fn rules() -> Rules {
         hostname: "zegel.example".into(),
         max_size: 2000,
         max_recipients: 3,
+        max_commands: 1_000,
+        max_errors: 10,
         command_timeout: Duration::from_mins(5),
         data_timeout: Duration::from_mins(3),
         offer: Offer { eightbit: true, smtputf8: true, dsn: true, auth: false },
@@ -65,6 +67,7 @@ fn play(pieces: impl IntoIterator<Item = Vec<u8>>) -> Seen {
             }
             Action::Present(client) => session.presented(client.is_some()),
             Action::Login(_) => session.logged_in(Login::Right),
+            Action::AskTls => session.may_secure(true),
             Action::StartTls => session.secured(false),
             Action::Close(ending) => {
                 seen.closed = Some(ending);

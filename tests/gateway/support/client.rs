@@ -19,7 +19,11 @@ pub struct Client {
 impl Client {
     /// Connects and says EHLO.
     pub fn connect(server: SocketAddr) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(server)?;
+        Self::over(TcpStream::connect(server)?)
+    }
+
+    /// Says EHLO over a connection that was just made.
+    pub fn over(stream: TcpStream) -> std::io::Result<Self> {
         stream.set_read_timeout(Some(Duration::from_mins(1)))?;
         stream.set_nodelay(true)?;
         let mut client = Self { reader: BufReader::new(stream) };

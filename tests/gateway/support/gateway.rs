@@ -130,18 +130,19 @@ connect_timeout = "2s"
                 log.push('\n');
             }
         });
-        let Ok(Places { smtp, page, metrics }) = serving.recv_timeout(Duration::from_mins(1)) else {
+        let Ok(Places { smtp, others, page, metrics }) = serving.recv_timeout(Duration::from_mins(1)) else {
             let _ = child.kill();
             let _ = child.wait();
             return Err(log.lock().unwrap().clone());
         };
-        Ok(Gateway { child, smtp, page, metrics, log })
+        Ok(Gateway { child, smtp, others, page, metrics, log })
     }
 }
 
 /// Where it serves, from the line of the log that says so.
 struct Places {
     smtp: SocketAddr,
+    others: Vec<SocketAddr>,
     page: SocketAddr,
     metrics: Option<SocketAddr>,
 }
@@ -153,9 +154,13 @@ impl Places {
             .filter(|(_, rest)| rest.contains("smtp=["))
             .or_else(|| line.split_once("\"message\":\"serving\""))?;
         // Text and JSON name them in the same order.
-        let addresses: Vec<SocketAddr> =
-            rest.split(['[', ']', '(', ')', ' ', ',', '"']).filter_map(|word| word.parse().ok()).collect();
-        Some(Self { smtp: *addresses.first()?, page: *addresses.get(1)?, metrics: addresses.get(2).copied() })
+        let read = |part: &str| -> Vec<SocketAddr> {
+            part.split(['[', ']', '(', ')', ' ', ',', '"']).filter_map(|word| word.parse().ok()).collect()
+        };
+        let (smtp, rest) = rest.split_once(']')?;
+        let (smtp, rest) = (read(smtp), read(rest));
+        let (first, others) = smtp.split_first()?;
+        Some(Self { smtp: *first, others: others.to_vec(), page: *rest.first()?, metrics: rest.get(1).copied() })
     }
 }
 
@@ -164,6 +169,8 @@ pub struct Gateway {
     child: Child,
     /// Where it takes mail.
     pub smtp: SocketAddr,
+    /// Where its further listeners are.
+    pub others: Vec<SocketAddr>,
     /// Where its page is.
     pub page: SocketAddr,
     /// Where its metrics are, if the config says so.

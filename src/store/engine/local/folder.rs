@@ -46,6 +46,8 @@ pub(super) fn is_full(error: &OpenError) -> bool {
     matches!(error, OpenError::Io { cause, .. } if matches!(cause.kind(), StorageFull | QuotaExceeded))
 }
 
+/// Files that must still find room for new mail to be taken: journal, index and compaction make some too.
+const SPARE_FILES: u64 = 500;
 /// Bytes set aside where intake stops below `min_free`: at most half of that, so that giving them up on a full disk does
 /// not let new mail in again.
 pub(super) fn reserve_for(min_free: u64) -> u64 {
@@ -116,6 +118,11 @@ impl Folder {
             return 0;
         }
         statvfs(&self.root).map_or(u64::MAX, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Whether the file system has hardly room for more files. Those that count none have always some.
+    pub(super) fn is_out_of_names(&self) -> bool {
+        statvfs(&self.root).is_ok_and(|stat| stat.f_files > 0 && stat.f_favail < SPARE_FILES)
     }
 
     /// Sets room aside that serves when the disk is full, where there is more than `min_free`; best effort.

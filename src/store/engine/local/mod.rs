@@ -246,12 +246,12 @@ impl Shared {
     }
 
     fn is_full(&self) -> bool {
-        self.folder.free() < self.min_free
+        self.folder.free() < self.min_free || self.folder.is_out_of_names()
     }
 
     fn has_room(&self) -> Result<(), StoreError> {
         if self.is_full() {
-            return Err(StoreError::Full(format!("less than {} bytes are free", self.min_free)));
+            return Err(StoreError::Full(format!("less than {} bytes, or hardly an inode, are free", self.min_free)));
         }
         Ok(())
     }
