@@ -26,7 +26,8 @@ fn config(folder: &Path, code: u8) {
 fn run(folder: &Path, arguments: &[&str]) -> Output {
     let file = folder.join("zegel.toml");
     let mut command = Command::new(env!("CARGO_BIN_EXE_zegel"));
-    command.args(["sms", "test"]).args(arguments).arg("--config").arg(file).output().unwrap()
+    // The environment replaces keys of the config.
+    command.env_clear().args(["sms", "test"]).args(arguments).arg("--config").arg(file).output().unwrap()
 }
 
 #[test]
