@@ -261,7 +261,7 @@ impl Connection {
     /// Reads until a whole reply is there.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Fault>> {
         loop {
-            match self.replies.next() {
+            match self.replies.take() {
                 Ok(Some(reply)) => return Poll::Ready(Ok(reply)),
                 Ok(None) => {}
                 Err(bad) => return Poll::Ready(Err(Fault::gone(bad))),

@@ -11,7 +11,7 @@ mod connection;
 mod health;
 mod hello;
 mod pool;
-mod reply;
+pub mod reply;
 mod routes;
 mod settings;
 mod tls;
