@@ -14,6 +14,8 @@ fn rules() -> Rules {
         hostname: "zegel.example".into(),
         max_size: 2000,
         max_recipients: 3,
+        max_commands: 1_000,
+        max_errors: 10,
         command_timeout: Duration::from_mins(5),
         data_timeout: Duration::from_mins(3),
         offer: Offer { eightbit: true, smtputf8: true, dsn: true, auth: false },
