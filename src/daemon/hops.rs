@@ -13,7 +13,8 @@ use tracing::{error, warn};
 
 use super::StartError;
 use crate::config::{Config, HopRoute};
-use crate::nexthop::{Capabilities, NextHop, Route, Routes};
+use crate::metrics::Metrics;
+use crate::nexthop::{Capabilities, NextHop, Route, Routes, Settings};
 use crate::store::write_durably;
 
 /// How often every hop is asked.
@@ -102,8 +103,13 @@ fn write(offers: &Offers, folder: &Path) -> io::Result<()> {
 /// # Errors
 /// When a next hop cannot be used.
 pub fn of_config(config: &Config) -> Result<Routes, StartError> {
-    let hops = config.next_hops.iter().cloned().map(NextHop::new).collect::<Result<Vec<_>, _>>()?;
-    routes(&hops, config)
+    routes(&all(config, &Metrics::default())?, config)
+}
+
+/// Every next hop of the config, counted.
+pub(super) fn all(config: &Config, metrics: &Metrics) -> Result<Vec<NextHop>, StartError> {
+    let hop = |settings: &Settings| Ok(NextHop::observed(settings.clone(), metrics.hops.hop(&settings.name))?);
+    config.next_hops.iter().map(hop).collect()
 }
 
 pub(super) fn routes(hops: &[NextHop], config: &Config) -> Result<Routes, StartError> {
@@ -123,7 +129,7 @@ pub(super) fn find(hops: &[NextHop], name: &str) -> Result<NextHop, StartError> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nexthop::{Host, Settings, Tls};
+    use crate::nexthop::{Host, Tls};
 
     fn hop(port: u16) -> NextHop {
         let host = Host { name: "127.0.0.1".to_owned(), port };

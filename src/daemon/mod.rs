@@ -36,7 +36,7 @@ use crate::base::{Clock, Entropy};
 use crate::config::Config;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
-use crate::nexthop::{self, NextHop, Routes};
+use crate::nexthop::{NextHop, Routes};
 use crate::notify::{self, Notifier};
 use crate::relay::Relay;
 use crate::seal::hashers::Hashers;
@@ -133,16 +133,14 @@ pub async fn start(
     let certificates = Arc::new(Certificates::load(config.smtp_tls.clone(), config.page_tls.clone())?);
     let users = config.users.take().map(|settings| Users::load(settings, entropy.clone())).transpose()?;
     let (counted, stop) = (Metrics::default(), CancellationToken::new());
-    let hop = |settings: &nexthop::Settings| NextHop::observed(settings.clone(), counted.hops.hop(&settings.name));
-    let hops = config.next_hops.iter().map(hop).collect::<Result<Vec<_>, _>>()?;
+    let hops = hops::all(&config, &counted)?;
     let smtp = receive::bind(&config.receive).await.map_err(|cause| StartError::Listen { what: "mail", cause })?;
     let page = web::bind(&config.web).await.map_err(|cause| StartError::Listen { what: "the page", cause })?;
     if let (true, Some(address)) = (config.web.demo, page.addresses().first()) {
         config.web.origin = format!("http://{address}");
     }
     // From here on who asks hears that we start.
-    let watch =
-        Watch::begin(config.metrics, &stop).await.map_err(|cause| StartError::Listen { what: "metrics", cause })?;
+    let watch = Watch::begin(config.metrics, &stop).await?;
     let recovery = config.recovery_key.as_deref().map(keys::recovery_public).transpose()?;
     let (store, report) = Store::open(config.store.clone(), keyring, clock.clone(), entropy.clone()).await?;
     store.use_recovery(recovery).await.map_err(crate::store::OpenError::from)?;
@@ -172,35 +170,19 @@ pub async fn start(
     let notifier = Notifier::new(running.notify_settings(&config, providers)?, store.clone(), clock.clone())?;
     let intake = Intake::new(config.intake.clone(), store.clone(), clock.clone(), entropy.clone());
     let hashers = intake.hashers();
-    let relay = Relay::new(
-        config.relay.clone(),
-        config.policy.clone(),
-        running.routes(&config)?,
-        intake,
-        clock.clone(),
-        entropy.clone(),
-    )
-    .observed(running.counted.mails.clone());
-    let web_settings = Arc::new(config.web.clone());
-    let pages = running.counted.page.clone();
-    let (router, page_hashers) =
-        web::observed(web_settings.clone(), store.clone(), clock.clone(), entropy.clone(), pages)?;
+    let relay = running.relay(&config, intake, &clock, &entropy)?;
+    let page_hashers = running.page(page, &config.web, &clock, &entropy)?;
 
-    let vitals = running.vitals(&config.home_hop, vec![("intake", hashers.clone()), ("page", page_hashers)], &clock);
     let keys = running.tend(&config, &retention, &clock);
     running.receive(smtp, config.receive, relay, &clock);
     let (stop, tls) = (running.stop.clone(), running.certificates.clone());
-    running.tasks.spawn(named("page", page.serve(web_settings, router, tls.page(), stop.clone())));
     running.tasks.spawn(named(
         "queue",
         queue::run(config.queue, store.clone(), notifier, clock.clone(), entropy.clone(), stop.clone()),
     ));
     let (cost, strict_cost, upkeep) = (config.intake.cost, config.intake.strict_cost, running.upkeep.clone());
-    let vitals = {
-        // Nobody else sets it.
-        let _ = watch.slot.set(vitals.clone());
-        Some(vitals)
-    };
+    let vitals = running.vitals(&config.home_hop, vec![("intake", hashers.clone()), ("page", page_hashers)], &clock);
+    let vitals = Some(watch.slot.get_or_init(|| vitals).clone());
     let office =
         operate::Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep, vitals, trial };
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
@@ -277,6 +259,35 @@ impl Running {
             hashers,
             clock: clock.clone(),
         })
+    }
+
+    /// What mail goes through.
+    fn relay(
+        &self,
+        config: &Config,
+        intake: Intake,
+        clock: &Arc<dyn Clock>,
+        entropy: &Arc<dyn Entropy>,
+    ) -> Result<Relay, StartError> {
+        let (settings, policy) = (config.relay.clone(), config.policy.clone());
+        let relay = Relay::new(settings, policy, self.routes(config)?, intake, clock.clone(), entropy.clone());
+        Ok(relay.observed(self.counted.mails.clone()))
+    }
+
+    /// The page is served; returns where its codes wait for their turn.
+    fn page(
+        &mut self,
+        bound: web::Bound,
+        settings: &web::Settings,
+        clock: &Arc<dyn Clock>,
+        entropy: &Arc<dyn Entropy>,
+    ) -> Result<Hashers, StartError> {
+        let (settings, counted) = (Arc::new(settings.clone()), self.counted.page.clone());
+        let (router, hashers) =
+            web::observed(settings.clone(), self.store.clone(), clock.clone(), entropy.clone(), counted)?;
+        let serving = bound.serve(settings, router, self.certificates.page(), self.stop.clone());
+        self.tasks.spawn(named("page", serving));
+        Ok(hashers)
     }
 
     /// What the store needs while it serves; returns who answers about keys.

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use super::StartError;
 use super::health::{Health, Reason};
 use super::vitals::Vitals;
 use crate::metrics::Form;
@@ -51,10 +52,11 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Binds and serves, where an address is given.
-    pub(super) async fn begin(address: Option<SocketAddr>, stop: &CancellationToken) -> io::Result<Self> {
+    pub(super) async fn begin(address: Option<SocketAddr>, stop: &CancellationToken) -> Result<Self, StartError> {
         let mut watch = Self { address: None, slot: Slot::default(), tasks: JoinSet::new() };
         if let Some(address) = address {
-            let listener = Listener::bind(address).await?;
+            let listen = |cause| StartError::Listen { what: "metrics", cause };
+            let listener = Listener::bind(address).await.map_err(listen)?;
             watch.address = listener.socket.local_addr().ok();
             let (slot, stop) = (watch.slot.clone(), stop.clone());
             watch.tasks.spawn(async {
@@ -135,4 +137,75 @@ async fn healthz(State(vitals): State<Slot>) -> Response {
     };
     let status = if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(header::CACHE_CONTROL, "no-store")], axum::Json(health)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::base::{ManualClock, SeededEntropy, Timestamp};
+    use crate::daemon::certificates::Certificates;
+    use crate::daemon::vitals::Sources;
+    use crate::metrics::Metrics;
+    use crate::nexthop::{Host, NextHop, Settings, Tls};
+    use crate::seal::keyring::RootKeyring;
+    use crate::store::{OpenReport, Store};
+
+    async fn ask(slot: &Slot, path: &str) -> (u16, String) {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let (head, body) = router(slot.clone()).oneshot(request).await.unwrap().into_parts();
+        (head.status.as_u16(), String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap())
+    }
+
+    fn hop(name: &str, metrics: &Metrics) -> NextHop {
+        let host = Host { name: "127.0.0.1".to_owned(), port: 25 };
+        let settings = Settings { tls: Tls::Off, ..Settings::new(name, vec![host], "zegel.example") };
+        NextHop::observed(settings, metrics.hops.hop(name)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn health_follows_what_happens() {
+        let slot = Slot::default();
+        assert_eq!(ask(&slot, "/healthz").await, (503, r#"{"status":"failing","reasons":["starting"]}"#.to_owned()));
+        assert_eq!(ask(&slot, "/metrics").await.0, 503);
+
+        let entropy = Arc::new(SeededEntropy::new(1));
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
+        let store = Store::in_memory(RootKeyring::generate(&*entropy), clock.clone(), entropy);
+        let metrics = Metrics::default();
+        let listener = metrics.smtp.listener("front");
+        let sources = Sources {
+            metrics: metrics.clone(),
+            store: store.clone(),
+            report: OpenReport { unerased: 1, ..OpenReport::default() },
+            hops: vec![hop("home", &metrics)],
+            home: "home".to_owned(),
+            certificates: Arc::new(Certificates::load(None, None).unwrap()),
+            users: None,
+            hashers: Vec::new(),
+            clock,
+        };
+        assert!(slot.set(Vitals::new(sources)).is_ok());
+        let reasons = async || {
+            let (status, body) = ask(&slot, "/healthz").await;
+            let health: Health = serde_json::from_str(&body).unwrap();
+            (status, health.reasons)
+        };
+        assert_eq!(reasons().await, (200, vec![Reason::JournalDamaged]));
+        store.hold_queue("for a test").await.unwrap();
+        assert_eq!(reasons().await, (200, vec![Reason::QueueHeld, Reason::JournalDamaged]));
+        listener.accept_failed();
+        assert_eq!(reasons().await.1.first(), Some(&Reason::NotAccepting));
+        store.close().await;
+        let (status, found) = reasons().await;
+        assert_eq!((status, found.first()), (503, Some(&Reason::StoreClosed)));
+        let (status, text) = ask(&slot, "/metrics").await;
+        assert_eq!(status, 200, "a store that is closed silences nothing");
+        assert!(text.contains("zegel_trouble{reason=\"store-closed\"} 1") && text.contains("zegel_ready 0"), "{text}");
+        assert_eq!(ask(&slot, "/other").await.0, 404);
+    }
 }

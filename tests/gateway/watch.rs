@@ -238,3 +238,33 @@ fn a_line_of_the_log_is_an_object_where_json_is_asked_for() {
     assert_eq!((&fields["hop"], &fields["code"], &fields["passed"]), (&"behind".into(), &250.into(), &1.into()));
     assert!(fields["answer_ms"].is_u64() && fields["bytes"].as_u64().unwrap() > 100, "{line}");
 }
+
+#[test]
+fn explain_says_what_then_happens() {
+    let sink = Sink::start();
+    let site = Site::new(sink.address, RULES);
+    let gateway = site.start();
+    let file = site.path("brief.eml");
+    let cases: [(&str, &str, &str, u16); 4] = [
+        (PATIENT, "gewoon", "pass", 250),
+        (PATIENT, "[veilig] brief", "seal", 250),
+        ("piet@arts.example", "gewoon", "seal", 250),
+        (PATIENT, "x\r\nZegel-Secure: misschien", "refuse", 550),
+    ];
+    for (number, (to, subject, fate, code)) in cases.into_iter().enumerate() {
+        let mail = letter(&format!("brief{number}"), subject, "tekst");
+        std::fs::write(&file, &mail).unwrap();
+        let told = site.ask(&["explain", "--from", ANNA, "--to", to, "brief.eml"]);
+        assert_eq!(told["recipients"][0]["fate"], fate, "{told}");
+        let before = sink.mails().len();
+        assert_eq!(client::send(gateway.smtp, ANNA, &[to], &mail).1.code, code, "{subject}");
+        let passed = sink.mails().iter().skip(before).any(|mail| mail.text().contains(&format!("<brief{number}@")));
+        assert_eq!(passed, fate == "pass", "{subject}");
+    }
+    let text = site.command(&["explain", "--config", "zegel.toml", "--from", ANNA, "--to", "kees@dicht.example"]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(text.contains("kees@dicht.example is refused: 550 5.7.1 Niet hierheen.\n  rule dicht refuses"), "{text}");
+    std::fs::write(site.path("zegel.toml"), "onzin = 1\n").unwrap();
+    let bad = site.command(&["explain", "--config", "zegel.toml", "--from", ANNA, "--to", PATIENT]);
+    assert_eq!(bad.status.code(), Some(78));
+}

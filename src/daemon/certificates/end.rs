@@ -1,7 +1,7 @@
 //! When a certificate ends: the one field of X.509 (RFC 5280 §4.1.2.5) that rustls does not tell. Pure, and never wrong in silence: what is
 //! not understood has no answer.
 
-use jiff::civil::date;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
 const SEQUENCE: u8 = 0x30;
@@ -33,7 +33,7 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         0..=0x7f => (usize::from(first), rest),
         0x81..=0x83 => {
             let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (bytes.iter().fold(0, |len, byte| len << 8 | usize::from(*byte)), rest)
+            (bytes.iter().fold(0, |len, byte| (len << 8) | usize::from(*byte)), rest)
         }
         _ => return None,
     };
@@ -54,9 +54,7 @@ fn time(tag: u8, text: &str) -> Option<i64> {
     };
     let part = |at: usize| rest.get(at..at + 2)?.parse::<i8>().ok();
     let [month, day, hour, minute, second] = [part(0)?, part(2)?, part(4)?, part(6)?, part(8)?];
-    let fits =
-        jiff::civil::Date::new(year, month, day).is_ok() && jiff::civil::Time::new(hour, minute, second, 0).is_ok();
-    let moment = fits.then(|| date(year, month, day).at(hour, minute, second, 0))?;
+    let moment = Date::new(year, month, day).ok()?.to_datetime(Time::new(hour, minute, second, 0).ok()?);
     Some(moment.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
 }
 
