@@ -108,8 +108,8 @@ pub fn of_config(config: &Config) -> Result<Routes, StartError> {
 
 /// Every next hop of the config, counted.
 pub(super) fn all(config: &Config, metrics: &Metrics) -> Result<Vec<NextHop>, StartError> {
-    let hop = |settings: &Settings| Ok(NextHop::observed(settings.clone(), metrics.hops.hop(&settings.name))?);
-    config.next_hops.iter().map(hop).collect()
+    let hop = |settings: &Settings| NextHop::observed(settings.clone(), metrics.hops.hop(&settings.name));
+    Ok(config.next_hops.iter().map(hop).collect::<Result<_, _>>()?)
 }
 
 pub(super) fn routes(hops: &[NextHop], config: &Config) -> Result<Routes, StartError> {
