@@ -63,14 +63,13 @@ fn explain(asked: &Explain, config: &Config) -> Result<String, String> {
     let peer = peer(config, asked.listener.as_deref())?;
     let mail = asked.mail.as_deref().map(|file| read(file, config.receive.max_size)).transpose()?;
     let routes = daemon::hops::of_config(config).map_err(|cause| cause.to_string())?;
-    let answer = match &mail {
-        Some(None) => Err(Reply::new(552, "5.3.4 The mail is larger than mail.max_size")),
-        _ => {
-            let mail = mail.as_ref().and_then(|mail| mail.as_deref());
-            let question = Question { peer: &peer, from: &from, to: &to, mail };
-            let sender = from.path.as_ref().map(Address::domain);
-            forecast(&config.relay, &config.policy, &question, |to| routes.of(sender, to).name().to_owned())
-        }
+    let answer = if let Some(None) = &mail {
+        Err(Reply::new(552, "5.3.4 The mail is larger than mail.max_size"))
+    } else {
+        let mail = mail.as_ref().and_then(|mail| mail.as_deref());
+        let question = Question { peer: &peer, from: &from, to: &to, mail };
+        let sender = from.path.as_ref().map(Address::domain);
+        forecast(&config.relay, &config.policy, &question, |to| routes.of(sender, to).name().to_owned())
     };
     Ok(if asked.json { object(&peer, &answer).to_string() + "\n" } else { text(&peer, &answer) })
 }
@@ -143,8 +142,9 @@ fn sentence(forecast: &Forecast) -> String {
         Fate::Separate(reply) => format!("is sent separately by the client: {}", said(reply)),
         Fate::Refuse(reply) => format!("is refused: {}", said(reply)),
     };
-    let reasons: String = reasons(&forecast.found).iter().map(|reason| format!("  {reason}\n")).collect();
-    format!("{} {fate}\n{reasons}", forecast.to.as_str())
+    let mut lines = vec![format!("{} {fate}", forecast.to.as_str())];
+    lines.extend(reasons(&forecast.found).iter().map(|reason| format!("  {reason}")));
+    lines.join("\n") + "\n"
 }
 
 fn text(peer: &Peer, answer: &Result<Vec<Forecast>, Reply>) -> String {

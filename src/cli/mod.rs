@@ -64,7 +64,7 @@ enum Command {
         #[command(flatten)]
         to: Asking,
     },
-    /// Print the metrics of the running daemon, as OpenMetrics text.
+    /// Print the metrics of the running daemon, as `OpenMetrics` text.
     #[command(after_help = "Example:\n  zegel metrics | grep zegel_queue")]
     Metrics {
         #[command(flatten)]

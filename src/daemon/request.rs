@@ -183,7 +183,7 @@ pub enum Answer {
         /// Status and reasons.
         health: Health,
     },
-    /// All metrics, as OpenMetrics text.
+    /// All metrics, as `OpenMetrics` text.
     Metrics {
         /// The text.
         text: String,

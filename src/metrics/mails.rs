@@ -70,7 +70,7 @@ struct Handles {
 /// All transactions. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Mails {
-    mails: Family<Outcomes, Counter>,
+    ended: Family<Outcomes, Counter>,
     bytes: Family<Outcomes, Counter>,
     seconds: Waits<Outcomes>,
     recipients: Family<ByVerdict, Counter>,
@@ -93,13 +93,13 @@ impl Default for Mails {
         });
         let by_verdict =
             ["pass", "seal", "refuse"].map(|verdict| recipients.get_or_create_owned(&ByVerdict { verdict }));
-        Self { mails, bytes, seconds, recipients, by_outcome, by_verdict }
+        Self { ended: mails, bytes, seconds, recipients, by_outcome, by_verdict }
     }
 }
 
 impl Mails {
     pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register("mails", "Mail transactions by what became of them", self.mails.clone());
+        registry.register("mails", "Mail transactions by what became of them", self.ended.clone());
         registry.register("mail_bytes", "Bytes of their mails as they came", self.bytes.clone());
         registry.register("mail_seconds", "From MAIL to the reply to the dot", self.seconds.clone());
         registry.register("recipients", "Recipients by verdict", self.recipients.clone());

@@ -42,6 +42,7 @@ fn moved(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> BTree
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::too_many_lines, reason = "one event of each kind, one after the other")]
 async fn what_is_counted_stands_in_the_text() {
     let metrics = Metrics::default();
     let (listener, hop, commits) = (metrics.smtp.listener("front"), metrics.hops.hop("behind"), Commits::default());

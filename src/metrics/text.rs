@@ -1,4 +1,4 @@
-//! The text that Prometheus reads: OpenMetrics 1.0, or the older form for readers that do not ask for it.
+//! The text that Prometheus reads: `OpenMetrics` 1.0, or the older form for readers that do not ask for it.
 
 use std::fmt::{self, Write as _};
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 pub enum Form {
     /// Prometheus text format 0.0.4: what every reader knows.
     Prometheus,
-    /// OpenMetrics 1.0.
+    /// `OpenMetrics` 1.0.
     OpenMetrics,
 }
 

@@ -200,6 +200,9 @@ mod tests {
         }
     }
 
+    /// Sender, recipients, the mail if there is one, and what becomes of each.
+    type Case<'a> = (&'a str, &'a [&'a str], Option<&'a str>, &'a [&'a str]);
+
     #[test]
     fn each_recipient_has_its_fate() {
         let plain = "From: a@home.example\r\nSubject: x\r\n\r\n[veilig]\r\n";
@@ -208,7 +211,7 @@ mod tests {
         let looping = "Received: x\r\n".repeat(4) + plain;
         let long = format!("X: {}\r\n{plain}", "y".repeat(600));
         let (own, jan, arts) = ("a@home.example", "jan@far.example", "x@arts.example");
-        let cases: [(&str, &[&str], Option<&str>, &[&str]); 12] = [
+        let cases: [Case<'_>; 12] = [
             (own, &[jan, arts, "k@dicht.example"], None, &["open far", "seal rule artsen", "refuse 550"]),
             (own, &[jan, "b@near.example"], None, &["open far", "separate 452"]),
             (own, &[jan, "b@near.example", arts], Some(plain), &["pass far", "separate 452", "seal rule artsen"]),
