@@ -130,6 +130,9 @@ fn path(table: &Table<'_, '_>, name: &str, preset: &str) -> Option<Path> {
     table.optional(name, &words::json_path()).or_else(|| Path::parse(preset))
 }
 
+/// The words of a preset for one meaning.
+type Words = fn(&Preset) -> &'static [&'static str];
+
 fn read_answers(table: &Table<'_, '_>, preset: Option<&Preset>) -> Answers {
     let statuses = table.list("accepted", &kinds::number(200, 299));
     let statuses = statuses.into_iter().filter_map(|status| u16::try_from(status).ok()).collect();
@@ -138,7 +141,7 @@ fn read_answers(table: &Table<'_, '_>, preset: Option<&Preset>) -> Answers {
     let values = list(table, "accepted_values", preset_path.map_or(&[][..], |(_, values)| values));
     let errors = table.list("error", &words::json_path());
     let preset_errors = preset.map_or(&[][..], |preset| preset.error);
-    let all: [(&str, fn(&Preset) -> &'static [&'static str], Meaning); 6] = [
+    let all: [(&str, Words, Meaning); 6] = [
         ("bad_number", |preset| preset.bad_number, Meaning::Refused(Refusal::Number)),
         ("bad_country", |preset| preset.bad_country, Meaning::Refused(Refusal::Country)),
         ("blocked", |preset| preset.blocked, Meaning::Refused(Refusal::Blocked)),

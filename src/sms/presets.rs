@@ -75,7 +75,7 @@ pub const TWILIO: Preset = Preset {
     },
 };
 
-/// Bird, the SMS API of MessageBird.
+/// Bird, the SMS API of `MessageBird`.
 pub const BIRD: Preset = Preset {
     url: "https://rest.messagebird.com/messages",
     headers: &["Authorization: AccessKey {secret}"],

@@ -106,10 +106,9 @@ impl Answers {
             };
         }
         match (meant, reply.status) {
-            (_, 429) => Handover::Failed { cause, after: reply.after },
+            (_, 429) | (None, 503) => Handover::Failed { cause, after: reply.after },
             (Some(meaning), _) => said(meaning, cause, reply.after),
             (None, 402) => Handover::refused(Refusal::Credit, cause),
-            (None, 503) => Handover::Failed { cause, after: reply.after },
             // A redirect too: nobody is followed with a number.
             (None, 300..=407 | 409..=499) => Handover::refused(Refusal::Account, cause),
             (None, _) => Handover::Unsure { cause },
@@ -158,7 +157,7 @@ mod tests {
     }
 
     fn judged(answers: &Answers, status: u16, body: Option<&str>) -> String {
-        let reply = Reply { status, after: Some(Duration::from_secs(7)), body: body.map(|body| body.into()) };
+        let reply = Reply { status, after: Some(Duration::from_secs(7)), body: body.map(Into::into) };
         match answers.judge(&reply) {
             Handover::Accepted { id } => format!("accepted {id}"),
             Handover::Refused { why, .. } => format!("{why:?}"),

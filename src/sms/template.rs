@@ -143,7 +143,9 @@ impl Template {
             .collect::<Result<_, _>>()?;
         // Room for all: growing would leave copies of the secret behind.
         let mut out = Zeroizing::new(String::with_capacity(filled.iter().map(|piece| piece.len()).sum()));
-        filled.iter().for_each(|piece| out.push_str(piece));
+        for piece in &filled {
+            out.push_str(piece);
+        }
         Ok(out)
     }
 }

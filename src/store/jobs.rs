@@ -64,7 +64,9 @@ impl Store {
             match self.lease_due_of(lane, now, max.saturating_sub(leased.len())).await {
                 Ok(more) => leased.extend(more),
                 Err(error) => {
-                    leased.iter().for_each(|job: &LeasedJob| self.give_back_job(job.id));
+                    for job in &leased {
+                        self.give_back_job(job.id);
+                    }
                     return Err(error);
                 }
             }

@@ -47,7 +47,7 @@ fn raw(text: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn every_answer_has_its_outcome() {
-    let many: String = (0..200).map(|n| format!("X-{n}: y\r\n")).collect();
+    let many = (0..200).map(|n| format!("X-{n}: y\r\n")).collect::<Vec<_>>().concat();
     let cases: Vec<(&str, Act, &str)> = vec![
         ("taken", Act::reply(200, "", TAKEN), "p accepted 7"),
         ("an error in a 200", Act::reply(200, "", r#"{"status":"no credit"}"#), "p refused Account"),

@@ -84,8 +84,8 @@ impl Mailbox {
     /// Where SMSes come out: beside the mails, as letters to a telephone number.
     #[must_use]
     pub fn screen(&self) -> Screen {
-        let shelf = Arc::clone(&self.shelf);
-        Screen(Arc::new(move |number, text| shelf.put(Mail::sms(number, text))))
+        let mails = Arc::clone(&self.shelf);
+        Screen(Arc::new(move |number, text| mails.put(Mail::sms(number, text))))
     }
 
     /// Stops both servers and waits for them.

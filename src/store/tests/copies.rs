@@ -44,7 +44,9 @@ async fn every_kept_copy_is_read_again_in_thirteen_days_and_made_anew_when_it_ch
     back_up(&bed, dir.path()).await;
     let kept = kept(dir.path());
     assert!(kept.len() >= 6, "{kept:?}");
-    kept.iter().for_each(|path| rot(path));
+    for path in &kept {
+        rot(path);
+    }
     let mut mended = BTreeSet::new();
     for day in 0..13 {
         let report = back_up(&bed, dir.path()).await;
@@ -62,7 +64,9 @@ async fn every_kept_copy_is_read_again_in_thirteen_days_and_made_anew_when_it_ch
         assert!(read(&store, token).await == *plain);
     }
     // All at once, when asked.
-    kept.iter().for_each(|path| rot(path));
+    for path in &kept {
+        rot(path);
+    }
     let report = bed.store.backup(dir.path().to_owned(), true, Arc::default()).await.unwrap();
     assert_eq!(report.mended.len(), kept.len());
     restore(dir.path(), &home.path().join("again")).unwrap();

@@ -344,7 +344,7 @@ impl Committer {
         let sources: io::Result<Vec<Source>> = self.journal.segments().all().into_iter().map(Source::of).collect();
         let released = old.is_none_or(release);
         let made = sources.and_then(|sources| {
-            if released && recovery::wipe(&self.shared.folder).is_ok() {
+            if released && self.shared.folder.wipe_index().is_ok() {
                 recovery::rebuild(&self.shared.folder, &sources)
             } else {
                 recovery::in_memory(&sources)

@@ -62,6 +62,16 @@ fn removed(line: &str) -> Option<u64> {
 }
 
 impl Folder {
+    /// Removes the index from disk.
+    pub(super) fn wipe_index(&self) -> Result<(), OpenError> {
+        let path = self.index();
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&path)(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes the folder where it is missing, and locks it.
     pub(super) fn open(root: &Path, io: Io) -> Result<(Self, Lock), OpenError> {
         let folder = Self { root: root.to_owned(), io };

@@ -307,7 +307,7 @@ fn bring_up(folder: &Folder, sources: &[Source], last: u64, report: &mut OpenRep
     let fresh = sources.is_empty() && !folder.index().exists();
     let mut reason = if fresh { None } else { folder.distrust() };
     if reason.is_some() {
-        wipe(folder)?;
+        folder.wipe_index()?;
     }
     folder.note_running()?;
     if reason.is_none() {
@@ -329,7 +329,7 @@ fn bring_up(folder: &Folder, sources: &[Source], last: u64, report: &mut OpenRep
             }
             Err(Unusable::Index(why)) => reason = Some(why),
         }
-        wipe(folder)?;
+        folder.wipe_index()?;
     }
     report.rebuilt = reason;
     let (index, frames) = rebuild(folder, sources).map_err(at(&folder.journal()))?;
@@ -389,14 +389,4 @@ pub(super) fn in_memory(sources: &[Source]) -> io::Result<(Index, u64)> {
     let index = Index::in_memory();
     let frames = replay(&index, sources, 0).map_err(io::Error::other)?;
     Ok((index, frames))
-}
-
-/// Removes the index from disk.
-pub(super) fn wipe(folder: &Folder) -> Result<(), OpenError> {
-    let path = folder.index();
-    let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&path)(error)),
-        _ => Ok(()),
-    }
 }

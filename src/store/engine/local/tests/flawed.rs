@@ -65,7 +65,9 @@ async fn a_flawed_segment_is_reported_and_compacted_like_any_other() {
             drop(engine.take());
         }
         // Where several parts are, the last ones first: a scan finds the footer yet.
-        harmed.iter().for_each(|path| parts.iter().rev().for_each(|part| spoil(path, *part)));
+        for path in &harmed {
+            parts.iter().rev().for_each(|part| spoil(path, *part));
+        }
         let engine = engine.unwrap_or_else(|| open_with(folder.path(), &small()).0);
         if !restarts {
             let damaged = audited(&engine).await.damaged;
