@@ -1,7 +1,7 @@
 //! The beginning of a connection: greeting, EHLO (HELO where the server knows none) and AUTH.
 
-use data_encoding::BASE64;
 use secrecy::{ExposeSecret, SecretString};
+use smtp_proto::{AUTH_LOGIN, AUTH_PLAIN};
 use zeroize::Zeroizing;
 
 use crate::mail::Reply;
@@ -72,14 +72,20 @@ fn offer(reply: &Reply) -> Offer {
     offer
 }
 
+/// `Username:` and `Password:` in base64: the challenges of AUTH LOGIN (draft-murchison-sasl-login-00).
+const ASKS_USER: &str = "VXNlcm5hbWU6";
+const ASKS_PASSWORD: &str = "UGFzc3dvcmQ6";
+
 /// AUTH PLAIN (RFC 4616), or LOGIN where that is all there is. No other mechanism is ever used.
 pub(super) async fn login(connection: &mut Connection, offer: Offer, credentials: &Credentials) -> Result<(), String> {
     let Credentials { user, password } = credentials;
-    let password = password.expose_secret();
+    let sasl = mail_send::Credentials::Plain { username: user.as_str(), secret: password.expose_secret() };
+    let response = |mechanism, challenge| sasl.encode(mechanism, challenge).map_err(|cause| cause.to_string());
     let lines = if offer.plain {
-        let response = Zeroizing::new(format!("\0{user}\0{password}"));
-        vec![line("AUTH PLAIN ", &response)]
+        vec![line("AUTH PLAIN ", response(AUTH_PLAIN, "")?)]
     } else if offer.login {
+        // Servers word their challenges as they like; what they ask for comes in this order always.
+        let (user, password) = (response(AUTH_LOGIN, ASKS_USER)?, response(AUTH_LOGIN, ASKS_PASSWORD)?);
         vec![Zeroizing::new("AUTH LOGIN\r\n".to_owned()), line("", user), line("", password)]
     } else {
         return Err("neither AUTH PLAIN nor AUTH LOGIN is offered".to_owned());
@@ -96,8 +102,8 @@ pub(super) async fn login(connection: &mut Connection, offer: Offer, credentials
     Ok(())
 }
 
-fn line(command: &str, response: &str) -> Zeroizing<String> {
-    let response = Zeroizing::new(BASE64.encode(response.as_bytes()));
+fn line(command: &str, response: String) -> Zeroizing<String> {
+    let response = Zeroizing::new(response);
     Zeroizing::new(format!("{command}{}\r\n", *response))
 }
 

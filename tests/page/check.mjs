@@ -72,6 +72,7 @@ async function judge({ page, fail, name, lang, scripts }, state) {
     const over = document.documentElement.scrollWidth - document.documentElement.clientWidth;
     if (over > 0) found.push(`${over} px wider than the window`);
     for (const target of document.querySelectorAll("a, button, input:not([type=hidden]), summary")) {
+      if (!target.checkVisibility()) continue;
       const { width, height } = target.getBoundingClientRect();
       const inText = target.closest(".text, .skip") !== null || target.classList.contains("skip");
       if (!inText && (width < 24 || height < 24)) found.push(`target of ${Math.round(width)}×${Math.round(height)}: ${target.textContent}`);
@@ -126,7 +127,7 @@ async function visit(way, link, wrongFirst, code = PAGE_CODE) {
   await judge(way, "3-message");
   await files(way);
   await frame(way);
-  if (way.scripts) await extend(way);
+  if (way.scripts && !way.name.includes("mail")) await extend(way);
   await leave(way, link);
 }
 
@@ -167,22 +168,30 @@ async function frame({ page, context, fail, name, scripts }) {
 
 /** Two minutes before an idle session ends the page warns; the button extends it; an unused warning clears the screen. */
 async function extend(way) {
-  const { page, fail, t } = way;
-  await page.clock.install();
-  await page.reload();
+  const { fail, t, lang, width } = way;
+  // A context of its own with the same session: its clock is ours.
+  const context = await browser.newContext({
+    storageState: await way.context.storageState(),
+    viewport: { width, height: 640 },
+    locale: lang === "nl" ? "nl-NL" : "en-GB",
+    colorScheme: way.scheme,
+  });
+  await context.clock.install();
+  const page = await context.newPage();
+  await page.goto(`${origin}/bericht?taal=${lang}`);
   const warning = page.locator("#sessie");
   await page.clock.fastForward("12:30");
   if (await warning.isVisible()) fail("a warning too early");
   await page.clock.fastForward("00:45");
   if (!(await warning.isVisible())) fail("no warning before the session ends");
-  await judge(way, "4-warning");
+  await judge({ ...way, page }, "4-warning");
   const [answer] = await Promise.all([page.waitForResponse((r) => r.url().endsWith("/verlengen")), page.getByRole("button", { name: t.extend }).click()]);
   if (answer.status() !== 204) fail(`extending answered ${answer.status()}`);
   await warning.waitFor({ state: "hidden" });
   await page.clock.fastForward("13:15");
   if (!(await warning.isVisible())) fail("no second warning");
   await Promise.all([page.waitForNavigation(), page.clock.fastForward("02:00")]);
-  await page.clock.resume();
+  await context.close();
 }
 
 /** After logging out nothing of the message can be had: not by the address, not by going back. */
@@ -203,10 +212,13 @@ async function leave(way, link) {
   await judge(way, "7-no-code");
   await page.goto(`${origin}/echt?taal=${way.lang}`);
   await judge(way, "7-genuine");
-  await page.fill("#kenmerk", "K7QF-2M9D");
-  await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: t.check }).click()]);
-  if (!(await page.getByRole("alert").innerText()).includes(t.unknown)) fail("a reference that nobody gave out is not called unknown");
-  await judge(way, "7-genuine-unknown");
+  // A network has ten questions in ten minutes.
+  if (way.lang === "nl" && way.scheme === "light" && !way.name.includes("mail")) {
+    await page.fill("#kenmerk", "K7QF-2M9D");
+    await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: t.check }).click()]);
+    if (!(await page.getByRole("alert").innerText()).includes(t.unknown)) fail("a reference that nobody gave out is not called unknown");
+    await judge(way, "7-genuine-unknown");
+  }
   await page.goto(`${origin}/b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa?taal=${way.lang}`);
   await judge(way, "8-nowhere");
   for (const [what, gone] of Object.entries({ expired: PAGE_EXPIRED, withdrawn: PAGE_WITHDRAWN })) {

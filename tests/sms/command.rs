@@ -76,10 +76,10 @@ async fn one_that_hangs_or_floods_is_killed_with_all_it_started() {
         let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
         let stat = Path::new("/proc").join(pid.trim()).join("stat");
         // Gone, or dead and not yet fetched by whoever inherited it.
-        let lives = || fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z"));
-        while lives() && begun.elapsed() < Duration::from_secs(20) {
+        let running = || fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z"));
+        while running() && begun.elapsed() < Duration::from_secs(20) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert!(!lives(), "{lines}");
+        assert!(!running(), "{lines}");
     }
 }

@@ -259,8 +259,11 @@ impl Session {
             self.speak(&moment, "250 2.0.0 ok").await?;
         } else if moment.is("DATA") {
             self.with(|heard| heard.data = true);
-            if self.speak(&moment, "354 go").await? == 354 {
-                self.body().await?;
+            let early = self.act(&Moment::BodyBegins);
+            // In one write with 354: certainly there before the mail and its dot are.
+            let go = if let Act::Say(text) = &early { format!("354 go\r\n{text}") } else { "354 go".to_owned() };
+            if self.speak(&moment, &go).await? == 354 {
+                self.body(early).await?;
             }
         } else if moment.is("QUIT") {
             self.speak(&moment, "221 2.0.0 bye").await?;
@@ -271,11 +274,11 @@ impl Session {
         Ok(())
     }
 
-    async fn body(&mut self) -> Result<(), Over> {
-        let act = self.act(&Moment::BodyBegins);
+    /// `act` is what it does as the body begins; what it says is said already.
+    async fn body(&mut self, act: Act) -> Result<(), Over> {
         // What it says now is its only reply to the mail.
         let early = act != Act::Polite;
-        if early {
+        if early && !matches!(act, Act::Say(_)) {
             self.perform(act, "").await?;
         }
         let mut body = std::mem::take(&mut self.buffer);

@@ -90,7 +90,7 @@ on_each_engine! {
             let value = bed.raw().await.remove(&place).unwrap();
             bed.overwrite(place.clone(), &[value.as_slice(), b"x"].concat()).await;
             let report = checked(&bed, true).await;
-            if matches!(place.space, Space::JobDue | Space::ByAddress | Space::Expiry) {
+            if matches!(place.space, Space::JobDue | Space::ByAddress | Space::Expiry | Space::Reference) {
                 // Their keys say all there is to say.
                 assert!(report.is_sound(), "{place:?}");
             } else {

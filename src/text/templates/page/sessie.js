@@ -2,8 +2,9 @@
 // the same, only without a warning.
 "use strict";
 (() => {
-  const form = document.getElementById("sessie");
-  if (!form) return;
+  const box = document.getElementById("sessie");
+  if (!box) return;
+  const form = box.querySelector("form");
   const WARN = 120;
   const seconds = (text) => Math.max(0, Number.parseInt(text, 10) || 0);
   const [extend, last] = ["verleng", "laatste"].map((id) => document.getElementById(id));
@@ -16,10 +17,10 @@
   const until = (left, tell) => {
     end = Date.now() + left * 1000;
     // No more to be had: the session is at its longest.
-    const final = left <= WARN && form.dataset.told === "yes";
+    const final = left <= WARN && box.dataset.told === "yes";
     extend.hidden = button.hidden = final;
     last.hidden = !final;
-    form.hidden = true;
+    box.hidden = true;
     if (tell) channel?.postMessage(left);
     tick();
   };
@@ -30,14 +31,14 @@
     // The server decides: it shows the message again when another window kept the session open.
     if (left <= 0) return location.replace(location.href);
     const warn = left <= WARN * 1000;
-    if (warn && form.hidden) form.hidden = false;
+    if (warn && box.hidden) box.hidden = false;
     // Timers sleep while a telephone does; the clock does not.
     timer = setTimeout(tick, warn ? left : Math.min(left - WARN * 1000, 30000));
   };
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    form.dataset.told = "yes";
+    box.dataset.told = "yes";
     try {
       const answer = await fetch(form.action, { method: "POST", headers: { Accept: "text/plain" } });
       if (!answer.ok) return location.replace(location.href);
@@ -50,5 +51,5 @@
   document.addEventListener("visibilitychange", () => document.hidden || tick());
   // Back from the browser's memory: what was on the screen may not be shown any more.
   addEventListener("pageshow", (event) => event.persisted && location.reload());
-  until(seconds(form.dataset.seconds), true);
+  until(seconds(box.dataset.seconds), true);
 })();
