@@ -107,7 +107,7 @@ pub fn reference(entropy: &dyn Entropy) -> String {
     text
 }
 
-/// A reference as somebody typed it, in the form in which [`reference`] makes them: small letters, blanks and hyphens do not count, and what
+/// A reference as somebody typed it, in the form in which [`reference()`] makes them: small letters, blanks and hyphens do not count, and what
 /// reads like 1 or 0 is taken for it. `None` when it cannot be one.
 #[must_use]
 pub fn read_reference(text: &str) -> Option<String> {

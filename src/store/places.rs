@@ -92,7 +92,7 @@ pub(super) fn grant(id: GrantId) -> Key {
 pub(super) fn grant_index(link: &[u8; 32]) -> Key {
     key(Space::GrantIndex, &[link])
 }
-/// `reference` as [`crate::seal::token::read_reference`] gives it.
+/// `reference` as `crate::seal::token::read_reference` gives it.
 pub(super) fn reference(keys: &StoreKeys, reference: &str, id: GrantId) -> Key {
     key(Space::Reference, &[&reference_prefix(keys, reference), id.as_bytes()])
 }

@@ -108,8 +108,8 @@ fn every_metric_moves_and_nothing_tells_who_wrote_what() {
     ];
     for secret in private {
         assert!(!text.contains(secret), "{secret} in the metrics");
-        let line = log.lines().find(|text| text.contains(secret));
-        assert_eq!(line, None, "{secret} in the log");
+        let told = log.lines().find(|text| text.contains(secret));
+        assert_eq!(told, None, "{secret} in the log");
     }
 }
 

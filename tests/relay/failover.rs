@@ -116,9 +116,12 @@ async fn a_host_without_tls_is_passed_over_and_never_spoken_to_in_clear() {
     }
 }
 
+/// Whether it is that moment.
+type At = fn(&Moment) -> bool;
+
 #[tokio::test]
 async fn after_mail_was_accepted_no_other_host_is_asked() {
-    let after_mail: [(&str, fn(&Moment) -> bool); 4] = [
+    let after_mail: [(&str, At); 4] = [
         ("RCPT", |moment| moment.is("RCPT")),
         ("DATA", |moment| moment.is("DATA")),
         ("body", |moment| *moment == Moment::BodyBegins),

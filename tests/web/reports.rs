@@ -49,8 +49,8 @@ async fn texted(site: &Site) -> (GrantId, String) {
     }
     assert_eq!(site.store.lease_due(site.clock.now(), 100).await.unwrap().len(), 1);
     site.store.begin_sms(JobId([5; 16])).await.unwrap();
-    let taken = SmsEnd { progress: SmsProgress::Taken, provider: "een".to_owned(), id: "7".to_owned() };
-    site.store.finish_job(JobId([5; 16]), JobEnd::Texted(taken)).await.unwrap();
+    let end = SmsEnd { progress: SmsProgress::Taken, provider: "een".to_owned(), id: "7".to_owned() };
+    site.store.finish_job(JobId([5; 16]), JobEnd::Texted(end)).await.unwrap();
     (grant, site.store.sms_reference(grant, JobId([5; 16])))
 }
 
