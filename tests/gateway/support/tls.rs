@@ -58,9 +58,13 @@ pub fn exchange(mut stream: impl Read + Write, request: &str) -> std::io::Result
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// An SMTP connection after STARTTLS.
+/// An SMTP connection after STARTTLS; an error when the server says that it is going (421).
 pub fn starttls(server: SocketAddr, name: &str, trusted: &[CertificateDer<'static>]) -> std::io::Result<Secured> {
     let mut client = Client::connect(server)?;
-    assert_eq!(client.say("STARTTLS")?.code, 220);
+    let reply = client.say("STARTTLS")?;
+    if reply.code == 421 {
+        return Err(std::io::ErrorKind::ConnectionAborted.into());
+    }
+    assert_eq!(reply.code, 220, "{reply:?}");
     secure(client.into_stream(), name, trusted)
 }
