@@ -84,6 +84,7 @@ impl Rig {
             strict_cost: cheap,
             hashers: 2,
             language: "nl".to_owned(),
+            numbers: Some(zegel::sms::Numbers::default()),
         };
         Self {
             intake: Intake::new(taking, store.clone(), clock.clone(), entropy.clone()),
@@ -136,7 +137,8 @@ impl Rig {
             name: "Anna Jansen".to_owned(),
             mailbox: mailbox.parse().unwrap(),
         };
-        let terms = Terms { reason: "subject tag [veilig]".to_owned(), expires: life, mode: Mode::Assisted };
+        let terms =
+            Terms { reason: "subject tag [veilig]".to_owned(), expires: life, mode: Mode::Assisted, proof: None };
         let recipients = recipients
             .iter()
             .map(|address| intake::Recipient { address: address.parse().unwrap(), terms: terms.clone() })

@@ -66,8 +66,21 @@ impl Desk {
         };
         let (keys, upkeep) = (Keys::new(store.clone(), Some(source)), Upkeep::new(store.clone()));
         let (cost, strict_cost, hashers) = (config.intake.cost, config.intake.strict_cost, Hashers::new(1));
-        let office =
-            Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep, vitals: None };
+        let (numbers, home) = (config.intake.numbers.clone(), config.policy.home.clone());
+        let office = Office {
+            store,
+            retention,
+            clock,
+            entropy,
+            cost,
+            strict_cost,
+            hashers,
+            numbers,
+            home,
+            keys,
+            upkeep,
+            vitals: None,
+        };
         Ok(Self::Here(Box::new(office)))
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
+use crate::daemon::contacts::ContactRow;
 use crate::daemon::operate::{Answer, JobRow, MessageRow, RecipientRow};
 use crate::daemon::upkeep::Outcome;
 use crate::store::check::{Damage, Finding, Report};
@@ -37,6 +38,11 @@ pub fn text(answer: &Answer) -> String {
              sent before: those open with the earlier code only, and nobody can change that. If somebody else knows the earlier code, or \
              it is lost, take those messages back and send them again\n"
         ),
+        Answer::Contacts { contacts, note } => {
+            let rows: String = contacts.iter().map(contact).collect();
+            let note = note.as_ref().map(|note| format!("{note}\n")).unwrap_or_default();
+            if rows.is_empty() && note.is_empty() { "no contacts\n".to_owned() } else { rows + &note }
+        }
         Answer::Queue { jobs, held } => {
             let held = held.iter().map(|held| format!("held {held}; `zegel queue release` lets it go\n"));
             let jobs = if jobs.is_empty() { "nothing to send\n".to_owned() } else { jobs.iter().map(job).collect() };
@@ -189,6 +195,23 @@ fn recipient(row: &RecipientRow) -> String {
     }
     if row.closed {
         line.push_str("  closed until `zegel message unlock`");
+    }
+    line + "\n"
+}
+
+fn contact(row: &ContactRow) -> String {
+    let mut line = format!("{}  {}", row.address, row.proof);
+    let whose = if row.sender.is_empty() { "all senders" } else { &row.sender };
+    for (label, value) in [
+        ("to", row.number.as_deref().unwrap_or_default()),
+        ("for", whose),
+        ("name", &row.name),
+        ("language", &row.language),
+        ("hint", &row.hint),
+    ] {
+        if !value.is_empty() {
+            let _ = write!(line, "  {label} {value}");
+        }
     }
     line + "\n"
 }

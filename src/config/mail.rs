@@ -74,7 +74,7 @@ pub fn read_mail(table: &Table<'_, '_>) -> Option<MailSection> {
 pub struct SealSection {
     /// Without home yet.
     pub policy: policy::Settings,
-    /// Without language yet.
+    /// Without language and numbers yet.
     pub intake: intake::Settings,
     /// Retries.
     pub queue: queue::Settings,
@@ -112,6 +112,7 @@ pub fn read_seal(top: &Table<'_, '_>, mail: Option<&MailSection>) -> Option<Seal
             strict_cost: Cost::STRICT,
             hashers,
             language: String::new(),
+            numbers: None,
         },
         queue: queue::Settings { workers, notice_give_up, sender_give_up },
     })

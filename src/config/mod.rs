@@ -178,17 +178,23 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
     }
     let (organisation, home, page) = (organisation?, home?, page?);
     let (hops, smtp, listeners, seal, plant) = (hops?, smtp?, listeners?, seal?, plant?);
-    let web = page.settings;
+    let sms = sms::Settings::default();
+    let sends_sms = !sms.providers.is_empty();
+    let web = web::Settings { sends_sms, ..page.settings };
     let helo = smtp.relay.hostname.clone();
     Some(Config {
         receive: receive::Settings { listeners, ..smtp.receive },
         relay: smtp.relay,
         policy: Arc::new(policy::Settings { home: home.home, ..seal.policy }),
-        intake: intake::Settings { language: organisation.language, ..seal.intake },
+        intake: intake::Settings {
+            language: organisation.language,
+            numbers: sends_sms.then(|| sms.numbers.clone()),
+            ..seal.intake
+        },
         queue: seal.queue,
         retention: retention::Settings { ended_links: plant.ended_links, ledger: plant.ledger, sessions: web.sessions },
         web,
-        sms: sms::Settings::default(),
+        sms,
         store: plant.store,
         default_hop: hops.default,
         next_hops: hops.settings.into_iter().map(|hop| nexthop::Settings { helo: helo.clone(), ..hop }).collect(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::kinds::{self, one_of};
 use super::reader::Table;
 use super::{CertificateFiles, Log};
-use crate::access::Limits;
+use crate::access::{self, Limits};
 use crate::mail::DomainSet;
 use crate::policy::Home;
 use crate::store::proof::SessionLimits;
@@ -115,6 +115,7 @@ pub fn read_page(table: &Table<'_, '_>, organisation: Option<&Organisation>) -> 
     let max_requests = table.or("max_requests", &kinds::count(1, 100_000), 512);
     let hashers = table.or("max_code_checks", &kinds::count(1, 64), 2);
     let limits = read_limits(&table.table("codes"));
+    let sms_limits = read_sms_limits(&table.table("sms"));
     let sessions = read_sessions(&table.table("session"));
     table.finish();
     let organisation = organisation?;
@@ -130,6 +131,9 @@ pub fn read_page(table: &Table<'_, '_>, organisation: Option<&Organisation>) -> 
         accessibility: organisation.accessibility.clone(),
         time_zone: organisation.time_zone.clone(),
         limits,
+        sms_limits,
+        // Known when all is read.
+        sends_sms: false,
         sessions,
         hashers,
         max_requests,
@@ -149,6 +153,25 @@ fn read_limits(table: &Table<'_, '_>) -> Limits {
         pause: table.or("pause", &kinds::duration(MINUTE, 24 * HOUR), preset.pause),
         per_grant: tries("per_link", 100, preset.per_grant),
         per_contact: tries("per_contact", 100, preset.per_contact),
+    };
+    table.finish();
+    limits
+}
+
+fn read_sms_limits(table: &Table<'_, '_>) -> access::sms::Limits {
+    let preset = access::sms::Limits::default();
+    let count = |name: &str, most: u64, preset: u32| {
+        let number = table.or(name, &kinds::number(1, most), u64::from(preset));
+        u32::try_from(number).unwrap_or(preset)
+    };
+    let limits = access::sms::Limits {
+        life: table.or("life", &kinds::duration(2 * MINUTE, HOUR / 2), preset.life),
+        tries: count("tries", 10, preset.tries),
+        pause: table.or("pause", &kinds::duration(MINUTE / 2, HOUR / 6), preset.pause),
+        per_hour: count("per_hour", 20, preset.per_hour),
+        per_day: count("per_day", 50, preset.per_day),
+        per_link: count("per_link", 1000, preset.per_link),
+        organisation: count("organisation", 10_000_000, preset.organisation),
     };
     table.finish();
     limits

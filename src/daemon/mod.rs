@@ -5,6 +5,7 @@
 //! and stops the daemon.
 
 pub mod certificates;
+pub mod contacts;
 pub mod control;
 pub mod health;
 pub mod hops;
@@ -194,7 +195,20 @@ pub async fn start(
         let _ = watch.slot.set(vitals.clone());
         Some(vitals)
     };
-    let office = operate::Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep, vitals };
+    let office = operate::Office {
+        store,
+        retention,
+        clock,
+        entropy,
+        cost,
+        strict_cost,
+        hashers,
+        numbers: config.intake.numbers.clone(),
+        home: config.policy.home.clone(),
+        keys,
+        upkeep,
+        vitals,
+    };
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
     running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));
     running.tasks.spawn(named("probe", hops::probe(running.hops.clone(), config.store.folder, stop)));

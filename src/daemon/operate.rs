@@ -6,9 +6,11 @@ use super::rotate;
 use crate::base::{Clock, Entropy, JobId, MessageId, Timestamp};
 use crate::mail::Address;
 use crate::metrics::Form;
+use crate::policy::Home;
 use crate::seal::code::Cost;
 use crate::seal::contact::Generation;
 use crate::seal::hashers::Hashers;
+use crate::sms::Numbers;
 use crate::store::codes::NewCode;
 use crate::store::intake::NewJob;
 use crate::store::look::DeliveryView;
@@ -42,6 +44,10 @@ pub struct Office {
     pub strict_cost: Cost,
     /// Where it waits for its turn.
     pub hashers: Hashers,
+    /// Which telephone numbers get codes by SMS; `None` where no SMS is sent.
+    pub numbers: Option<Numbers>,
+    /// The organisation's own mailboxes: only they get codes.
+    pub home: Home,
     /// Root keys.
     pub keys: rotate::Keys,
     /// Does long work on the store.
@@ -61,6 +67,7 @@ impl Office {
             Request::MessageShow { id } => self.show(&id).await,
             Request::MessageUnlock { id } => self.unlock(&id).await,
             Request::MessageRecall { id, recipient } => self.recall(&id, recipient.as_deref()).await,
+            Request::Contact { request } => self.contact(request).await,
             Request::ContactErase { address } => self.erase(&address).await,
             Request::ContactNewCode { recipient, sender } => self.new_code(&recipient, sender.as_deref()).await,
             Request::QueueList => self.queue().await,
@@ -145,7 +152,7 @@ impl Office {
         Ok(if replaced { Answer::NewCode { mailbox, strict } } else { refused("the contact is gone") })
     }
 
-    async fn make_code(&self, strict: bool) -> Option<NewCode> {
+    pub(super) async fn make_code(&self, strict: bool) -> Option<NewCode> {
         let mut turn = self.hashers.turn().await.ok()?;
         let (entropy, pepper) = (self.entropy.clone(), self.store.keys().pepper.clone());
         let (cost, strict_cost) = (self.cost, self.strict_cost);

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::mailbox::{self, Mailbox};
 use super::{DemoError, sample};
@@ -15,6 +16,7 @@ use crate::mail::{DomainSet, MailFrom, RcptTo};
 use crate::nexthop::{self, NextHop};
 use crate::policy;
 use crate::seal::keyring::RootKeyring;
+use crate::sms::{Kind, ProviderSettings, Screen};
 
 /// Which ports are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +49,8 @@ impl Plant {
         let name = crate::base::MessageId::random(&entropy).to_string();
         let folder = std::env::temp_dir().join(format!("zegel-demo-{}", name.get(..8).unwrap_or_default()));
         fs::DirBuilder::new().mode(0o700).create(&folder).map_err(DemoError::new)?;
-        let config = config(&folder, smtp, page, mailbox.addresses().smtp)?;
+        let mut config = config(&folder, smtp, page, mailbox.addresses().smtp)?;
+        send_sms_to(mailbox.phone(), &mut config);
         let keyring = RootKeyring::generate(&entropy);
         let running = daemon::start(config, keyring, Arc::new(SystemClock), Arc::new(entropy)).await;
         match running {
@@ -143,6 +146,14 @@ tls = "off"
     let home = policy::Home { domains: DomainSet::Every, ..config.policy.home.clone() };
     config.policy = Arc::new(policy::Settings { home, ..(*config.policy).clone() });
     Ok(config)
+}
+
+/// Codes by SMS go to a screen.
+fn send_sms_to(screen: Screen, config: &mut Config) {
+    let timeout = Duration::from_secs(5);
+    config.sms.providers = vec![ProviderSettings { name: "screen".to_owned(), timeout, kind: Kind::Screen(screen) }];
+    config.intake.numbers = Some(config.sms.numbers.clone());
+    config.web.sends_sms = true;
 }
 
 /// The gateway as a mail server sees it.

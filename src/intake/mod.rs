@@ -1,10 +1,11 @@
 //! The only place where we take custody: encrypts while the mail streams in, and commits everything in one durable step.
 //!
 //! - [`Sealing`] streams one mail through the cipher, the MIME index and the body's hash into the store; memory is a chunk.
-//! - At the dot its recipients become deliveries (`delivery`): own conversation, link and proof each, with a new contact and code where
-//!   the sender has none yet (`codes`); who had this very mail already is left out.
+//! - At the dot its recipients become deliveries (`delivery`): own conversation, link and proof each (`access`), with a new contact and code
+//!   where there is none yet (`codes`); who had this very mail already is left out.
 //! - One commit holds all of it. When another mail of the same sender made a contact in between, the deliveries are built again.
 
+mod access;
 mod codes;
 mod delivery;
 mod sealing;
@@ -19,6 +20,7 @@ use crate::mail::{Address, Reply};
 use crate::policy::{Identity, Terms};
 use crate::seal::code::Cost;
 use crate::seal::hashers::Hashers;
+use crate::sms::Numbers;
 use crate::store::intake::Prepared;
 use crate::store::{Health, Store, StoreError};
 
@@ -39,6 +41,8 @@ pub struct Settings {
     pub hashers: usize,
     /// The language of notices unless a contact says otherwise: `nl` or `en`.
     pub language: String,
+    /// Which telephone numbers get codes by SMS; `None` where no SMS is sent.
+    pub numbers: Option<Numbers>,
 }
 
 /// Takes confidential mail. Cheap to clone.
@@ -78,16 +82,26 @@ pub enum IntakeError {
     /// The code of a new contact could not be hashed.
     #[error("a code could not be made")]
     Code,
+    /// The mail asks for a proof that this recipient cannot have: the address, the masked number if there is one, and why.
+    #[error("a proof that was asked for cannot be had: {2}")]
+    Proof(Address, Option<String>, String),
 }
 
 impl IntakeError {
-    /// 452 for a full disk, 552 for too large, 451 for the rest (RFC 5321 §4.2.2, RFC 3463 §3.4); the text tells nothing inside.
+    /// 452 for a full disk, 552 for too large, 550 for a proof that cannot be had, 451 for the rest (RFC 5321 §4.2.2, RFC 3463 §3.4); the text
+    /// tells nothing inside.
     #[must_use]
     pub fn reply(&self) -> Reply {
         match self {
             Self::Store(StoreError::Full(_)) => Reply::new(452, "4.3.1 no room for this mail now, try again later"),
             Self::Store(StoreError::TooLarge(_)) => Reply::new(552, "5.3.4 this mail is too large to be sealed"),
             Self::TooLarge(limit) => Reply::new(552, &format!("5.3.4 confidential mail may be {limit} bytes at most")),
+            Self::Proof(recipient, number, why) => {
+                let number = number.as_ref().map(|number| format!(", number {number}")).unwrap_or_default();
+                let whom =
+                    format!("5.7.1 Zegel: this confidential mail was not sent on; recipient {recipient}{number}:");
+                Reply::lines(550, [whom.as_str(), &format!("5.7.1 {why}")])
+            }
             Self::Store(_) | Self::Code => Reply::new(451, "4.3.0 this mail cannot be taken now, try again later"),
         }
     }

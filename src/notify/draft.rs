@@ -11,9 +11,9 @@ use crate::seal::code::AccessCode;
 use crate::seal::token::LinkToken;
 use crate::store::StoreError;
 use crate::store::proof::GrantView;
-use crate::store::records::{JobKind, JobSecret, LeasedJob, Proof};
+use crate::store::records::{JobKind, JobSecret, LeasedJob, Proof, Wish};
 use crate::text::mail::{
-    About, Closed, CodeMail, CodeUndeliverable, Letter, LetterError, Notice, Recipient, Undeliverable,
+    About, Asked, Closed, CodeMail, CodeUndeliverable, Letter, LetterError, Notice, Recipient, Undeliverable, Wanted,
 };
 use crate::text::{Lang, Texts, format};
 
@@ -78,6 +78,7 @@ impl Desk<'_> {
             JobKind::Notice { grant } => self.notice(job.id, *grant, job.secret.as_ref()).await,
             JobKind::Code { contact } => self.code(job.id, *contact, job.secret.as_ref()).await,
             JobKind::Closed { grant } => self.closed(job.id, *grant).await,
+            JobKind::Asked { grant, wish } => self.asked(job.id, *grant, *wish).await,
             JobKind::Undeliverable { grant, answer } => self.undeliverable(job.id, *grant, answer).await,
             JobKind::CodeUndeliverable { contact, answer } => self.code_undeliverable(job.id, *contact, answer).await,
             JobKind::Sms { .. } => Err(never("an SMS is no mail")),
@@ -127,6 +128,7 @@ impl Desk<'_> {
             until_nl: &last_day(Lang::Nl),
             until_en: &last_day(Lang::En),
             strict: view.grant.strict.is_some(),
+            sms: view.grant.strict.is_none() && view.contact.proof == Proof::Sms,
         };
         Ok(notice.write(self.texts, lang)?)
     }
@@ -161,6 +163,27 @@ impl Desk<'_> {
         self.about(job, grant, |desk, view, about| {
             let (message, strict) = (view.grant.message.to_string(), view.grant.strict.is_some());
             Closed { about, message: &message, strict }.write(desk.texts, desk.settings.language)
+        })
+        .await
+    }
+
+    async fn asked(&self, job: JobId, grant: GrantId, wish: Wish) -> Result<Draft, NoMail> {
+        let view = self.view(grant).await?;
+        let phone = self.store.phone(view.grant.contact).await?;
+        let number = phone.map(|phone| format!("*******{}", phone.end())).unwrap_or_default();
+        let (strict, sms) = (view.grant.strict.is_some(), view.contact.proof == Proof::Sms);
+        let wanted = match wish {
+            Wish::OtherNumber if number.is_empty() => {
+                return Err(never("the contact has no telephone number any more"));
+            }
+            Wish::OtherNumber => Wanted::OtherNumber(&number),
+            Wish::Code => Wanted::Code { strict },
+            Wish::OtherProof if sms => Wanted::CodeForSms,
+            Wish::OtherProof => Wanted::SmsForCode,
+        };
+        self.about(job, grant, |desk, view, about| {
+            let from = visible(&view.conversation.sender.address);
+            Asked { about, from: &from, wanted }.write(desk.texts, desk.settings.language)
         })
         .await
     }

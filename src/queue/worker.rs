@@ -334,6 +334,7 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
             JobKind::Notice { grant } => Some(JobKind::Undeliverable { grant, answer: answer.clone() }),
             JobKind::Code { contact } => Some(JobKind::CodeUndeliverable { contact, answer: answer.clone() }),
             JobKind::Closed { .. }
+            | JobKind::Asked { .. }
             | JobKind::Undeliverable { .. }
             | JobKind::CodeUndeliverable { .. }
             | JobKind::Sms { .. } => None,

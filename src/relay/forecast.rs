@@ -4,7 +4,7 @@
 
 use crate::mail::header::{HeaderBlock, HeaderFacts};
 use crate::mail::{Address, MailFrom, Reply};
-use crate::policy::{self, Considered, EnvelopeFacts, Finding, Terms, Verdict};
+use crate::policy::{self, Audience, Considered, EnvelopeFacts, Finding, Terms, Verdict};
 
 use super::{Peer, Settings, header};
 
@@ -69,9 +69,10 @@ pub fn forecast(
         question.to.iter().map(|to| at_rcpt(policy, question.from, to, &hop, &mut first)).collect();
     let Some(mail) = question.mail else { return Ok(forecasts) };
     let facts = read(settings, policy, question.peer, mail)?;
+    let audience = Audience::of(&policy.home, question.to);
     let mut refusal = None;
     for forecast in forecasts.iter_mut().filter(|forecast| is_in_the_mail(&forecast.fate)) {
-        let envelope = EnvelopeFacts { mail_from: question.from.path.as_ref(), recipient: &forecast.to };
+        let envelope = EnvelopeFacts { mail_from: question.from.path.as_ref(), recipient: &forecast.to, audience };
         let (considered, verdict) = policy.explain(&envelope, &facts);
         forecast.found = considered.into_iter().filter(|one| one.finding != Finding::No).collect();
         match verdict {
@@ -103,7 +104,8 @@ fn at_rcpt(
     hop: impl Fn(&Address) -> String,
     first: &mut Option<String>,
 ) -> Forecast {
-    let (found, verdict) = policy.explain_early(&EnvelopeFacts { mail_from: from.path.as_ref(), recipient: to });
+    let envelope = EnvelopeFacts { mail_from: from.path.as_ref(), recipient: to, audience: Audience::default() };
+    let (found, verdict) = policy.explain_early(&envelope);
     let fate = match verdict {
         Some(Verdict::Refuse(reply)) => Fate::Refuse(reply),
         Some(Verdict::Seal(terms)) => Fate::Seal(terms),

@@ -13,7 +13,7 @@ use crate::intake::{Recipient, Sealing};
 use crate::mail::dot::{Unstuffer, stuff};
 use crate::mail::header::{HeaderBlock, HeaderFacts};
 use crate::mail::{Address, MailFrom, RcptTo, Reply};
-use crate::policy::{EnvelopeFacts, Verdict};
+use crate::policy::{Audience, EnvelopeFacts, Verdict};
 
 use super::account::Account;
 use super::collect::Collected;
@@ -77,7 +77,8 @@ impl Transaction {
     }
 
     async fn answer_rcpt(&mut self, to: RcptTo) -> Reply {
-        let envelope = EnvelopeFacts { mail_from: self.from.path.as_ref(), recipient: &to.address };
+        let envelope =
+            EnvelopeFacts { mail_from: self.from.path.as_ref(), recipient: &to.address, audience: Audience::default() };
         match self.shared.policy.early(&envelope) {
             Some(Verdict::Refuse(reply)) => {
                 self.account.ruled_out();
@@ -210,8 +211,10 @@ impl Transaction {
         header::check(&facts, &self.peer, self.shared.settings.max_received)?;
         header::check_user(&facts, &self.peer)?;
         let (policy, from) = (&self.shared.policy, self.from.path.as_ref());
-        let judged =
-            self.plan.judge(|to| policy.decide(&EnvelopeFacts { mail_from: from, recipient: &to.address }, &facts));
+        let audience = Audience::of(&policy.home, self.plan.addresses());
+        let judged = self
+            .plan
+            .judge(|to| policy.decide(&EnvelopeFacts { mail_from: from, recipient: &to.address, audience }, &facts));
         self.account.judged(self.plan.passing().count(), self.plan.sealed().count());
         judged?;
         let marker = self.marker(&facts)?;

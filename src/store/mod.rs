@@ -11,9 +11,11 @@
 
 pub mod archive;
 pub mod backup;
+pub mod challenge;
 pub mod check;
 mod codec;
 pub mod codes;
+pub mod contacts;
 #[doc(hidden)] // public for benchmarks only
 pub mod engine;
 mod held;
@@ -22,6 +24,7 @@ pub mod jobs;
 pub mod look;
 mod migrate;
 pub mod open;
+mod phone;
 mod places;
 mod plan;
 pub mod progress;

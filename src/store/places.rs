@@ -83,6 +83,33 @@ pub(super) fn contact(id: ContactId) -> Key {
 pub(super) fn verifier(id: ContactId) -> Key {
     key(Space::Verifier, &[id.as_bytes()])
 }
+pub(super) fn phone(id: ContactId) -> Key {
+    key(Space::Phone, &[id.as_bytes()])
+}
+pub(super) fn challenge(id: GrantId) -> Key {
+    key(Space::Challenge, &[id.as_bytes()])
+}
+/// SMS for one link.
+pub(super) fn sent_for(id: GrantId) -> Key {
+    key(Space::Sent, &[&[SENT_FOR], id.as_bytes()])
+}
+/// SMS to one number, in E.164 form.
+pub(super) fn sent_to(keys: &StoreKeys, number: &str) -> Key {
+    key(Space::Sent, &[&[SENT_TO], &keys.blind("sms to number", number.as_bytes())])
+}
+/// SMS in all.
+pub(super) fn sent_in_all() -> Key {
+    key(Space::Sent, &[&[SENT_IN_ALL]])
+}
+/// What was asked of the sender through one link.
+pub(super) fn asked(id: GrantId) -> Key {
+    key(Space::Sent, &[&[ASKED], id.as_bytes()])
+}
+/// First bytes of the keys of [`Space::Sent`].
+pub(super) const SENT_FOR: u8 = 1;
+pub(super) const SENT_TO: u8 = 2;
+const SENT_IN_ALL: u8 = 3;
+pub(super) const ASKED: u8 = 4;
 pub(super) fn grant(id: GrantId) -> Key {
     key(Space::Grant, &[id.as_bytes()])
 }

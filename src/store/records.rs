@@ -4,6 +4,8 @@ use minicbor::{Decode, Encode};
 
 use crate::base::{ChallengeId, ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
 
+pub use super::phone::Phone;
+
 /// Who sent a sealed mail, and where mails to that person go.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Sender {
@@ -97,6 +99,29 @@ pub enum Proof {
     /// An access code that nobody can guess, of which a pair is kept that only the code opens.
     #[n(1)]
     StrictCode,
+    /// A code of six digits by SMS, to the number that is kept apart.
+    #[n(2)]
+    Sms,
+}
+
+/// What a recipient asks of the sender on the page. It changes nothing: the sender gets a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Wish {
+    /// "Is the number not right?"
+    #[n(0)]
+    OtherNumber,
+    /// "I have no code or lost it."
+    #[n(1)]
+    Code,
+    /// "I would rather get a code by SMS", or an access code in its place.
+    #[n(2)]
+    OtherProof,
+}
+
+impl Wish {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::OtherNumber, Self::Code, Self::OtherProof];
 }
 
 /// What one sender knows of one recipient.
@@ -126,7 +151,7 @@ pub struct Contact {
     /// Who gets a new code: the sender's home mailbox, or the fallback.
     #[n(7)]
     pub mailbox: String,
-    /// Whose contact it is: the sender's address.
+    /// Whose contact it is: the sender's address; empty for the organisation's own, which serves every sender who has none.
     #[n(8)]
     pub sender: String,
     /// The sender's display name.
@@ -252,6 +277,16 @@ pub enum JobKind {
         #[n(2)]
         expires: Timestamp,
     },
+    /// Tells the sender what the recipient asks for.
+    #[n(10)]
+    Asked {
+        /// Through which link.
+        #[n(0)]
+        grant: GrantId,
+        /// What.
+        #[n(1)]
+        wish: Wish,
+    },
 }
 
 /// Whom or what a job is about: when that is gone, so is the job.
@@ -271,6 +306,7 @@ impl JobKind {
             Self::Notice { .. } => "notice",
             Self::Code { .. } => "code",
             Self::Closed { .. } => "closed",
+            Self::Asked { .. } => "asked",
             Self::Undeliverable { .. } => "undeliverable",
             Self::CodeUndeliverable { .. } => "code-undeliverable",
             Self::Sms { .. } => "sms",
@@ -284,7 +320,8 @@ impl JobKind {
             Self::Notice { grant }
             | Self::Closed { grant }
             | Self::Undeliverable { grant, .. }
-            | Self::Sms { grant, .. } => Subject::Grant(*grant),
+            | Self::Sms { grant, .. }
+            | Self::Asked { grant, .. } => Subject::Grant(*grant),
             Self::Code { contact } | Self::CodeUndeliverable { contact, .. } => Subject::Contact(*contact),
         }
     }

@@ -40,6 +40,70 @@ unlock-busy-what = Try again in a minute. This try does not count.
 unlock-stale = This page was open for too long.
 unlock-stale-what = Enter your code once more. This try does not count.
 
+## Page 1 with a code by SMS. The number shows its last three digits only.
+
+phone-send = We send a code of 6 digits to { $number }.
+phone-button = Send me the code
+phone-label = SMS code
+phone-help = 6 digits, sent to { $number }. You can use the code until { $until }.
+phone-empty = Enter the code from the SMS.
+phone-form = An SMS code has 6 digits.
+phone-form-what = Look at the SMS and enter all 6 digits. This try does not count.
+phone-spent = This code was entered wrongly too often.
+phone-expired = This code has expired.
+phone-none = This code was used already, or is no longer valid.
+phone-anew = Ask for a new code.
+phone-stale-what = Try once more. This try does not count.
+phone-wait =
+    { $seconds ->
+        [one] We have just sent an SMS. You can ask for another in 1 second.
+       *[other] We have just sent an SMS. You can ask for another in { $seconds } seconds.
+    }
+phone-full = You asked for an SMS often already.
+phone-full-what = You can ask for another from { $time }.
+phone-over = We send no more SMS for this message.
+phone-over-what = An SMS was asked for too often. Call the sender, who can unlock the message for you.
+phone-ceiling = We cannot send an SMS now.
+phone-ceiling-what = This is our fault. Try again later or call the sender.
+phone-failed-number = The SMS was not sent.
+phone-failed-number-what = This number cannot get an SMS. Tell the sender.
+phone-failed-ours = We cannot send an SMS now.
+phone-failed-ours-what = This is our fault. Try again later or call the sender.
+phone-failed-late = The SMS did not arrive.
+phone-failed-late-what = Is your telephone on, and does it have a signal? Then ask for another SMS.
+phone-delayed = The SMS has not been sent yet. We keep trying. Stay on this page.
+phone-missing = No SMS received?
+phone-missing-wait = Wait a minute. Sometimes it takes a while.
+phone-missing-reach = Check that your telephone has a signal. Turn it off and on again if need be.
+phone-missing-number = Check that { $number } is the end of your number.
+phone-again = Send the SMS again
+phone-again-what = You will get the same code.
+phone-number = Is the telephone number not right?
+phone-number-tell = Tell the sender
+ask-other = Rather open it in another way?
+ask-other-sms = Ask for an access code
+ask-other-code = Ask for a code by SMS
+
+## Asking the sender for something: first what happens, then that it happened
+
+ask-number-title = Is the telephone number not right?
+ask-number-what = The SMS with the code goes to { $number }. Is that not the end of your number? Then we send { $sender } an e-mail.
+ask-number-next = The sender must give the right number first. Only then can you open the message, with the same link. You can also call the sender. That is often quicker.
+ask-number-button = Tell the sender
+ask-sms-title = Rather an access code?
+ask-sms-what = You get an access code from the sender, by post, by telephone or in person. You need no SMS then. We send { $sender } an e-mail with your question.
+ask-code-title = Rather a code by SMS?
+ask-code-what = We send { $sender } an e-mail with your question. Give your mobile number to the sender yourself, by telephone for example. That cannot be done on this page.
+ask-other-next = The sender decides. Nothing changes until the sender has changed it. Until then you open the message as you do now.
+ask-other-button = Ask the sender
+ask-lost-what = Cannot call? Then we send { $sender } an e-mail that says that you have no code.
+ask-lost-button = E-mail the sender
+ask-done-title = We are e-mailing the sender
+ask-done-what = { $sender } now gets an e-mail from us. The sender must then do something. We do not know when that will be.
+ask-done-again = We sent { $sender } an e-mail about this today already. We do not send another.
+ask-done-next = Are you in a hurry? Call the sender. Has it been settled? Open the link in your e-mail again.
+ask-back = Back
+
 ## No code, or lost
 
 lost-title = No code, or lost?
@@ -155,9 +219,11 @@ mail-notice-who = { $sender } of { $organisation } has sent you a secure message
 mail-notice-open = Open message
 mail-notice-address = This is the address of your message:
 mail-notice-code = You open the message with your access code. The sender gives you that code by post, by telephone or in person. You can read the message until the end of { $until }.
+mail-notice-sms = You open the message with a code of 6 digits, which we send to your telephone by SMS when you ask for it. You can read the message until the end of { $until }.
 mail-notice-strict = This message has extra protection. Keep this e-mail and your code in a safe place: without both of them nobody can open the message, and we cannot either.
 mail-notice-genuine = Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }. The reference of your message is { $reference }. You can check it at { $page }/echt.
 mail-notice-short = { $sender } of { $organisation } has sent you a secure message. Open it with the button and your access code. You can read it until the end of { $until }. Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }.
+mail-notice-short-sms = { $sender } of { $organisation } has sent you a secure message. Open it with the button and a code that we send you by SMS. You can read it until the end of { $until }. Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }.
 
 ## Mail: the access code, to the sender
 
@@ -197,6 +263,23 @@ mail-undeliverable-unreachable = We tried many times, but the mail server did no
 mail-undeliverable-ended = The message had already expired before the mail server took the e-mail.
 mail-undeliverable-answer = This was the last answer:
 mail-undeliverable-do = Check the address or call the recipient. Then send your message again. Is the address right? Ask your administrator for help. The reference is { $reference }.
+
+## Mail: what the recipient asks for on the page, to the sender
+
+mail-asked-number-subject = Wrong telephone number: your message to { $recipient }
+mail-asked-number-what = { $recipient } says that the telephone number is not right for your secure message of { $date }. The SMS with the code goes to { $number }. The recipient cannot open the message like this.
+mail-asked-number-do = Ask the recipient for the right number yourself. Call a number that you already know: someone else may have said this. Then give the number to your administrator, for this command:
+mail-asked-number-tag = Or send the recipient a new message with { $tag } at the start of the subject. The new number then holds for this message too.
+mail-asked-code-subject = No access code: your message to { $recipient }
+mail-asked-code-what = { $recipient } has no access code, or lost it. This is about your secure message of { $date }.
+mail-asked-code-do = Do you still have the code? Pass it on yourself, by telephone or in person. Call a number that you already know: someone else may have asked this. Do not send the code by e-mail.
+mail-asked-code-new = Do you no longer have the code? Ask your administrator for a new one, with this command:
+mail-asked-code-new-strict = This message has extra protection. If you no longer have the code, nobody can open it any more. Ask your administrator for a new code and send the message again after that:
+mail-asked-other-subject = Rather in another way: your message to { $recipient }
+mail-asked-other-sms = { $recipient } now opens your secure message of { $date } with a code by SMS, and would rather have an access code.
+mail-asked-other-code = { $recipient } now opens your secure message of { $date } with an access code, and would rather have a code by SMS.
+mail-asked-other-do = You decide. Nothing has changed yet. Talk to the recipient, on a number that you already know: someone else may have asked this. Do you want to change it? Ask your administrator, with this command:
+mail-asked-reference = The reference of the message is { $reference }.
 
 ## SMS
 

@@ -41,6 +41,70 @@ unlock-busy-what = Probeer het over een minuut opnieuw. Deze keer telt niet mee.
 unlock-stale = De pagina stond te lang open.
 unlock-stale-what = Vul uw code nog een keer in. Deze keer telt niet mee.
 
+## Page 1 with a code by SMS. The number shows its last three digits only.
+
+phone-send = Wij sturen een code van 6 cijfers naar { $number }.
+phone-button = Stuur mij de code
+phone-label = Sms-code
+phone-help = 6 cijfers, naar { $number } gestuurd. U kunt de code gebruiken tot { $until } uur.
+phone-empty = Vul de code uit de sms in.
+phone-form = Een sms-code heeft 6 cijfers.
+phone-form-what = Kijk in de sms en vul alle 6 cijfers in. Deze keer telt niet mee.
+phone-spent = Deze code is te vaak verkeerd ingevuld.
+phone-expired = Deze code is verlopen.
+phone-none = Deze code is al gebruikt of geldt niet meer.
+phone-anew = Vraag een nieuwe code.
+phone-stale-what = Probeer het nog een keer. Deze keer telt niet mee.
+phone-wait =
+    { $seconds ->
+        [one] Wij hebben net een sms gestuurd. Over 1 seconde kunt u een nieuwe vragen.
+       *[other] Wij hebben net een sms gestuurd. Over { $seconds } seconden kunt u een nieuwe vragen.
+    }
+phone-full = U heeft al vaak een sms gevraagd.
+phone-full-what = U kunt er weer een vragen vanaf { $time } uur.
+phone-over = Wij sturen voor dit bericht geen sms meer.
+phone-over-what = Er is al te vaak een sms gevraagd. Bel met de afzender. Die kan het bericht weer voor u openzetten.
+phone-ceiling = Wij kunnen nu geen sms sturen.
+phone-ceiling-what = Dat ligt aan ons. Probeer het later opnieuw of bel met de afzender.
+phone-failed-number = De sms is niet verstuurd.
+phone-failed-number-what = Naar dit nummer kan geen sms. Stel de afzender op de hoogte.
+phone-failed-ours = Het lukt nu niet om een sms te sturen.
+phone-failed-ours-what = Dat ligt aan ons. Probeer het later opnieuw of bel met de afzender.
+phone-failed-late = De sms is niet aangekomen.
+phone-failed-late-what = Staat uw telefoon aan en heeft u bereik? Vraag dan nog een sms.
+phone-delayed = De sms is nog niet verstuurd. Wij blijven het proberen. Blijf op deze pagina.
+phone-missing = Geen sms ontvangen?
+phone-missing-wait = Wacht een minuut. Soms duurt het even.
+phone-missing-reach = Kijk of uw telefoon bereik heeft. Zet hem eventueel uit en weer aan.
+phone-missing-number = Kijk of { $number } het einde van uw nummer is.
+phone-again = Stuur de sms opnieuw
+phone-again-what = U krijgt dan dezelfde code.
+phone-number = Is het telefoonnummer niet juist?
+phone-number-tell = Stel de afzender op de hoogte
+ask-other = Liever op een andere manier openen?
+ask-other-sms = Vraag om een toegangscode
+ask-other-code = Vraag om een code per sms
+
+## Asking the sender for something: first what happens, then that it happened
+
+ask-number-title = Is het telefoonnummer niet juist?
+ask-number-what = De sms met de code gaat naar { $number }. Is dat niet het einde van uw nummer? Dan sturen wij { $sender } een e-mail.
+ask-number-next = De afzender moet eerst het juiste nummer doorgeven. Pas daarna kunt u het bericht openen, met dezelfde link. U kunt de afzender ook bellen. Dat gaat vaak sneller.
+ask-number-button = Stel de afzender op de hoogte
+ask-sms-title = Liever een toegangscode?
+ask-sms-what = Een toegangscode krijgt u van de afzender zelf: per post, telefonisch of persoonlijk. U heeft dan geen sms nodig. Wij sturen { $sender } een e-mail met uw vraag.
+ask-code-title = Liever een code per sms?
+ask-code-what = Wij sturen { $sender } een e-mail met uw vraag. Geef uw mobiele nummer zelf door, bijvoorbeeld telefonisch. Dat kan niet op deze pagina.
+ask-other-next = De afzender beslist. Er verandert pas iets als de afzender het heeft aangepast. Tot die tijd opent u het bericht zoals nu.
+ask-other-button = Vraag het de afzender
+ask-lost-what = Bellen lukt niet? Dan sturen wij { $sender } een e-mail. Daarin staat dat u geen code heeft.
+ask-lost-button = Mail de afzender
+ask-done-title = Wij mailen de afzender
+ask-done-what = { $sender } krijgt nu een e-mail van ons. De afzender moet daarna zelf iets doen. Wanneer dat gebeurt, weten wij niet.
+ask-done-again = Wij hebben { $sender } hier vandaag al een e-mail over gestuurd. Nog een e-mail sturen wij niet.
+ask-done-next = Heeft u haast? Bel dan met de afzender. Is het geregeld? Open dan opnieuw de link in uw e-mail.
+ask-back = Terug
+
 ## No code, or lost
 
 lost-title = Geen code, of kwijt?
@@ -156,9 +220,11 @@ mail-notice-who = { $sender } van { $organisation } heeft u een beveiligd berich
 mail-notice-open = Open bericht
 mail-notice-address = Dit is het adres van uw bericht:
 mail-notice-code = U opent het bericht met uw toegangscode. De afzender geeft u die code per post, telefonisch of persoonlijk. U kunt het bericht lezen tot en met { $until }.
+mail-notice-sms = U opent het bericht met een code van 6 cijfers. Die sturen wij per sms naar uw telefoon als u daarom vraagt. U kunt het bericht lezen tot en met { $until }.
 mail-notice-strict = Dit bericht is extra beveiligd. Bewaar deze e-mail en uw code goed: zonder die twee kan niemand het bericht openen, ook wij niet.
 mail-notice-genuine = Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }. Het kenmerk van uw bericht is { $reference }. Dat kunt u nakijken op { $page }/echt.
 mail-notice-short = { $sender } van { $organisation } heeft u een beveiligd bericht gestuurd. Open het met de knop en uw toegangscode. U kunt het lezen tot en met { $until }. Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }.
+mail-notice-short-sms = { $sender } van { $organisation } heeft u een beveiligd bericht gestuurd. Open het met de knop en een code die wij u per sms sturen. U kunt het lezen tot en met { $until }. Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }.
 
 ## Mail: the access code, to the sender
 
@@ -198,6 +264,23 @@ mail-undeliverable-unreachable = Wij hebben het vaak geprobeerd, maar de mailser
 mail-undeliverable-ended = Het bericht was al verlopen voordat de mailserver de e-mail aannam.
 mail-undeliverable-answer = Dit was het laatste antwoord:
 mail-undeliverable-do = Controleer het adres of bel de ontvanger. Stuur uw bericht daarna opnieuw. Klopt het adres? Vraag dan uw beheerder om hulp. Het kenmerk is { $reference }.
+
+## Mail: what the recipient asks for on the page, to the sender
+
+mail-asked-number-subject = Telefoonnummer klopt niet: uw bericht aan { $recipient }
+mail-asked-number-what = { $recipient } meldt dat het telefoonnummer niet klopt bij uw beveiligde bericht van { $date }. De sms met de code gaat naar { $number }. De ontvanger kan het bericht zo niet openen.
+mail-asked-number-do = Vraag de ontvanger zelf om het juiste nummer. Bel daarvoor een nummer dat u al kent: ook een ander kan dit hebben gemeld. Geef het nummer dan door aan uw beheerder, voor deze opdracht:
+mail-asked-number-tag = Of stuur de ontvanger een nieuw bericht met { $tag } vooraan in het onderwerp. Dan geldt het nieuwe nummer ook voor dit bericht.
+mail-asked-code-subject = Geen toegangscode: uw bericht aan { $recipient }
+mail-asked-code-what = { $recipient } heeft geen toegangscode of is hem kwijt. Het gaat om uw beveiligde bericht van { $date }.
+mail-asked-code-do = Heeft u de code nog? Geef hem dan zelf door, telefonisch of persoonlijk. Bel daarvoor een nummer dat u al kent: ook een ander kan dit hebben gevraagd. Stuur de code niet per e-mail.
+mail-asked-code-new = Heeft u de code niet meer? Vraag dan uw beheerder om een nieuwe, met deze opdracht:
+mail-asked-code-new-strict = Dit bericht is extra beveiligd. Heeft u de code niet meer? Dan kan niemand het nog openen. Vraag dan uw beheerder om een nieuwe code en stuur het bericht daarna opnieuw:
+mail-asked-other-subject = Liever op een andere manier: uw bericht aan { $recipient }
+mail-asked-other-sms = { $recipient } opent uw beveiligde bericht van { $date } nu met een code per sms, en wil liever een toegangscode.
+mail-asked-other-code = { $recipient } opent uw beveiligde bericht van { $date } nu met een toegangscode, en wil liever een code per sms.
+mail-asked-other-do = U beslist. Er is nog niets veranderd. Overleg met de ontvanger, op een nummer dat u al kent: ook een ander kan dit hebben gevraagd. Wilt u het aanpassen? Vraag dit dan aan uw beheerder, met deze opdracht:
+mail-asked-reference = Het kenmerk van het bericht is { $reference }.
 
 ## SMS
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod app;
+mod ask;
 mod client;
 mod dress;
 mod genuine;
@@ -13,6 +14,7 @@ mod page_token;
 mod routes;
 mod serve;
 mod session;
+mod sms;
 mod unlock;
 
 use std::net::SocketAddr;
@@ -20,7 +22,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::access::Limits;
+use crate::access::{self, Limits};
 use crate::store::proof::SessionLimits;
 
 pub use routes::{observed, router};
@@ -51,6 +53,10 @@ pub struct Settings {
     pub time_zone: jiff::tz::TimeZone,
     /// Limits on wrong codes.
     pub limits: Limits,
+    /// Limits on codes by SMS.
+    pub sms_limits: access::sms::Limits,
+    /// Codes go out by SMS: recipients may ask their sender for that.
+    pub sends_sms: bool,
     /// Life of sessions.
     pub sessions: SessionLimits,
     /// How many codes are verified at the same time.
@@ -81,6 +87,8 @@ mod tests {
             accessibility: None,
             time_zone: jiff::tz::TimeZone::UTC,
             limits: Limits::default(),
+            sms_limits: access::sms::Limits::default(),
+            sends_sms: true,
             sessions: SessionLimits { idle: minutes(15), longest: minutes(240) },
             hashers: 1,
             max_requests: 10,

@@ -25,7 +25,7 @@ use crate::text::page::{Plain, PlainPage, SESSION_SCRIPT, STYLE};
 use super::answer::{Problem, html};
 use super::app::{App, Shared};
 use super::client::Visitor;
-use super::{Settings, dress, genuine, message, unlock};
+use super::{Settings, ask, dress, genuine, message, sms, unlock};
 
 /// Most bytes of a form: a code of 64 characters, encoded, and a page token.
 const MOST_FORM: usize = 4096;
@@ -62,7 +62,10 @@ pub fn observed(
     let pages = Router::new()
         .route("/", get(home))
         .route("/b/{token}", get(unlock::show).post(unlock::open))
-        .route("/b/{token}/geen-code", get(unlock::lost))
+        .route("/b/{token}/sms", post(sms::send))
+        .route("/b/{token}/geen-code", get(unlock::lost).post(ask::lost))
+        .route("/b/{token}/nummer", get(ask::number).post(ask::tell_number))
+        .route("/b/{token}/anders", get(ask::other).post(ask::tell_other))
         .route("/echt", get(genuine::show).post(genuine::check))
         .route("/bericht", get(message::show))
         .route("/bericht/html", get(message::show_frame))

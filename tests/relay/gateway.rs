@@ -88,6 +88,7 @@ impl Gateway {
             strict_cost: Cost { memory_kib: 8, passes: 1, lanes: 1 },
             hashers: 2,
             language: "nl".to_owned(),
+            numbers: Some(zegel::sms::Numbers::default()),
         };
         let intake = Intake::new(settings, store.clone(), Arc::clone(&clock), Arc::clone(&entropy));
         let settings = relay::Settings {

@@ -149,6 +149,7 @@ fn relay_through(hop: NextHop) -> Relay {
         strict_cost: Cost { memory_kib: 8, passes: 1, lanes: 1 },
         hashers: 1,
         language: "nl".to_owned(),
+        numbers: Some(zegel::sms::Numbers::default()),
     };
     let relay = relay::Settings {
         hostname: "zegel.example".to_owned(),

@@ -7,6 +7,7 @@ mod message;
 mod routes;
 mod server;
 mod site;
+mod sms;
 mod strict;
 mod unlock;
 mod upgrade;

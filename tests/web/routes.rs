@@ -50,13 +50,18 @@ async fn every_route_and_method() {
     let lost = format!("{}/geen-code", link.path);
     let nowhere = "/b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     let no_code = format!("{nowhere}/geen-code");
+    let [text, number, other] = ["sms", "nummer", "anders"].map(|below| format!("{}/{below}", link.path));
     // path, status of GET without a session, status of a bare POST
-    let routes: [(&str, u16, u16); 21] = [
+    let routes: [(&str, u16, u16); 24] = [
         ("/", 200, 405),
         (&link.path, 200, 400),
-        (&lost, 200, 405),
+        (&lost, 200, 400),
+        // This recipient opens with an access code: nothing goes by SMS.
+        (&text, 405, 404),
+        (&number, 404, 404),
+        (&other, 200, 400),
         (nowhere, 404, 404),
-        (&no_code, 404, 405),
+        (&no_code, 404, 404),
         ("/b/kort", 404, 404),
         ("/b/", 404, 404),
         ("/bericht", 403, 405),

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::sms::Screen;
 pub use shelf::{Mail, View};
 
 /// Where the mailbox listens.
@@ -77,6 +78,13 @@ impl Mailbox {
     #[must_use]
     pub fn mailboxes(&self) -> BTreeMap<String, usize> {
         self.shelf.mailboxes()
+    }
+
+    /// A telephone: its SMS appear beside the mails, under its number.
+    #[must_use]
+    pub fn phone(&self) -> Screen {
+        let shelf = Arc::clone(&self.shelf);
+        Screen(Arc::new(move |number, text| shelf.put(shelf::sms(number, text))))
     }
 
     /// Stops both servers and waits for them.

@@ -39,6 +39,15 @@ pub struct View {
     pub html: Option<String>,
 }
 
+/// An SMS, as a mail to its number.
+pub(super) fn sms(number: &str, text: &str) -> Mail {
+    let text = text.replace('\n', "\r\n");
+    let raw = format!(
+        "From: Sms\r\nSubject: Sms\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{text}\r\n"
+    );
+    Mail::new(String::new(), vec![number.to_owned()], raw.into_bytes())
+}
+
 impl Mail {
     /// A mail without number yet.
     #[must_use]

@@ -162,7 +162,7 @@ impl Store {
 }
 
 /// Every space that there is, in the order in which they are checked: messages first, so that what is lost is said of them.
-pub(super) const SPACES: [Space; 33] = [
+pub(super) const SPACES: [Space; 36] = [
     Space::Message,
     Space::Meta,
     Space::Manifest,
@@ -195,6 +195,9 @@ pub(super) const SPACES: [Space; 33] = [
     Space::KeyWork,
     Space::Recovery,
     Space::Sms,
+    Space::Phone,
+    Space::Challenge,
+    Space::Sent,
     Space::Reference,
 ];
 

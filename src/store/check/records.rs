@@ -7,6 +7,7 @@ use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId};
 use crate::seal::contact::{ContactKey, Generation};
 use crate::seal::epoch::EpochKeys;
 use crate::seal::strict::Epoch;
+use crate::store::challenge::{StoredChallenge, StoredPhone};
 use crate::store::codec::is_whole;
 use crate::store::engine::{Key, Space};
 use crate::store::places::{self, due_of, last_id};
@@ -216,6 +217,7 @@ impl Store {
         let code = match contact.proof {
             Proof::Code => places::verifier(id),
             Proof::StrictCode => places::contact_key(Generation { contact: id, number: contact.generation }),
+            Proof::Sms => places::phone(id),
         };
         self.needs(&code, faults).await?;
         // One that is being erased is found by no new mail any more.
@@ -298,6 +300,8 @@ impl Store {
             Space::Repeat => self.opened::<Taken>(key, faults).await?.is_some(),
             Space::ContactKey => self.opened::<ContactKey>(key, faults).await?.is_some(),
             Space::Epoch => self.opened::<EpochKeys>(key, faults).await?.is_some(),
+            Space::Phone => self.opened::<StoredPhone>(key, faults).await?.is_some(),
+            Space::Challenge => self.opened::<StoredChallenge>(key, faults).await?.is_some(),
             Space::Stub => self.opened::<Stub>(key, faults).await?.is_some(),
             Space::Purge => self.opened::<Purge>(key, faults).await?.is_some(),
             Space::Erasure => self.opened::<Erasure>(key, faults).await?.is_some(),
@@ -338,10 +342,13 @@ impl Store {
             Space::Manifest | Space::Body | Space::ContentKey => message_or_prepared(MessageId(last)),
             Space::Delivery => message_or_prepared(MessageId(first)),
             Space::Lock | Space::Epoch => vec![places::conversation(ConversationId(first))],
-            Space::GrantTries | Space::Sms => vec![places::grant(GrantId(last))],
+            Space::GrantTries | Space::Sms | Space::Challenge => vec![places::grant(GrantId(last))],
+            Space::Sent if matches!(key.bytes.first(), Some(&(places::SENT_FOR | places::ASKED))) => {
+                vec![places::grant(GrantId(last))]
+            }
             Space::ContactTries => vec![places::contact(ContactId(last))],
             Space::JobSecret => vec![places::job(JobId(last))],
-            Space::Verifier if self.nothing_is_prepared().await? => {
+            Space::Verifier | Space::Phone if self.nothing_is_prepared().await? => {
                 vec![places::contact(ContactId(last))]
             }
             Space::ContactKey if self.nothing_is_prepared().await? => {

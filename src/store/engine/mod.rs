@@ -90,13 +90,28 @@ pub enum Space {
     Recovery = 33,
     /// [`super::sms::SmsState`]: what became of the last SMS for a link, by grant id.
     Sms = 40,
+    /// The telephone number of a contact, by contact id. Erasable.
+    Phone = 41,
+    /// The code that goes out by SMS, as an id and counts, by grant id. Erasable.
+    Challenge = 42,
+    /// What was sent and asked for lately: SMS by link, by number and in all; requests by link.
+    Sent = 43,
     /// Grant ids by keyed hash of the reference in their notice.
     Reference = 50,
 }
 
 impl Space {
-    const ERASABLE: [Self; 7] =
-        [Self::Lock, Self::ContentKey, Self::Verifier, Self::JobSecret, Self::ContactKey, Self::Epoch, Self::Recovery];
+    const ERASABLE: [Self; 9] = [
+        Self::Lock,
+        Self::ContentKey,
+        Self::Verifier,
+        Self::JobSecret,
+        Self::ContactKey,
+        Self::Epoch,
+        Self::Recovery,
+        Self::Phone,
+        Self::Challenge,
+    ];
 
     /// Whether a superseded value must be overwritten on disk, not just dropped from the index.
     #[must_use]

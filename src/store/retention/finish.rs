@@ -16,7 +16,8 @@ use super::records::{Ending, Purge};
 use super::{Pending, Retention, erasable};
 
 /// Spaces whose keys begin with a contact's id: they go with it.
-pub(super) const OF_CONTACT: [Space; 4] = [Space::Verifier, Space::ContactKey, Space::Contact, Space::ContactTries];
+pub(super) const OF_CONTACT: [Space; 5] =
+    [Space::Verifier, Space::ContactKey, Space::Phone, Space::Contact, Space::ContactTries];
 
 /// Keys read at a time.
 const PAGE: usize = 256;
@@ -140,7 +141,7 @@ impl Store {
     }
 
     /// Whether a message found under `address`, or one that is prepared, needs a contact.
-    async fn is_needed(&self, contact: ContactId, address: &[u8; 32]) -> Result<bool, StoreError> {
+    pub(super) async fn is_needed(&self, contact: ContactId, address: &[u8; 32]) -> Result<bool, StoreError> {
         let inner = &self.inner;
         for key in inner.keys_of(Space::ByAddress, address, usize::MAX).await? {
             let Some(message) = last_id(&key.bytes).map(MessageId) else { continue };

@@ -13,7 +13,7 @@ use crate::store::engine::{Key, Space};
 use crate::store::jobs::Queued;
 use crate::store::places::{self, address_key, last_id};
 use crate::store::plan::contact_place;
-use crate::store::records::{Contact, Conversation, Delivery, Grant, Message, Subject};
+use crate::store::records::{Contact, Conversation, Delivery, Grant, Message, Proof, Subject};
 use crate::store::{Store, StoreError};
 
 use super::finish::OF_CONTACT;
@@ -54,6 +54,8 @@ struct Side {
     link: Option<[u8; 32]>,
     /// Everything of the conversation, when this is its only message; in strict mode the lock of its link.
     conversation_places: Vec<Key>,
+    /// Its link's code by SMS, and what was counted for it, where there is any.
+    counted: Vec<Key>,
 }
 
 /// A message with what of it goes.
@@ -129,6 +131,8 @@ impl Removal {
             draft.delete(places::content_key(side.conversation, self.id));
             let locks = side.conversation_places.iter().filter(|place| place.space.erasable());
             locks.for_each(|place| draft.delete(place.clone()));
+            let codes = side.counted.iter().filter(|place| place.space.erasable());
+            codes.for_each(|place| draft.delete(place.clone()));
         }
         draft.delete(places::manifest(self.id));
         draft.delete(places::body(self.id));
@@ -191,6 +195,7 @@ impl Removal {
         draft.delete(places::grant(grant));
         draft.delete(places::grant_tries(grant));
         draft.delete(places::sms(grant));
+        side.counted.iter().for_each(|place| draft.delete(place.clone()));
         if let Some(record) = &side.record {
             draft.unchanged(places::grant(grant), Some(record));
             draft.delete(places::reference(&store.inner.keys, &record.record.reference, grant));
@@ -262,20 +267,25 @@ impl Side {
             record: None,
             link: None,
             conversation_places: Vec::new(),
+            counted: Vec::new(),
         })
     }
 
-    /// In strict mode: the lock of its link, also when the conversation goes on; and the contact that nobody else finds (another one was
-    /// made first while this mail was prepared).
-    async fn gather_strict(&mut self, store: &Store) -> Result<(), StoreError> {
+    /// In strict mode the lock of its link, also when the conversation goes on; and, there and with a code by SMS, the contact that nobody
+    /// else finds (another one was made first while this mail was prepared).
+    async fn gather_own(&mut self, store: &Store) -> Result<(), StoreError> {
         let inner = &store.inner;
         let Some(grant) = self.record.as_ref().map(|found| &found.record) else { return Ok(()) };
-        let (Some(strict), Some(link)) = (grant.strict, &self.link) else { return Ok(()) };
-        let at = Epoch { conversation: self.conversation, number: strict.epoch };
-        self.conversation_places.push(places::strict_lock(at, link));
+        if let (Some(strict), Some(link)) = (grant.strict, &self.link) {
+            let at = Epoch { conversation: self.conversation, number: strict.epoch };
+            self.conversation_places.push(places::strict_lock(at, link));
+        }
         let Some(contact) = readable(inner.read::<Contact>(&places::contact(grant.contact)).await)? else {
             return Ok(());
         };
+        if grant.strict.is_none() && contact.record.proof != Proof::Sms {
+            return Ok(());
+        }
         let listed = readable(inner.read::<ContactId>(&contact_place(inner, &contact.record)).await)?;
         if listed.is_some_and(|listed| listed.record != grant.contact) {
             for space in OF_CONTACT {
@@ -299,12 +309,15 @@ impl Side {
             }
         }
         let Some(grant) = self.grant else { return Ok(()) };
+        for place in [places::challenge(grant), places::sent_for(grant), places::asked(grant)] {
+            self.counted.extend(inner.keys_of(place.space, &place.bytes, 1).await?);
+        }
         self.record = readable(inner.read::<Grant>(&places::grant(grant)).await)?;
         self.link = match self.record.as_ref().and_then(|found| found.record.link) {
             Some(link) => Some(link),
             None => store.link_of(grant).await?,
         };
-        self.gather_strict(store).await?;
+        self.gather_own(store).await?;
         Ok(())
     }
 }

@@ -27,7 +27,15 @@ const MOST_LEFT: usize = 1024;
 const LOOKED_AT: usize = 256;
 
 /// What is collected, in turn.
-const COLLECTED: [Space; 5] = [Space::Session, Space::Repeat, Space::GrantTries, Space::ContactTries, Space::Prepared];
+const COLLECTED: [Space; 7] = [
+    Space::Session,
+    Space::Repeat,
+    Space::GrantTries,
+    Space::ContactTries,
+    Space::Prepared,
+    Space::Challenge,
+    Space::Sent,
+];
 
 /// From the end of one collection to the next.
 const COLLECT_EVERY: Duration = Duration::from_hours(1);
@@ -203,6 +211,7 @@ impl Retention {
                 Some(id) => inner.engine.get(&places::contact(ContactId(id))).await?.is_none(),
                 None => false,
             },
+            Space::Challenge | Space::Sent => store.is_over(&place, now).await?,
             _ => return store.drop_if_left(&place, now).await,
         };
         if !stale {

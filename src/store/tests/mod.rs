@@ -3,6 +3,7 @@
 mod backup;
 mod bed;
 mod canaries;
+mod challenge;
 mod check;
 pub(in crate::store) mod copied;
 mod copies;

@@ -2,11 +2,14 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::access::sms::{self, Counts};
 use crate::access::{Admission, ContactTries, GrantTries, Limits, Network};
 use crate::base::{ChallengeId, ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
+use crate::store::challenge::{StoredChallenge, StoredPhone, StoredWishes};
 use crate::store::plan::{Plan, PlannedDelivery, PlannedJob};
 use crate::store::records::{
-    Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Proof, Sender, Session, StrictGrant,
+    Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Phone, Proof, Sender, Session,
+    StrictGrant, Wish,
 };
 use crate::store::retention::records::{Erasure, Purge};
 use crate::store::retention::{Ending, Stub};
@@ -123,8 +126,14 @@ fn plan() -> Plan {
     Plan { message: message(), deliveries: vec![delivery] }
 }
 
-fn sms() -> JobKind {
+fn sms_job() -> JobKind {
     JobKind::Sms { grant: GrantId([17; 16]), challenge: ChallengeId([18; 16]), expires: Timestamp(600_000) }
+}
+
+fn sms_counts() -> Counts {
+    let mut counts = Counts::default();
+    counts.ask(None, &sms::Limits::default(), Timestamp(1));
+    counts
 }
 
 fn sms_state() -> SmsState {
@@ -173,9 +182,16 @@ fn written() -> Vec<(&'static str, String)> {
         ("strict grant", hex(&strict_grant())),
         ("strict delivery", hex(&Delivery { epoch: Some(2), ..delivery })),
         ("strict contact", hex(&Contact { proof: Proof::StrictCode, ..self::contact() })),
-        ("sms", hex(&job(sms()))),
+        ("sms", hex(&job(sms_job()))),
         ("sms secret", hex(&JobSecret::number("+31612345678".to_owned()))),
         ("sms state", hex(&sms_state())),
+        ("asked", hex(&job(JobKind::Asked { grant: grant_id, wish: Wish::OtherProof }))),
+        ("contact by sms", hex(&Contact { proof: Proof::Sms, ..self::contact() })),
+        ("phone", hex(&StoredPhone { phone: Phone::new("+31612345678".into()), generation: 2 })),
+        ("challenge", hex(&StoredChallenge::sample())),
+        ("sms for a link", hex(&sms_counts().link)),
+        ("sms in all", hex(&sms_counts().organisation)),
+        ("wishes", hex(&StoredWishes::sample())),
     ]
 }
 

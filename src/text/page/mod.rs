@@ -2,8 +2,10 @@
 //!
 //! A page is one sheet, one question, one red button. Nothing here decides anything; the web module fills these contexts.
 
+mod ask;
 mod autolink;
 mod file;
+mod sms;
 #[cfg(test)]
 mod tests;
 
@@ -12,8 +14,10 @@ use fluent_bundle::FluentValue;
 
 use super::{Lang, TextError, Words};
 
+pub use ask::{AskPage, Asks};
 pub use autolink::{Piece, autolink};
 pub use file::File;
+pub use sms::{SmsNews, SmsPage, SmsTrouble};
 
 /// The style sheet of all pages.
 pub const STYLE: &str = include_str!("../templates/page/stijl.css");
@@ -129,6 +133,8 @@ pub struct UnlockPage<'a> {
     pub token: &'a str,
     /// Where "I have no code" leads.
     pub lost: &'a str,
+    /// Where "rather a code by SMS" leads; none where no SMS is sent or it would open nothing.
+    pub other: Option<&'a str>,
     /// Kept in strict mode.
     pub strict: bool,
     /// Opens with a code that the recipient had before, not with the one of now.
@@ -147,6 +153,10 @@ pub struct LostPage<'a> {
     pub sender: &'a str,
     /// Back to page 1.
     pub back: &'a str,
+    /// Where the form goes that mails the sender.
+    pub action: &'a str,
+    /// Its page token.
+    pub token: &'a str,
     /// Kept in strict mode.
     pub strict: bool,
 }

@@ -9,6 +9,8 @@ const TEMPLATES: [&str; 7] = [
     include_str!("../templates/page/layout.html"),
     include_str!("../templates/page/unlock.html"),
     include_str!("../templates/page/lost.html"),
+    include_str!("../templates/page/sms.html"),
+    include_str!("../templates/page/ask.html"),
     include_str!("../templates/page/message.html"),
     include_str!("../templates/page/genuine.html"),
     include_str!("../templates/page/nested.html"),
@@ -39,6 +41,7 @@ impl<'a> UnlockPage<'a> {
             action: "/b/token",
             token: "paginateken",
             lost: "/b/token/geen-code",
+            other: Some("/b/token/anders"),
             strict: false,
             earlier: false,
             trouble: None,
@@ -48,7 +51,51 @@ impl<'a> UnlockPage<'a> {
 
 impl<'a> LostPage<'a> {
     const fn sample(page: Page<'a>) -> Self {
-        Self { page, sender: "Anna <Jansen>", back: "/b/token", strict: false }
+        Self {
+            page,
+            sender: "Anna <Jansen>",
+            back: "/b/token",
+            action: "/b/token/geen-code",
+            token: "paginateken",
+            strict: false,
+        }
+    }
+}
+
+impl<'a> SmsPage<'a> {
+    const fn sample(page: Page<'a>) -> Self {
+        Self {
+            page,
+            sender: "Anna <Jansen>",
+            from: "Anna <Jansen>, Voorbeeld Zorg & Co",
+            recipient: "j•••••s@example.nl",
+            last_day: "19 februari 2027",
+            number: "*******678",
+            until: "14:35",
+            action: "/b/token",
+            token: "paginateken",
+            ask: "/b/token/sms",
+            ask_token: "smsteken",
+            wrong_number: "/b/token/nummer",
+            other: "/b/token/anders",
+            open: false,
+            news: None,
+            trouble: None,
+        }
+    }
+}
+
+impl<'a> AskPage<'a> {
+    const fn sample(page: Page<'a>) -> Self {
+        Self {
+            page,
+            sender: "Anna <Jansen>",
+            asks: Asks::Number("*******678"),
+            done: None,
+            action: "/b/token/nummer",
+            token: "paginateken",
+            back: "/b/token",
+        }
     }
 }
 
@@ -136,6 +183,66 @@ fn strict_mode_says_what_it_costs() {
     }
 }
 
+/// What the page says in each state, whether it takes a code, and whether it offers an SMS.
+#[test]
+fn the_page_with_a_code_by_sms_in_every_state() {
+    use SmsTrouble as T;
+    const FIELD: (bool, bool) = (true, true);
+    const BUTTON: (bool, bool) = (false, true);
+    const NEITHER: (bool, bool) = (false, false);
+    let cases = [
+        ("14:35", None, "phone-missing", FIELD),
+        ("", None, "phone-button", BUTTON),
+        ("14:35", Some(T::Empty), "phone-empty", FIELD),
+        ("14:35", Some(T::Form), "phone-form-what", FIELD),
+        ("14:35", Some(T::Wrong(4)), "unlock-wrong", FIELD),
+        ("14:35", Some(T::Stale), "phone-stale-what", FIELD),
+        ("14:35", Some(T::Wait(42)), "phone-missing", FIELD),
+        ("14:35", Some(T::Full("15:04")), "phone-full", FIELD),
+        ("", Some(T::Full("15:04")), "phone-full", NEITHER),
+        ("", Some(T::WrongThenPause("15:04")), "unlock-wrong", NEITHER),
+        ("", Some(T::Paused("15:04")), "unlock-paused", NEITHER),
+        ("", Some(T::Closed), "unlock-closed-what", NEITHER),
+        ("", Some(T::Spent), "phone-spent", BUTTON),
+        ("", Some(T::Expired), "phone-expired", BUTTON),
+        ("", Some(T::NoCode), "phone-none", BUTTON),
+        ("", Some(T::Over), "phone-over-what", NEITHER),
+        ("", Some(T::Ceiling), "phone-ceiling-what", NEITHER),
+    ];
+    let texts = Texts::load().unwrap();
+    for (until, trouble, id, expected) in cases {
+        let pages = in_both(|page| SmsPage { until, trouble, ..SmsPage::sample(page) }.render().unwrap());
+        for (lang, html) in Lang::ALL.into_iter().zip(pages) {
+            assert!(html.contains(&texts.in_language(lang).get(id).unwrap()), "{trouble:?}: {html}");
+            assert_eq!(html.contains("role=\"alert\""), trouble.is_some(), "{html}");
+            assert_eq!(
+                html.matches("15:04").count(),
+                usize::from(html.contains("vanaf 15:04") || html.contains("from 15:04"))
+            );
+            let found = (html.contains("autocomplete=\"one-time-code\""), html.contains("action=\"/b/token/sms\""));
+            assert_eq!(found, expected, "{until} {trouble:?}: {html}");
+            assert!(!html.contains("tel\" name=") && html.matches("<input class").count() == usize::from(found.0));
+        }
+    }
+    for news in [SmsNews::Delayed, SmsNews::BadNumber, SmsNews::OurFault, SmsNews::Undelivered] {
+        let pages = in_both(|page| SmsPage { news: Some(news), ..SmsPage::sample(page) }.render().unwrap());
+        assert!(pages.iter().all(|html| html.contains("role=\"status\"")));
+    }
+}
+
+#[test]
+fn asking_the_sender_says_what_will_happen_and_then_that_it_did() {
+    for asks in [Asks::Number("*******678"), Asks::Lost, Asks::CodeForSms, Asks::SmsForCode] {
+        for done in [None, Some(true), Some(false)] {
+            let pages = in_both(|page| AskPage { asks, done, ..AskPage::sample(page) }.render().unwrap());
+            for html in pages {
+                assert_eq!(html.contains("<form method=\"post\""), done.is_none(), "{html}");
+                assert_eq!(html.matches("<input").count(), usize::from(done.is_none()), "no field takes a number");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_other_pages() {
     in_both(|page| LostPage::sample(page).render().unwrap());
@@ -166,7 +273,11 @@ fn quoted(source: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_text_of_the_pages_is_used_and_exists() {
-    let source: String = TEMPLATES.concat() + include_str!("mod.rs") + include_str!("file.rs");
+    let source: String = TEMPLATES.concat()
+        + include_str!("mod.rs")
+        + include_str!("file.rs")
+        + include_str!("sms.rs")
+        + include_str!("ask.rs");
     let used = quoted(&source);
     let ids = include_str!("../nl.ftl").lines().filter_map(|line| line.split_once(" =")).map(|(id, _)| id);
     let ours: BTreeSet<String> = ids
