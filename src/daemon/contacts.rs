@@ -338,6 +338,7 @@ mod tests {
             home: Home { domains, fallback: Some("post@zorg.example".parse().unwrap()) },
             keys: Keys::new(store.clone(), None),
             upkeep: Upkeep::new(store.clone()),
+            vitals: None,
             store,
         }
     }
