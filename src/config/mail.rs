@@ -53,6 +53,7 @@ pub fn read_mail(table: &Table<'_, '_>) -> Option<MailSection> {
             max_header: 256 * 1024,
             collect: 256 * 1024,
             max_received,
+            answer_domain: bounce_domain.clone(),
         },
         receive: receive::Settings {
             hostname,

@@ -10,10 +10,12 @@ use super::{CertificateFiles, Log};
 use crate::access::Limits;
 use crate::mail::DomainSet;
 use crate::policy::Home;
+use crate::store::answers;
 use crate::store::proof::SessionLimits;
 use crate::{store, web};
 
 const MINUTE: Duration = Duration::from_mins(1);
+const MIB: u64 = 1 << 20;
 const HOUR: Duration = Duration::from_hours(1);
 
 /// `[organisation]`.
@@ -116,6 +118,7 @@ pub fn read_page(table: &Table<'_, '_>, organisation: Option<&Organisation>) -> 
     let hashers = table.or("max_code_checks", &kinds::count(1, 64), 2);
     let limits = read_limits(&table.table("codes"));
     let sessions = read_sessions(&table.table("session"));
+    let (answers, max_uploads) = read_answers(&table.table("answer"));
     table.finish();
     let organisation = organisation?;
     let settings = web::Settings {
@@ -133,6 +136,8 @@ pub fn read_page(table: &Table<'_, '_>, organisation: Option<&Organisation>) -> 
         sessions,
         hashers,
         max_requests,
+        answers,
+        max_uploads,
     };
     Some(PageSection { settings, tls })
 }
@@ -183,6 +188,23 @@ fn is_private(ip: IpAddr) -> bool {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
+}
+
+/// `[page.answer]`: what recipients may write, and how many answers come in at the same time.
+fn read_answers(table: &Table<'_, '_>) -> (answers::Limits, usize) {
+    let preset = answers::Limits::default();
+    let limits = answers::Limits {
+        file: table.or("max_file", &kinds::size(MIB, 1024 * MIB), preset.file),
+        total: table.or("max_total", &kinds::size(MIB, 1024 * MIB), preset.total),
+        files: table.or("max_files", &kinds::count(1, 100), preset.files),
+        text: preset.text,
+        per_day: table.or("per_day", &kinds::count(1, 1000), preset.per_day),
+        draft: table.or("keep_draft", &kinds::duration(24 * HOUR, 365 * 24 * HOUR), preset.draft),
+        room: table.or("drafts", &kinds::size(100 * MIB, 1 << 50), preset.room),
+    };
+    let max_uploads = table.or("max_uploads", &kinds::count(1, 10_000), 32);
+    table.finish();
+    (limits, max_uploads)
 }
 
 /// Where things stand on this machine.

@@ -1,6 +1,7 @@
 //! Mail as bytes and as facts: addresses, envelope, header view, MIME index, dot-stuffing, replies. No I/O.
 
 pub mod address;
+pub mod answer_address;
 pub mod envelope;
 pub mod reply;
 

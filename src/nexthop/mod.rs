@@ -12,6 +12,7 @@ mod health;
 mod hello;
 mod pool;
 mod reply;
+mod stream;
 mod routes;
 mod settings;
 mod tls;
@@ -30,6 +31,7 @@ use pool::{Leased, Pool};
 
 pub use routes::{Route, Routes};
 pub use settings::{Host, Identity, Login, NoPin, Pin, Settings, Tls, Trust, Waits};
+pub use stream::{Source, StreamError};
 
 /// What a hop offers that it must honour itself.
 #[expect(clippy::struct_excessive_bools, reason = "one per extension, as EHLO lists them")]

@@ -59,7 +59,7 @@ impl From<LetterError> for NoMail {
     }
 }
 
-fn never(text: &str) -> NoMail {
+pub(super) fn never(text: &str) -> NoMail {
     NoMail(Outcome::Never(text.to_owned()))
 }
 
@@ -81,6 +81,10 @@ impl Desk<'_> {
             JobKind::Undeliverable { grant, answer } => self.undeliverable(job.id, *grant, answer).await,
             JobKind::CodeUndeliverable { contact, answer } => self.code_undeliverable(job.id, *contact, answer).await,
             JobKind::Sms { .. } => Err(never("an SMS is no mail")),
+            JobKind::Answer { .. } => Err(never("an answer is no letter")),
+            JobKind::AnswerUndeliverable { conversation, answer, lost } => {
+                self.answer_lost(job, (*conversation, *answer), *lost).await
+            }
         }
     }
 
@@ -219,7 +223,7 @@ impl Desk<'_> {
         self.store.grant_by_id(grant).await?.ok_or_else(|| never("the message is gone"))
     }
 
-    fn is_home(&self, domain: &Domain) -> bool {
+    pub(super) fn is_home(&self, domain: &Domain) -> bool {
         self.settings.home_domains.holds(domain)
     }
 
@@ -233,19 +237,19 @@ impl Desk<'_> {
         Ok(self.head(job, from, Mailbox { name: name.to_owned(), address }, true))
     }
 
-    fn our_mailbox(&self, lang: Lang) -> Result<Mailbox, NoMail> {
+    pub(super) fn our_mailbox(&self, lang: Lang) -> Result<Mailbox, NoMail> {
         let words = self.texts.in_language(lang);
         let name = words.with("mail-from", &[("organisation", self.settings.organisation.as_str())]);
         let name = clean::name(&name.map_err(LetterError::from)?);
         Ok(Mailbox { name, address: wire(self.settings.from.as_str())? })
     }
 
-    fn head(&self, job: JobId, from: Mailbox, to: Mailbox, generated: bool) -> Head {
+    pub(super) fn head(&self, job: JobId, from: Mailbox, to: Mailbox, generated: bool) -> Head {
         let domain = self.settings.bounce_domain.clone();
         Head { from, to, date: self.now, job, domain, generated }
     }
 
-    fn finish(
+    pub(super) fn finish(
         &self,
         way: Way,
         subject: Subject,
@@ -263,7 +267,7 @@ impl Desk<'_> {
 }
 
 /// An address from a record, with its domain as A-labels: so it goes into envelope and header.
-fn wire(address: &str) -> Result<Address, NoMail> {
+pub(super) fn wire(address: &str) -> Result<Address, NoMail> {
     let parsed = address.parse::<Address>().and_then(|a| format!("{}@{}", a.local(), a.domain()).parse());
     parsed.map_err(|_| never("an address in the record is not valid"))
 }

@@ -4,6 +4,7 @@
 //! text, the store or a hop fails, nothing leaves and the job stays.
 
 mod answer;
+mod answered;
 mod clean;
 mod compose;
 mod draft;
@@ -117,6 +118,12 @@ impl Notifier {
         }
         let now = inner.clock.now();
         let desk = Desk { settings: &inner.settings, store: &inner.store, texts: &inner.texts, now };
+        if let Some((answer, fallback)) = answered::is_answer(job) {
+            return match desk.answer(job, answer, fallback).await {
+                Ok(mut mail) => inner.home.send_answer(&mut mail, now).await,
+                Err(NoMail(outcome)) => outcome,
+            };
+        }
         let draft = match desk.draft(job).await {
             Ok(draft) => draft,
             Err(NoMail(outcome)) => return outcome,

@@ -48,6 +48,8 @@ pub struct Settings {
     pub collect: usize,
     /// Received fields at most: then it is a loop.
     pub max_received: usize,
+    /// The domain of answer addresses: nothing to one of them passes.
+    pub answer_domain: Option<Domain>,
 }
 
 /// Who is at the other end, for policy, Received and log.

@@ -12,7 +12,7 @@ use tracing::Instrument;
 use crate::intake::{Recipient, Sealing};
 use crate::mail::dot::{Unstuffer, stuff};
 use crate::mail::header::{HeaderBlock, HeaderFacts};
-use crate::mail::{Address, MailFrom, RcptTo, Reply};
+use crate::mail::{Address, MailFrom, RcptTo, Reply, answer_address};
 use crate::policy::{EnvelopeFacts, Verdict};
 
 use super::account::Account;
@@ -77,6 +77,9 @@ impl Transaction {
     }
 
     async fn answer_rcpt(&mut self, to: RcptTo) -> Reply {
+        if self.shared.settings.answer_domain.as_ref().is_some_and(|domain| answer_address::is_one(&to.address, domain)) {
+            return no_answers();
+        }
         let envelope = EnvelopeFacts { mail_from: self.from.path.as_ref(), recipient: &to.address };
         match self.shared.policy.early(&envelope) {
             Some(Verdict::Refuse(reply)) => {
@@ -296,6 +299,17 @@ fn stuffed(raw: &[u8]) -> Vec<u8> {
 
 fn accepted() -> Reply {
     Reply::new(250, "2.1.5 Recipient accepted")
+}
+
+/// Nothing to an answer address passes: it would leave in clear.
+fn no_answers() -> Reply {
+    Reply::lines(
+        550,
+        [
+            "5.7.1 Zegel: answers to this address cannot be taken yet, and nothing was sent;",
+            "5.7.1 write a new confidential mail to the recipient's own address instead",
+        ],
+    )
 }
 
 /// Stands where a caller went on after an end; nobody hears it unless the program is wrong.

@@ -1,4 +1,4 @@
-//! Everything that is kept: sealed messages, conversations, contacts, grants, sessions and jobs.
+//! Everything that is kept: sealed messages, answers, conversations, contacts, grants, sessions and jobs.
 //!
 //! The store offers the gateway's operations, written once over a small private engine: ordered key-value spaces with `get`,
 //! `scan` and one atomic, durable `commit` with preconditions. Engines: `local` (journal on disk, and an index made from it) and
@@ -9,6 +9,7 @@
 //! that returns an error has changed nothing, or, for [`StoreError::Uncertain`], may have: callers answer 4xx. After
 //! [`StoreError::NotErased`] it has, and only the erasing is still to come.
 
+pub mod answers;
 pub mod archive;
 pub mod backup;
 pub mod check;
@@ -166,6 +167,7 @@ struct Inner {
     seen: sessions::Seen,
     purges: std::sync::atomic::AtomicU64,
     open_keys: strict::OpenKeys,
+    desk: answers::Desk,
 }
 
 impl Store {
@@ -193,7 +195,8 @@ impl Store {
         let (leases, held) = (jobs::Leases::default(), std::sync::atomic::AtomicBool::new(false));
         let (turns, seen) = (proof::Turns::default(), sessions::Seen::default());
         let (purges, open_keys) = (std::sync::atomic::AtomicU64::new(0), strict::OpenKeys::default());
-        let inner = Inner { engine, keys, keyring, clock, entropy, leases, held, turns, seen, purges, open_keys };
+        let desk = answers::Desk::default();
+        let inner = Inner { engine, keys, keyring, clock, entropy, leases, held, turns, seen, purges, open_keys, desk };
         Self { inner: Arc::new(inner) }
     }
 

@@ -132,6 +132,7 @@ impl Store {
         }
         migrate::run(self, schema).await?;
         self.begin_held(report).await?;
+        self.count_drafts().await?;
         report.dropped = self.drop_all_prepared().await?;
         // A quarantined frame may be the one that named a body.
         if report.quarantined.is_empty() && !report.quarantine_held {
@@ -211,7 +212,7 @@ impl Store {
         for id in bodies {
             let (from, to) = (id.as_bytes(), places::after(id.as_bytes()));
             let mut named = false;
-            for space in [Space::Message, Space::Prepared] {
+            for space in [Space::Message, Space::Prepared, Space::Piece] {
                 named |= !engine.keys(space, from, to.as_deref(), 1).await?.is_empty();
             }
             if !named {

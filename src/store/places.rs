@@ -74,6 +74,25 @@ pub(super) fn contact_key(generation: Generation) -> Key {
 pub(super) fn content_key(conversation: ConversationId, message: MessageId) -> Key {
     key(Space::ContentKey, &[conversation.as_bytes(), message.as_bytes()])
 }
+pub(super) fn answer(conversation: ConversationId, id: MessageId) -> Key {
+    key(Space::Answer, &[conversation.as_bytes(), id.as_bytes()])
+}
+/// `id` is that of the file's body.
+pub(super) fn piece(id: MessageId) -> Key {
+    key(Space::Piece, &[id.as_bytes()])
+}
+pub(super) fn answer_end(at: Timestamp, conversation: ConversationId, id: MessageId) -> Key {
+    key(Space::AnswerEnd, &[&at.millis().to_be_bytes(), conversation.as_bytes(), id.as_bytes()])
+}
+/// The two ids at the end of such a key, or that are a key of [`Space::Answer`].
+pub(super) fn answer_of(key: &[u8]) -> Option<(ConversationId, MessageId)> {
+    let (conversation, id) = key.last_chunk::<32>()?.split_at(16);
+    Some((ConversationId(conversation.try_into().ok()?), MessageId(id.try_into().ok()?)))
+}
+/// `token` is what stands in the address.
+pub(super) fn answer_address(keys: &StoreKeys, token: &[u8]) -> Key {
+    key(Space::AnswerAddress, &[&keys.blind("answer address", token)])
+}
 pub(super) fn delivery(message: MessageId, conversation: ConversationId) -> Key {
     key(Space::Delivery, &[message.as_bytes(), conversation.as_bytes()])
 }
@@ -187,7 +206,7 @@ pub(super) fn last_id(key: &[u8]) -> Option<[u8; 16]> {
     key.last_chunk::<16>().copied()
 }
 
-/// The time at the start of a key of [`Space::JobDue`], [`Space::Expiry`] or [`Space::StubEnd`].
+/// The time at the start of a key of [`Space::JobDue`], [`Space::Expiry`], [`Space::StubEnd`] or [`Space::AnswerEnd`].
 pub(super) fn due_of(key: &[u8]) -> Option<Timestamp> {
     key.first_chunk::<8>().map(|bytes| Timestamp(u64::from_be_bytes(*bytes)))
 }

@@ -252,6 +252,32 @@ pub enum JobKind {
         #[n(2)]
         expires: Timestamp,
     },
+    /// An answer that the recipient wrote on the page, to the sender.
+    #[n(20)]
+    Answer {
+        /// In which conversation.
+        #[n(0)]
+        conversation: ConversationId,
+        /// Which.
+        #[n(1)]
+        answer: MessageId,
+        /// To the organisation's fallback mailbox, since the sender's did not take it.
+        #[n(2)]
+        fallback: bool,
+    },
+    /// Tells who wrote an answer that it did not arrive.
+    #[n(21)]
+    AnswerUndeliverable {
+        /// In which conversation.
+        #[n(0)]
+        conversation: ConversationId,
+        /// Which.
+        #[n(1)]
+        answer: MessageId,
+        /// No other mailbox took it either.
+        #[n(2)]
+        lost: bool,
+    },
 }
 
 /// Whom or what a job is about: when that is gone, so is the job.
@@ -261,6 +287,8 @@ pub enum Subject {
     Grant(GrantId),
     /// A contact.
     Contact(ContactId),
+    /// An answer.
+    Answer(ConversationId, MessageId),
 }
 
 impl JobKind {
@@ -274,6 +302,8 @@ impl JobKind {
             Self::Undeliverable { .. } => "undeliverable",
             Self::CodeUndeliverable { .. } => "code-undeliverable",
             Self::Sms { .. } => "sms",
+            Self::Answer { .. } => "answer",
+            Self::AnswerUndeliverable { .. } => "answer-undeliverable",
         }
     }
 
@@ -286,6 +316,9 @@ impl JobKind {
             | Self::Undeliverable { grant, .. }
             | Self::Sms { grant, .. } => Subject::Grant(*grant),
             Self::Code { contact } | Self::CodeUndeliverable { contact, .. } => Subject::Contact(*contact),
+            Self::Answer { conversation, answer, .. } | Self::AnswerUndeliverable { conversation, answer, .. } => {
+                Subject::Answer(*conversation, *answer)
+            }
         }
     }
 }
@@ -322,25 +355,34 @@ pub struct JobSecret {
     /// The telephone number of an SMS (E.164).
     #[n(2)]
     pub number: Option<String>,
+    /// The content key of an answer.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub key: Option<Vec<u8>>,
 }
 
 impl JobSecret {
     /// Of a notice.
     #[must_use]
     pub const fn token(token: Vec<u8>) -> Self {
-        Self { token: Some(token), code: None, number: None }
+        Self { token: Some(token), code: None, number: None, key: None }
     }
 
     /// Of a code mail.
     #[must_use]
     pub const fn code(code: String) -> Self {
-        Self { token: None, code: Some(code), number: None }
+        Self { token: None, code: Some(code), number: None, key: None }
     }
 
     /// Of an SMS.
     #[must_use]
     pub const fn number(number: String) -> Self {
-        Self { token: None, code: None, number: Some(number) }
+        Self { token: None, code: None, number: Some(number), key: None }
+    }
+
+    /// Of a mail about an answer.
+    #[must_use]
+    pub const fn key(key: Vec<u8>) -> Self {
+        Self { token: None, code: None, number: None, key: Some(key) }
     }
 }
 

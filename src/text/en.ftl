@@ -111,6 +111,43 @@ genuine-how-nothing = The e-mail itself holds no confidential information and no
 genuine-doubt = Still in doubt? Do not press anything, and call the sender on a number that you already know.
 genuine-doubt-phone = Still in doubt? Do not press anything, and call us: { $phone }.
 
+## Answering, below the message
+
+answer-title = Answer
+answer-yours = Your answer
+answer-label = Your answer to { $sender }
+answer-most = At most { $file } a file, and { $total } together.
+answer-files-most =
+    { $most ->
+        [one] At most 1 file.
+       *[other] At most { $most } files.
+    }
+answer-add = Add attachment
+answer-remove = Remove
+answer-send = Send
+answer-keep = Keep for later
+answer-discard = Discard
+answer-kept = We are keeping your answer for you. It has not been sent yet.
+answer-saved = Kept. Your answer has not been sent yet.
+answer-busy = Your attachment is being uploaded. One moment.
+answer-failed = That did not work. Check your connection and try again.
+answer-sent = Sent.
+answer-sent-below = Your answer is below.
+answer-state-sent = sent
+answer-state-delivered = delivered to the sender
+answer-state-elsewhere = delivered to another mailbox of the organisation
+answer-state-lost = not delivered, please call the sender
+answer-empty = Write an answer first, or add an attachment.
+answer-text-long = Your text is too long. At most { $most } characters. Make your text shorter.
+answer-file-large = The file { $file } is too large. A file may be { $size } at most.
+answer-total-large = With the file { $file } your attachments become too large. Together they may be { $size } at most.
+answer-files-many = The file { $file } cannot be added.
+answer-stale = The page stood open too long. Press the button once more.
+answer-merged = You wrote this answer in another window too. The attachments of both are below. Check your answer, then press the button once more.
+answer-today = You have sent many answers today. Your answer is kept. Try again tomorrow, or call the sender.
+answer-no-room = There is no room for the file { $file } now. Try again later. Your text is kept.
+answer-ended = You were away too long, so your answer was not sent. Your text is below. Copy it, open the message again with the link in your e-mail, and paste your text into the answer.
+
 ## Pages that only say something: a title and what to do
 
 home-title = Secure messages are read here
@@ -202,3 +239,19 @@ mail-undeliverable-do = Check the address or call the recipient. Then send your 
 
 sms-code = { $organisation }: your code is { $code }. Do not share it with anyone.
 sms-test = { $organisation }: this is a test message. You need not do anything.
+
+## Mail: an answer that was written on the page, to the sender
+
+mail-answer-from = { $name } (by secure mail)
+mail-answer-from-address = { $local } at { $domain } (by secure mail)
+mail-answer-below =
+    This is the answer of { $writer } to your secure message of { $date }. It was written on the website of { $organisation }.
+    Would you like to respond? The Reply button cannot do that yet. Send a new confidential e-mail to { $writer }.
+
+## Mail: an answer that did not arrive, to who wrote it
+
+mail-answer-lost-subject = Your answer to { $sender }
+mail-answer-lost-what = On { $date } you wrote an answer to { $sender }. That answer did not arrive in the sender's mailbox.
+mail-answer-lost-passed = We did deliver your answer to another mailbox of { $organisation }. Is your answer urgent? Then call { $sender }: { $phone }.
+mail-answer-lost-call = So { $organisation } has not read your answer. Call { $sender }: { $phone }. Your answer is still with the message on our website.
+mail-answer-lost-reference = The reference of the message is { $reference }.

@@ -112,6 +112,43 @@ genuine-how-nothing = In de e-mail zelf staat geen vertrouwelijke informatie, en
 genuine-doubt = Twijfelt u nog? Klik dan nergens op en bel met de afzender, op een nummer dat u al kent.
 genuine-doubt-phone = Twijfelt u nog? Klik dan nergens op en bel ons: { $phone }.
 
+## Answering, below the message
+
+answer-title = Beantwoorden
+answer-yours = Uw antwoord
+answer-label = Uw antwoord aan { $sender }
+answer-most = Hoogstens { $file } per bestand, en { $total } samen.
+answer-files-most =
+    { $most ->
+        [one] Hoogstens 1 bestand.
+       *[other] Hoogstens { $most } bestanden.
+    }
+answer-add = Bijlage toevoegen
+answer-remove = Verwijderen
+answer-send = Versturen
+answer-keep = Bewaren voor later
+answer-discard = Weggooien
+answer-kept = Wij bewaren uw antwoord voor u. Het is nog niet verstuurd.
+answer-saved = Bewaard. Uw antwoord is nog niet verstuurd.
+answer-busy = Uw bijlage wordt geüpload. Een moment.
+answer-failed = Dat lukte niet. Controleer uw verbinding en probeer het opnieuw.
+answer-sent = Verstuurd.
+answer-sent-below = Uw antwoord staat hieronder.
+answer-state-sent = verstuurd
+answer-state-delivered = bezorgd bij de afzender
+answer-state-elsewhere = bezorgd in een andere mailbox van de organisatie
+answer-state-lost = niet bezorgd, bel met de afzender
+answer-empty = Schrijf eerst een antwoord, of voeg een bijlage toe.
+answer-text-long = Uw tekst is te lang. Hoogstens { $most } tekens. Maak uw tekst korter.
+answer-file-large = Het bestand { $file } is te groot. Een bestand mag hoogstens { $size } zijn.
+answer-total-large = Met het bestand { $file } erbij worden uw bijlagen te groot. Samen mogen ze hoogstens { $size } zijn.
+answer-files-many = Het bestand { $file } kan er niet meer bij.
+answer-stale = De pagina stond te lang open. Druk nog een keer op de knop.
+answer-merged = U schreef dit antwoord ook in een ander venster. De bijlagen van allebei staan hieronder. Controleer uw antwoord en druk dan nog een keer op de knop.
+answer-today = U heeft vandaag al veel antwoorden verstuurd. Uw antwoord blijft bewaard. Probeer het morgen weer, of bel met de afzender.
+answer-no-room = Er is nu geen ruimte voor het bestand { $file }. Probeer het later opnieuw. Uw tekst blijft bewaard.
+answer-ended = U was te lang weg, en daarom is uw antwoord niet verstuurd. Hieronder staat uw tekst. Kopieer die, open het bericht opnieuw met de link in uw e-mail, en plak uw tekst in het antwoord.
+
 ## Pages that only say something: a title and what to do
 
 home-title = Hier leest u beveiligde berichten
@@ -203,3 +240,19 @@ mail-undeliverable-do = Controleer het adres of bel de ontvanger. Stuur uw beric
 
 sms-code = { $organisation }: uw code is { $code }. Geef deze code aan niemand.
 sms-test = { $organisation }: dit is een proefbericht. U hoeft niets te doen.
+
+## Mail: an answer that was written on the page, to the sender
+
+mail-answer-from = { $name } (via veilig mailen)
+mail-answer-from-address = { $local } bij { $domain } (via veilig mailen)
+mail-answer-below =
+    Dit is het antwoord van { $writer } op uw beveiligde bericht van { $date }. Het is geschreven op de website van { $organisation }.
+    Wilt u reageren? Dat kan nog niet met de knop Beantwoorden. Stuur een nieuwe vertrouwelijke e-mail aan { $writer }.
+
+## Mail: an answer that did not arrive, to who wrote it
+
+mail-answer-lost-subject = Uw antwoord aan { $sender }
+mail-answer-lost-what = U schreef op { $date } een antwoord aan { $sender }. Dat antwoord is niet in de mailbox van de afzender aangekomen.
+mail-answer-lost-passed = Wij hebben uw antwoord wel bezorgd in een andere mailbox van { $organisation }. Heeft uw antwoord haast? Bel dan met { $sender }: { $phone }.
+mail-answer-lost-call = { $organisation } heeft uw antwoord dus niet gelezen. Bel met { $sender }: { $phone }. Uw antwoord staat nog bij het bericht op onze website.
+mail-answer-lost-reference = Het kenmerk van het bericht is { $reference }.

@@ -8,12 +8,13 @@ use crate::base::{Clock, Entropy};
 use crate::metrics;
 use crate::seal::hashers::Hashers;
 use crate::store::Store;
-use crate::text::page::{Page, SESSION_SCRIPT, STYLE};
+use crate::text::page::{Page, SCRIPT, SESSION_SCRIPT, STYLE};
 use crate::text::{Lang, TextError, Texts};
 
 use super::Settings;
 use super::genuine::Questions;
 use super::message::Cleaners;
+use super::uploads::Uploads;
 
 /// Handed to every handler.
 pub(super) type Shared = Arc<App>;
@@ -34,6 +35,10 @@ pub(super) struct App {
     pub metrics: metrics::Page,
     /// References asked after on the page for that.
     pub questions: Questions,
+    /// A place for each answer that comes in at the same time.
+    pub uploads: Uploads,
+    /// Address of the script of the answer form.
+    pub script: String,
     /// Address of the style sheet.
     pub style: String,
     /// Address of the script that warns before a session ends.
@@ -54,6 +59,7 @@ impl App {
         entropy: Arc<dyn Entropy>,
         metrics: metrics::Page,
     ) -> Result<Self, TextError> {
+        let uploads = Uploads::new(settings.max_uploads);
         let hashers = Hashers::new(settings.hashers);
         Ok(Self {
             settings,
@@ -67,6 +73,8 @@ impl App {
             questions: Questions::default(),
             style: hashed("/stijl.css", STYLE),
             session_script: hashed("/sessie.js", SESSION_SCRIPT),
+            uploads,
+            script: hashed("/antwoord.js", SCRIPT),
         })
     }
 

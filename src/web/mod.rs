@@ -8,12 +8,14 @@ mod genuine;
 mod guard;
 mod headers;
 mod mask;
+mod multipart;
 mod message;
 mod page_token;
 mod routes;
 mod serve;
 mod session;
 mod unlock;
+mod uploads;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::access::Limits;
+use crate::store::answers;
 use crate::store::proof::SessionLimits;
 
 pub use routes::{observed, router};
@@ -57,6 +60,10 @@ pub struct Settings {
     pub hashers: usize,
     /// Requests at the same time.
     pub max_requests: usize,
+    /// What recipients may write.
+    pub answers: answers::Limits,
+    /// Forms with an answer that come in at the same time.
+    pub max_uploads: usize,
 }
 
 /// The certificate of the page; `None` behind a proxy that ends TLS, or in the demo.
@@ -84,6 +91,8 @@ mod tests {
             sessions: SessionLimits { idle: minutes(15), longest: minutes(240) },
             hashers: 1,
             max_requests: 10,
+            answers: answers::Limits::default(),
+            max_uploads: 4,
         }
     }
 }

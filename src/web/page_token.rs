@@ -16,12 +16,15 @@ const LIFE: Duration = Duration::from_hours(24);
 pub(super) enum Purpose {
     /// Opens a message with a code.
     Open,
+    /// Writes an answer.
+    Answer,
 }
 
 impl Purpose {
     const fn label(self) -> &'static [u8] {
         match self {
             Self::Open => b"zegel page token v1: open\0",
+            Self::Answer => b"zegel page token v1: answer\0",
         }
     }
 }

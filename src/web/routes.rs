@@ -20,7 +20,7 @@ use crate::metrics::Page;
 use crate::seal::hashers::Hashers;
 use crate::store::Store;
 use crate::text::TextError;
-use crate::text::page::{Plain, PlainPage, SESSION_SCRIPT, STYLE};
+use crate::text::page::{Plain, PlainPage, SCRIPT, SESSION_SCRIPT, STYLE};
 
 use super::answer::{Problem, html};
 use super::app::{App, Shared};
@@ -68,23 +68,28 @@ pub fn observed(
         .route("/bericht/html", get(message::show_frame))
         .route("/bericht/bijlage/{number}", get(message::attachment))
         .route("/bericht/bijlage/{number}/bekijken", get(message::preview))
+        .route("/bericht/antwoord/{id}/{file}", get(message::answer::file))
         .route("/bericht/origineel.eml", get(message::original))
         .route("/verlengen", post(message::extend))
         .route("/uitloggen", post(message::log_out))
         .route("/stijl.css", get(async || kept("text/css; charset=utf-8", STYLE)))
         .route("/sessie.js", get(async || kept("text/javascript; charset=utf-8", SESSION_SCRIPT)))
+        .route("/antwoord.js", get(async || kept("text/javascript; charset=utf-8", SCRIPT)))
         .route("/robots.txt", get(robots))
         .fallback(async || Problem::NotFound);
-    Ok((guarded(pages, app), hashers))
+    // What comes in here is bounded and timed by its handler.
+    let uploads = Router::new().route("/bericht/antwoord", post(message::answer::post));
+    Ok((guarded(pages, uploads, app), hashers))
 }
 
 /// What stands around every route, from the inside out.
-fn guarded(routes: Router<Shared>, app: Shared) -> Router {
+fn guarded(routes: Router<Shared>, uploads: Router<Shared>, app: Shared) -> Router {
     let places = Arc::new(Semaphore::new(app.settings.max_requests.max(1)));
     routes
         .layer(DefaultBodyLimit::max(MOST_FORM))
-        .layer(CatchPanicLayer::custom(panicked))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIME))
+        .merge(uploads)
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(places, in_place))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), dress::dress))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), counted))
@@ -165,7 +170,7 @@ mod tests {
         let panics = async || -> StatusCode { panic!("geheim") };
         let hangs = async || std::future::pending::<StatusCode>().await;
         let pages = Router::new().route("/paniek", get(panics)).route("/hangt", get(hangs)).route("/", get(home));
-        let router = guarded(pages, app());
+        let router = guarded(pages, Router::new(), app());
         let (status, page) = ask(router.clone(), "/paniek").await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(page.contains("Er ging iets mis bij ons") && !page.contains("geheim"), "{page}");

@@ -95,6 +95,7 @@ impl Gateway {
             max_header: 64 * 1024,
             collect: 256 * 1024,
             max_received: 50,
+            answer_domain: Some("retour.example.nl".parse().unwrap()),
         };
         let routes = others.into_iter().fold(Routes::all_to(default), |routes, (domain, hop)| {
             routes.and(Route { senders: Vec::new(), recipients: vec![domain.parse().unwrap()], hop })

@@ -155,6 +155,7 @@ fn relay_through(hop: NextHop) -> Relay {
         max_header: 64 * 1024,
         collect: 256 * 1024,
         max_received: 50,
+        answer_domain: None,
     };
     let policy = policy::Settings {
         home: Home { domains: DomainSet::Listed(vec!["b.example".parse().unwrap()]), fallback: None },

@@ -35,7 +35,7 @@ pub fn assert_headers(what: &str, answer: &Answer) {
     let kept = answer.header("cache-control");
     assert!(
         kept == "no-store"
-            || (what.contains("/stijl.css") || what.contains("/sessie.js")) && kept.contains("immutable"),
+            || ["/stijl.css", "/sessie.js", "/antwoord.js"].iter().any(|path| what.contains(path)) && kept.contains("immutable"),
         "{what}: {kept}"
     );
     if answer.status.is_client_error() || answer.status.is_server_error() {
@@ -51,7 +51,7 @@ async fn every_route_and_method() {
     let nowhere = "/b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     let no_code = format!("{nowhere}/geen-code");
     // path, status of GET without a session, status of a bare POST
-    let routes: [(&str, u16, u16); 21] = [
+    let routes: [(&str, u16, u16); 24] = [
         ("/", 200, 405),
         (&link.path, 200, 400),
         (&lost, 200, 405),
@@ -67,8 +67,11 @@ async fn every_route_and_method() {
         ("/bericht/origineel.eml", 403, 405),
         ("/echt", 200, 422),
         ("/verlengen", 405, 403),
+        ("/bericht/antwoord", 405, 403),
+        ("/bericht/antwoord/a/b", 403, 405),
         ("/uitloggen", 405, 200),
         ("/sessie.js", 200, 405),
+        ("/antwoord.js", 200, 405),
         ("/stijl.css", 200, 405),
         ("/robots.txt", 200, 405),
         ("/.git/config", 404, 404),

@@ -89,6 +89,8 @@ pub fn settings() -> Settings {
         sessions: SessionLimits { idle: Duration::from_mins(15), longest: Duration::from_hours(4) },
         hashers: 2,
         max_requests: 500,
+        answers: zegel::store::answers::Limits::default(),
+        max_uploads: 8,
     }
 }
 

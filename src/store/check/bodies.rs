@@ -122,7 +122,7 @@ impl Check {
     }
 
     async fn is_named(&self, id: MessageId) -> Result<bool, StoreError> {
-        for key in [places::message(id), places::prepared(id)] {
+        for key in [places::message(id), places::prepared(id), places::piece(id)] {
             if self.store.is_there(&key).await? {
                 return Ok(true);
             }

@@ -162,7 +162,7 @@ impl Store {
 }
 
 /// Every space that there is, in the order in which they are checked: messages first, so that what is lost is said of them.
-pub(super) const SPACES: [Space; 33] = [
+pub(super) const SPACES: [Space; 37] = [
     Space::Message,
     Space::Meta,
     Space::Manifest,
@@ -196,6 +196,10 @@ pub(super) const SPACES: [Space; 33] = [
     Space::Recovery,
     Space::Sms,
     Space::Reference,
+    Space::Answer,
+    Space::Piece,
+    Space::AnswerEnd,
+    Space::AnswerAddress,
 ];
 
 impl Report {

@@ -7,6 +7,7 @@ use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId};
 use crate::seal::contact::{ContactKey, Generation};
 use crate::seal::epoch::EpochKeys;
 use crate::seal::strict::Epoch;
+use crate::store::answers::records::{Answer, Owner};
 use crate::store::codec::is_whole;
 use crate::store::engine::{Key, Space};
 use crate::store::places::{self, due_of, last_id};
@@ -133,9 +134,13 @@ impl Store {
             | Space::ByAddress
             | Space::Expiry
             | Space::Reference
-            | Space::StubEnd => {
+            | Space::StubEnd
+            | Space::AnswerEnd
+            | Space::AnswerAddress => {
                 self.entry_faults(key, &mut faults).await?;
             }
+            Space::Answer => self.answer_faults(key, &mut faults).await?,
+            Space::Piece => self.piece_faults(key, &mut faults).await?,
             _ => self.other_faults(key, &mut faults).await?,
         }
         Ok(faults.found)
@@ -269,6 +274,8 @@ impl Store {
             Space::ContactIndex => self.opened::<ContactId>(key, faults).await?.map(places::contact),
             Space::StubEnd => Some(places::stub(&id)),
             Space::Reference => Some(places::grant(GrantId(id))),
+            Space::AnswerEnd => places::answer_of(&key.bytes).map(|(conversation, id)| places::answer(conversation, id)),
+            Space::AnswerAddress => self.opened::<ConversationId>(key, faults).await?.map(places::conversation),
             Space::JobDue => {
                 let job = self.seen::<Job>(&places::job(JobId(id))).await?;
                 let moved = matches!(job, Seen::There(job) if Some(job.due) != due_of(&key.bytes));
@@ -284,6 +291,37 @@ impl Store {
                 faults.dangling(key, "it leads to a record that is not there");
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// An answer or draft: what its message's end left of it waits for its delivery without a key of the conversation.
+    async fn answer_faults(&self, key: &Key, faults: &mut Faults) -> Result<(), StoreError> {
+        let Some(answer) = self.opened::<Answer>(key, faults).await? else { return Ok(()) };
+        let Some((conversation, id)) = places::answer_of(&key.bytes) else { return Ok(()) };
+        faults.message = Some(answer.to);
+        if answer.sent.is_none() || answer.ends.is_none() {
+            self.needs(&places::content_key(conversation, id), faults).await?;
+        }
+        for piece in &answer.pieces {
+            self.needs(&places::piece(piece.id), faults).await?;
+        }
+        let Some(ends) = answer.ends else { return Ok(()) };
+        self.listed(places::answer_end(ends, conversation, id), key, faults).await
+    }
+
+    /// A file of an answer: its body is there, and so is the answer.
+    async fn piece_faults(&self, key: &Key, faults: &mut Faults) -> Result<(), StoreError> {
+        let Some(owner) = self.opened::<Owner>(key, faults).await? else { return Ok(()) };
+        if owner.sealed.is_none()
+            && let Some(id) = last_id(&key.bytes).map(MessageId)
+            && self.inner.engine.open_body(id).await?.is_none()
+            && self.is_there(key).await?
+        {
+            faults.add(Damage::Body, key, "the body of a file of an answer is missing", None);
+        }
+        if !self.is_there(&places::answer(owner.conversation, owner.answer)).await? && self.is_there(key).await? {
+            faults.orphan(key, "what it belongs to is not there");
         }
         Ok(())
     }
@@ -335,7 +373,12 @@ impl Store {
         let (first, last) = (key.bytes.first_chunk::<16>().copied().unwrap_or_default(), last_id(&key.bytes));
         let last = last.unwrap_or_default();
         let owners = match key.space {
-            Space::Manifest | Space::Body | Space::ContentKey => message_or_prepared(MessageId(last)),
+            Space::ContentKey => {
+                let mut owners = message_or_prepared(MessageId(last));
+                owners.push(places::answer(ConversationId(first), MessageId(last)));
+                owners
+            }
+            Space::Manifest | Space::Body => message_or_prepared(MessageId(last)),
             Space::Delivery => message_or_prepared(MessageId(first)),
             Space::Lock | Space::Epoch => vec![places::conversation(ConversationId(first))],
             Space::GrantTries | Space::Sms => vec![places::grant(GrantId(last))],

@@ -92,6 +92,14 @@ pub enum Space {
     Sms = 40,
     /// Grant ids by keyed hash of the reference in their notice.
     Reference = 50,
+    /// Answers that a recipient wrote on the page, sent or not yet, by conversation id and answer id.
+    Answer = 44,
+    /// Whose a file of an answer is and, where it is small, its sealed body; by a random id.
+    Piece = 45,
+    /// When a draft goes, or what is left of an answer whose message is gone; by time, conversation id and answer id.
+    AnswerEnd = 46,
+    /// Conversation id by keyed hash of the token in its answer address.
+    AnswerAddress = 47,
 }
 
 impl Space {

@@ -29,11 +29,14 @@ impl Retention {
         }
         let mut grants = BTreeSet::new();
         for (_, purge) in &pending {
-            let Purge::Message { id, whole, grants: ended, .. } = purge else { continue };
+            let Purge::Message { id, whole, grants: ended, pieces, .. } = purge else { continue };
             grants.extend(ended.iter().copied());
             if *whole {
                 self.step()?;
                 self.store().inner.engine.remove_body(*id).await?;
+            }
+            if let Some(pieces) = pieces {
+                self.store().remove_bodies_of(pieces).await?;
             }
         }
         self.step()?;

@@ -63,6 +63,9 @@ pub(in crate::store) enum Purge {
         /// The links whose sessions end.
         #[n(6)]
         grants: Vec<GrantId>,
+        /// Bodies of files of answers that go with it.
+        #[n(7)]
+        pieces: Option<Vec<MessageId>>,
     },
     /// A contact that no new mail finds any more, and that goes once no message needs it.
     #[n(1)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::base::{ContactId, ConversationId, GrantId, MessageId, Timestamp};
 use crate::seal::strict::Epoch;
+use crate::store::answers::Going;
 use crate::store::codec::{Draft, Found, readable};
 use crate::store::engine::{Key, Space};
 use crate::store::jobs::Queued;
@@ -54,6 +55,8 @@ struct Side {
     link: Option<[u8; 32]>,
     /// Everything of the conversation, when this is its only message; in strict mode the lock of its link.
     conversation_places: Vec<Key>,
+    /// Answers to it, and drafts of them.
+    answers: Going,
 }
 
 /// A message with what of it goes.
@@ -113,6 +116,11 @@ impl Removal {
         self.staying.is_empty()
     }
 
+    /// Bytes of the files of drafts that go with it.
+    pub(super) fn draft_bytes(&self) -> u64 {
+        self.going.iter().map(|side| side.answers.draft_bytes()).sum()
+    }
+
     /// Whether its end must wait: a notice that did not leave yet will be given up, and its sender told, which takes its records.
     /// No longer than [`TOLD_WITHIN`]. Nobody waits for what was taken back.
     pub(super) fn must_be_told(&self, queued: &Queued, now: Timestamp) -> bool {
@@ -127,6 +135,7 @@ impl Removal {
     pub(super) fn add_keys_to(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<(), StoreError> {
         for side in &self.going {
             draft.delete(places::content_key(side.conversation, self.id));
+            side.answers.add_keys_to(draft, side.conversation);
             let locks = side.conversation_places.iter().filter(|place| place.space.erasable());
             locks.for_each(|place| draft.delete(place.clone()));
         }
@@ -146,12 +155,16 @@ impl Removal {
         if let Some(message) = &self.message {
             draft.unchanged(places::message(self.id), Some(message));
         }
+        let mut pieces = Vec::new();
         for side in &self.going {
             self.remove_side(store, draft, side, terms)?;
             let jobs = side.grant.and_then(|grant| queued.get(&Subject::Grant(grant)));
             for job in jobs.map_or(&[][..], Vec::as_slice) {
                 store.withdraw_job(draft, job.id).await?;
             }
+            let erase = self.why == Ending::Erased;
+            let gone = side.answers.add_to(store, draft, side.conversation, (queued, erase)).await?;
+            pieces.extend(gone.into_iter().filter(|piece| piece.in_file).map(|piece| piece.id));
         }
         if self.whole() {
             self.remove_message(store, draft, terms)?;
@@ -170,6 +183,7 @@ impl Removal {
             whole: self.whole(),
             conversations: self.going.iter().map(|side| side.conversation).collect(),
             grants: self.going.iter().filter_map(|side| side.grant).collect(),
+            pieces: (!pieces.is_empty()).then_some(pieces),
         })
     }
 
@@ -262,6 +276,7 @@ impl Side {
             record: None,
             link: None,
             conversation_places: Vec::new(),
+            answers: Going::default(),
         })
     }
 
@@ -289,8 +304,11 @@ impl Side {
     /// Everything else that goes with it.
     async fn gather(&mut self, store: &Store, id: MessageId) -> Result<(), StoreError> {
         let inner = &store.inner;
-        let messages = inner.keys_of(Space::ContentKey, self.conversation.as_bytes(), 2).await?;
-        if messages.iter().all(|key| last_id(&key.bytes) == Some(*id.as_bytes())) {
+        self.answers = Going::of(inner, self.conversation, id).await?;
+        let keys = inner.keys_of(Space::ContentKey, self.conversation.as_bytes(), usize::MAX).await?;
+        let goes = |key: &Key| last_id(&key.bytes).is_some_and(|key| MessageId(key) == id || self.answers.has(MessageId(key)));
+        if keys.iter().all(goes) {
+            self.answers.with_conversation();
             // Also those that a change of root keys may be writing at this moment.
             self.conversation_places.push(places::assisted_lock(self.conversation));
             self.conversation_places.push(places::recovery_lock(self.conversation));

@@ -55,7 +55,7 @@ pub struct Round {
     pub finished: usize,
     /// Stubs whose time was over.
     pub stubs: usize,
-    /// Sessions, counts, repeats and prepared messages that nothing needs any more.
+    /// Sessions, counts, repeats, prepared messages and drafts that nothing needs any more.
     pub collected: usize,
     /// When the next round is due; `None` when nothing lies ahead.
     pub next: Option<Timestamp>,
@@ -78,7 +78,7 @@ impl Retention {
         let expired = part(self.expire(now).await);
         let finished = part(self.finish_left().await) + part(self.go_on_erasing().await);
         let stubs = part(self.drop_stubs(now).await);
-        let collected = part(self.collect(now).await);
+        let collected = part(self.collect(now).await) + part(self.end_drafts(now).await);
         match failed {
             Some(cause) => Err(cause),
             None => Ok(Round { expired, finished, stubs, collected, next: self.next(now).await? }),
@@ -159,6 +159,12 @@ impl Retention {
         Ok(dropped)
     }
 
+    /// Drafts whose time is over.
+    async fn end_drafts(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let over = self.store().due(Space::AnswerEnd, now).await?;
+        self.store().end_drafts(over).await
+    }
+
     /// The next stretch of the collection, if it is due.
     async fn collect(&self, now: Timestamp) -> Result<usize, StoreError> {
         let (space, from) = {
@@ -222,7 +228,7 @@ impl Retention {
         let mut at = |moment: Option<Timestamp>| {
             next = [next, moment].into_iter().flatten().min();
         };
-        for space in [Space::Expiry, Space::StubEnd] {
+        for space in [Space::Expiry, Space::StubEnd, Space::AnswerEnd] {
             at(inner.engine.keys(space, &[], None, 1).await?.first().and_then(|key| due_of(key)));
         }
         for space in [Space::Purge, Space::Erasure] {

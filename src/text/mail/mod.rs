@@ -4,6 +4,7 @@
 //! What comes from outside (names, addresses, a server's answer) is a value in a text: it is never a text itself, and it is
 //! escaped where the HTML is made. The caller hands in values of one line without control characters.
 
+mod answer;
 mod notice;
 mod sender;
 
@@ -11,6 +12,7 @@ use askama::Template;
 
 use super::{Lang, TextError, Words};
 
+pub use answer::AnswerLost;
 pub use notice::Notice;
 pub use sender::{About, Closed, CodeMail, CodeUndeliverable, Reason, Recipient, Undeliverable};
 

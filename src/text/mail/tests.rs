@@ -39,6 +39,15 @@ fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> {
     let undeliverable =
         |reason, answer| Undeliverable { about: About { sender: "", recipient: nameless, ..about }, reason, answer };
     let lost = CodeUndeliverable { mailbox: "anna@example.nl", recipient: JAN, answer: "550 5.1.1 unknown" };
+    let unheard = AnswerLost {
+        writer: "Jan de Vries",
+        sender: "Anna Jansen",
+        organisation: "Voorbeeld Zorg",
+        phone: "010 - 000 00 00",
+        date: "21 november 2026",
+        reference: "K7QF-2M9D",
+        lost: false,
+    };
     let mut all = vec![
         ("notice", notice().write(texts, lang)),
         ("notice without names", Notice { recipient: "", sender: "", ..notice() }.write(texts, lang)),
@@ -51,6 +60,8 @@ fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> {
         ("strict code", CodeMail { strict: true, ..code }.write(texts, lang)),
         ("new strict code", CodeMail { strict: true, replaces: true, ..code }.write(texts, lang)),
         ("closed in strict mode", Closed { strict: true, ..closed }.write(texts, lang)),
+        ("answer passed on", unheard.write(texts, lang)),
+        ("answer lost", AnswerLost { writer: "", lost: true, ..unheard }.write(texts, lang)),
     ];
     for reason in [Reason::Unknown, Reason::Full, Reason::Refused, Reason::Unreachable, Reason::Ended] {
         all.push(("undeliverable", undeliverable(reason, "550 5.1.1 unknown").write(texts, lang)));

@@ -2,6 +2,7 @@
 //!
 //! A page is one sheet, one question, one red button. Nothing here decides anything; the web module fills these contexts.
 
+mod answer;
 mod autolink;
 mod file;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use fluent_bundle::FluentValue;
 
 use super::{Lang, TextError, Words};
 
+pub use answer::{AnswerFile, AnswerForm, AnswerMost, AnswerShown, AnswerState, AnswerTrouble};
 pub use autolink::{Piece, autolink};
 pub use file::File;
 
@@ -23,6 +25,9 @@ pub const SESSION_SCRIPT: &str = include_str!("../templates/page/sessie.js");
 
 /// The style sheet inside the frame that shows a mail's HTML.
 pub const FRAME_STYLE: &str = include_str!("../templates/page/frame.css");
+
+/// The script of the message page. It only adds: progress, dropping files, keeping the text while one writes.
+pub const SCRIPT: &str = include_str!("../templates/page/antwoord.js");
 
 /// What stands above a mail's text when its HTML is too costly to show.
 ///
@@ -281,6 +286,26 @@ pub struct MessagePage<'a> {
     pub script: &'a str,
     /// Where the log-out form goes.
     pub logout: &'a str,
+    /// Address of the script of the answer form.
+    pub answer_script: &'a str,
+    /// The sender's name (or address, without one).
+    pub sender: &'a str,
+    /// The answers that were sent.
+    pub answers: Vec<AnswerShown>,
+    /// The form for another.
+    pub form: AnswerForm,
+    /// One of them was sent a moment ago.
+    pub just_sent: bool,
+}
+
+/// Not logged in any more: what was typed, for its writer to keep.
+#[derive(Debug, Template)]
+#[template(path = "page/lost-text.html", config = "src/text/askama.toml")]
+pub struct LostTextPage<'a> {
+    /// Around the sheet.
+    pub page: Page<'a>,
+    /// The text.
+    pub text: &'a str,
 }
 
 impl MessagePage<'_> {

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::base::{ConversationId, MessageId};
 use crate::mail::mime::{LeafDecoder, Part};
 use crate::seal::body::{CHUNK, HEADER, Opener};
+use crate::store::answers::{AnswerView, Piece};
 use crate::store::strict::SessionKey;
 use crate::store::{BodyReader, Store};
 
@@ -44,6 +45,20 @@ impl Content {
         let header = reader.read_at(0, HEADER).await?;
         let opener = Opener::new(&key, message, &header, reader.len())?;
         Ok(Self(Arc::new(Inner { opener, reader, store: store.clone(), conversation, message, seen })))
+    }
+
+    /// One file of an answer.
+    pub async fn of_answer(
+        store: &Store,
+        conversation: ConversationId,
+        view: &AnswerView,
+        piece: &Piece,
+    ) -> Result<Self, Problem> {
+        let seen = AtomicU64::new(store.removals());
+        let reader = store.piece(piece).await?.ok_or(Problem::Ended)?;
+        let header = reader.read_at(0, HEADER).await?;
+        let opener = Opener::new(&view.key, piece.id, &header, reader.len())?;
+        Ok(Self(Arc::new(Inner { opener, reader, store: store.clone(), conversation, message: view.id, seen })))
     }
 
     /// Ends a reading under way whose message was taken back, or expired, since it began. Costs nothing while nothing is removed.

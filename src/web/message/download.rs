@@ -48,12 +48,7 @@ pub(in crate::web) async fn attachment(
     let part = opened.attachment(number).ok_or(Problem::NoPart)?;
     let content = opened.content(&app).await?;
     let body = content.span(part.body, part.end, &part.encoding).into_body().await?;
-    let kind = if SAFE_TYPES.contains(&part.content_type.as_str()) {
-        part.content_type.as_str()
-    } else {
-        "application/octet-stream"
-    };
-    as_file(kind, &file_name(part, number), None, body)
+    as_file(safe_kind(&part.content_type), &file_name(part, number), None, body)
 }
 
 /// `GET /bericht/bijlage/{number}/bekijken`: a mail, or a picture, and that only if its first bytes say that it is the one that it is called.
@@ -108,7 +103,12 @@ pub(in crate::web) async fn original(State(app): State<Shared>, headers: HeaderM
     as_file("message/rfc822", "bericht.eml", Some(len), body)
 }
 
-fn as_file(kind: &str, name: &str, len: Option<u64>, body: axum::body::Body) -> Result<Response, Problem> {
+/// A type to call a file by.
+pub(super) fn safe_kind(kind: &str) -> &str {
+    if SAFE_TYPES.contains(&kind) { kind } else { "application/octet-stream" }
+}
+
+pub(super) fn as_file(kind: &str, name: &str, len: Option<u64>, body: axum::body::Body) -> Result<Response, Problem> {
     let value = |text: &str| HeaderValue::from_str(text).map_err(|_| Problem::Broken);
     let mut response = body.into_response();
     let headers = response.headers_mut();
@@ -135,7 +135,7 @@ fn file_name(part: &Part, number: u32) -> String {
 }
 
 /// A name without anything that a file system, a shell or an eye could misread; at most 120 characters, with its extension.
-fn tidy(name: &str) -> String {
+pub(super) fn tidy(name: &str) -> String {
     const LONGEST: usize = 120;
     let harmless = |c: char| {
         !c.is_control()

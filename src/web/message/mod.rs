@@ -1,5 +1,6 @@
 //! The message behind an open session: its page, its HTML in a frame, its attachments, log-out.
 
+pub(super) mod answer;
 mod content;
 mod download;
 mod frame;
