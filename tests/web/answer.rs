@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, StatusCode};
 use futures_util::stream;
+use zegel::base::Clock;
 use zegel::seal::body::{HEADER, Opener};
 use zegel::store::answers::{AnswerView, Limits};
 use zegel::store::jobs::JobEnd;
@@ -98,7 +99,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-use zegel::base::Clock;
+
 
 /// The answer of a job, and its files opened.
 async fn opened(site: &Site, job: &LeasedJob) -> (AnswerView, Vec<Vec<u8>>) {

@@ -1,5 +1,6 @@
 //! The operations, from one source on every engine.
 
+mod answers;
 mod backup;
 mod bed;
 mod canaries;
