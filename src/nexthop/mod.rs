@@ -12,9 +12,9 @@ mod health;
 mod hello;
 mod pool;
 mod reply;
-mod stream;
 mod routes;
 mod settings;
+mod stream;
 mod tls;
 
 use std::fmt;

@@ -14,8 +14,8 @@ use mail_builder::mime::MimePart;
 use zeroize::Zeroizing;
 
 use crate::base::{ConversationId, JobId, MessageId};
-use crate::mail::dot::stuff;
 use crate::mail::answer_address;
+use crate::mail::dot::stuff;
 use crate::nexthop::Source;
 use crate::seal::body::{ContentKey, HEADER, Opener};
 use crate::store::answers::{AnswerView, FileName, Piece, Thread};
@@ -384,13 +384,18 @@ mod tests {
         let written = file_name(&long);
         assert!(written.contains("filename*0*=utf-8''%C3") && written.contains("filename*6*="), "{written}");
         assert!(written.split("\r\n").all(|line| line.len() < 78), "{written}");
-        let joined: String = written.split("\r\n\t").filter_map(|line| line.split_once("*=")).map(|(_, v)| v.trim_end_matches(';')).collect();
+        let joined: String = written
+            .split("\r\n\t")
+            .filter_map(|line| line.split_once("*="))
+            .map(|(_, v)| v.trim_end_matches(';'))
+            .collect();
         assert_eq!(joined, format!("utf-8''{}.pdf", "%C3%A9".repeat(60)));
     }
 
     #[test]
     fn a_subject_says_re_once() {
-        for (of, expected) in [("Uitslag", "Re: Uitslag"), ("RE: Uitslag", "RE: Uitslag"), ("", "Re: "), ("é", "Re: é")] {
+        for (of, expected) in [("Uitslag", "Re: Uitslag"), ("RE: Uitslag", "RE: Uitslag"), ("", "Re: "), ("é", "Re: é")]
+        {
             assert_eq!(subject(of), expected);
         }
     }

@@ -95,9 +95,12 @@ mod tests {
     fn an_address_names_its_subject_in_any_case_and_only_ours_do() {
         let domain: Domain = "bounce.example.nl".parse().unwrap();
         let keys_a = keys(1);
-        for subject in
-            [Subject::Notice(GrantId([7; 16])), Subject::Sender(GrantId([7; 16])), Subject::Code(ContactId([255; 16])), Subject::Answer(MessageId([3; 16]))]
-        {
+        for subject in [
+            Subject::Notice(GrantId([7; 16])),
+            Subject::Sender(GrantId([7; 16])),
+            Subject::Code(ContactId([255; 16])),
+            Subject::Answer(MessageId([3; 16])),
+        ] {
             let address = subject.address(&keys_a, &domain).unwrap();
             assert_eq!(address.local().len(), PREFIX.len() + 42);
             assert_eq!(Subject::of(&address, &keys_a, &domain), Some(subject));

@@ -77,7 +77,8 @@ impl Transaction {
     }
 
     async fn answer_rcpt(&mut self, to: RcptTo) -> Reply {
-        if self.shared.settings.answer_domain.as_ref().is_some_and(|domain| answer_address::is_one(&to.address, domain)) {
+        if self.shared.settings.answer_domain.as_ref().is_some_and(|domain| answer_address::is_one(&to.address, domain))
+        {
             return no_answers();
         }
         let envelope = EnvelopeFacts { mail_from: self.from.path.as_ref(), recipient: &to.address };

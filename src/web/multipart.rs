@@ -270,8 +270,14 @@ mod tests {
         let long = format!("--x\r\nContent-Disposition: form-data; name=\"{}\"\r\n\r\n", "a".repeat(5000));
         let many = "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n".repeat(201);
         for bad in [
-            "dag--x\r\n", "--xy\r\n", "--x\r\nContent-Disposition: form-data\r\n\r\n", "--x\r\nA\r\n\r\n",
-            "--x\r\nContent-Disposition: inline; name=\"a\"\r\n\r\n", "--x\r\nX: y\r\n\r\n", &long, &many,
+            "dag--x\r\n",
+            "--xy\r\n",
+            "--x\r\nContent-Disposition: form-data\r\n\r\n",
+            "--x\r\nA\r\n\r\n",
+            "--x\r\nContent-Disposition: inline; name=\"a\"\r\n\r\n",
+            "--x\r\nX: y\r\n\r\n",
+            &long,
+            &many,
         ] {
             assert_eq!(read(bad.as_bytes(), 7), Err(BadForm), "{bad:.40}");
         }

@@ -99,8 +99,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-
-
 /// The answer of a job, and its files opened.
 async fn opened(site: &Site, job: &LeasedJob) -> (AnswerView, Vec<Vec<u8>>) {
     let JobKind::Answer { conversation, answer, .. } = job.job.kind else { unreachable!() };
@@ -108,8 +106,7 @@ async fn opened(site: &Site, job: &LeasedJob) -> (AnswerView, Vec<Vec<u8>>) {
     let mut files = Vec::new();
     for piece in &view.answer.pieces {
         let reader = site.store.piece(piece).await.unwrap().unwrap();
-        let opener =
-            Opener::new(&view.key, piece.id, &reader.read_at(0, HEADER).await.unwrap(), reader.len()).unwrap();
+        let opener = Opener::new(&view.key, piece.id, &reader.read_at(0, HEADER).await.unwrap(), reader.len()).unwrap();
         let mut plain = Vec::new();
         for index in 0..opener.chunks() {
             let (offset, len) = opener.place(index).unwrap();
@@ -356,10 +353,12 @@ async fn nobody_reads_or_writes_the_answers_of_another() {
     }
     // Piet's own token, Jan's draft: it becomes a draft of Piet's with that name, and Jan's stays as it is.
     let token = hidden(&piet.page().await, "pagina");
-    let parts = [Field("pagina", token.as_str()), Field("concept", &id), Field("tekst", "van Piet"), Field("doe", "versturen")];
+    let parts =
+        [Field("pagina", token.as_str()), Field("concept", &id), Field("tekst", "van Piet"), Field("doe", "versturen")];
     site.ask(posted(&piet.cookie, encoded(&parts).into())).await;
     assert!(jan.page().await.text().contains("van Jan"));
-    let foreign = [Field("pagina", token.as_str()), Field("concept", &id), Field("tekst", "van Piet"), Field("doe", "versturen")];
+    let foreign =
+        [Field("pagina", token.as_str()), Field("concept", &id), Field("tekst", "van Piet"), Field("doe", "versturen")];
     let answer = site.ask(posted(&jan.cookie, encoded(&foreign).into())).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST, "a token of another link");
 }

@@ -224,7 +224,9 @@ impl Store {
                 Ok(opened) => opened,
                 Err(saved) => return Ok(saved),
             };
-            let Some(at) = view.answer.pieces.iter().position(|other| other.id == piece) else { return Ok(Saved::Done) };
+            let Some(at) = view.answer.pieces.iter().position(|other| other.id == piece) else {
+                return Ok(Saved::Done);
+            };
             let gone = view.answer.pieces.remove(at);
             if at < view.letter.files.len() {
                 view.letter.files.remove(at);

@@ -236,11 +236,7 @@ impl Inner {
     }
 
     /// The conversation's key, of an epoch in strict mode; `None` when the session does not reach it, or it is gone.
-    async fn writing_key(
-        &self,
-        open: &OpenSession,
-        epoch: Option<u32>,
-    ) -> Result<Option<ConversationKey>, StoreError> {
+    async fn writing_key(&self, open: &OpenSession, epoch: Option<u32>) -> Result<Option<ConversationKey>, StoreError> {
         let conversation = open.view.grant.conversation;
         match (&open.key, epoch) {
             (SessionKey::Assisted, None) => {

@@ -139,8 +139,8 @@ impl Store {
         let Some(found) = self.inner.read::<Answer>(&place).await? else { return Ok(None) };
         let key = secret.key.as_deref().and_then(|key| <[u8; 32]>::try_from(key).ok());
         let Some(key) = key.map(|key| ContentKey(SecretBytes::new(key))) else { return Ok(None) };
-        let letter: Letter = open_letter(&key, id, &found.record.letter)
-            .map_err(|cause| crate::store::codec::damaged(&place, cause))?;
+        let letter: Letter =
+            open_letter(&key, id, &found.record.letter).map_err(|cause| crate::store::codec::damaged(&place, cause))?;
         Ok(Some(AnswerView { id, answer: found.record, letter, key }))
     }
 

@@ -274,7 +274,9 @@ impl Store {
             Space::ContactIndex => self.opened::<ContactId>(key, faults).await?.map(places::contact),
             Space::StubEnd => Some(places::stub(&id)),
             Space::Reference => Some(places::grant(GrantId(id))),
-            Space::AnswerEnd => places::answer_of(&key.bytes).map(|(conversation, id)| places::answer(conversation, id)),
+            Space::AnswerEnd => {
+                places::answer_of(&key.bytes).map(|(conversation, id)| places::answer(conversation, id))
+            }
             Space::AnswerAddress => self.opened::<ConversationId>(key, faults).await?.map(places::conversation),
             Space::JobDue => {
                 let job = self.seen::<Job>(&places::job(JobId(id))).await?;

@@ -306,7 +306,8 @@ impl Side {
         let inner = &store.inner;
         self.answers = Going::of(inner, self.conversation, id).await?;
         let keys = inner.keys_of(Space::ContentKey, self.conversation.as_bytes(), usize::MAX).await?;
-        let goes = |key: &Key| last_id(&key.bytes).is_some_and(|key| MessageId(key) == id || self.answers.has(MessageId(key)));
+        let goes =
+            |key: &Key| last_id(&key.bytes).is_some_and(|key| MessageId(key) == id || self.answers.has(MessageId(key)));
         if keys.iter().all(goes) {
             self.answers.with_conversation();
             // Also those that a change of root keys may be writing at this moment.

@@ -194,7 +194,6 @@ on_each_engine! {
     }
 }
 
-
 #[tokio::test]
 async fn no_file_shows_an_answer() {
     let bed = Bed::local().await;

@@ -154,8 +154,7 @@ pub(in crate::web) async fn file(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let open = session::current(&app, &headers).await?;
-    let (id, file): (MessageId, MessageId) =
-        id.parse().ok().zip(file.parse().ok()).ok_or(Problem::NoPart)?;
+    let (id, file): (MessageId, MessageId) = id.parse().ok().zip(file.parse().ok()).ok_or(Problem::NoPart)?;
     let view = app.store.answer(&open, id).await?.ok_or(Problem::NoPart)?;
     let at = view.answer.pieces.iter().position(|piece| piece.id == file).ok_or(Problem::NoPart)?;
     let (piece, name) = view.answer.pieces.get(at).zip(view.letter.files.get(at)).ok_or(Problem::NoPart)?;

@@ -2,9 +2,7 @@
 
 use crate::base::MessageId;
 use crate::store::answers::{AnswerView, Answers};
-use crate::text::page::{
-    AnswerFile, AnswerForm, AnswerMost, AnswerShown, AnswerState, AnswerTrouble, File, autolink,
-};
+use crate::text::page::{AnswerFile, AnswerForm, AnswerMost, AnswerShown, AnswerState, AnswerTrouble, File, autolink};
 use crate::text::{Words, format};
 
 use crate::web::answer::Problem;
@@ -102,7 +100,7 @@ fn files(view: &AnswerView, words: Words<'_>) -> Result<Vec<AnswerFile>, Problem
     let named = view.answer.pieces.iter().zip(&view.letter.files).enumerate();
     let file = |(place, (piece, name)): (usize, (&crate::store::answers::Piece, &crate::store::answers::FileName))| {
         let size = format::size(words.lang(), piece.plain_len);
-        let File { name, kind, size, .. } = File::new(words, 0, place + 1, (&name.name, &name.kind), size)?;
+        let File { name, kind, size, .. } = File::new(words, 0, place + 1, (&name.name, &name.kind), (size, false))?;
         Ok(AnswerFile { id: piece.id.to_string(), name, kind, size })
     };
     named.map(file).collect()

@@ -109,9 +109,9 @@ pub(super) fn file_name(name: &str, kind: &str, number: usize) -> FileName {
     let is_token = |part: &str| {
         (1..=100).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
     };
-    let fits = kind.split_once('/').is_some_and(|(kind, subtype)| {
-        is_token(kind) && is_token(subtype) && !matches!(kind, "message" | "multipart")
-    });
+    let fits = kind
+        .split_once('/')
+        .is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype) && !matches!(kind, "message" | "multipart"));
     FileName { name, kind: if fits { kind } else { "application/octet-stream".to_owned() } }
 }
 
