@@ -156,7 +156,13 @@ mod tests {
     }
 
     fn fates(from: &str, to: &[&str], mail: Option<&str>, tenants: &[&str]) -> Vec<String> {
-        let settings = Settings { hostname: "z.example".into(), max_header: 500, collect: 1000, max_received: 3 };
+        let settings = Settings {
+            hostname: "z.example".into(),
+            max_header: 500,
+            collect: 1000,
+            max_received: 3,
+            answer_domain: None,
+        };
         let home = Home { domains: DomainSet::Listed(vec!["home.example".parse().unwrap()]), fallback: None };
         let rules = vec![
             rule("artsen", "arts.example", Action::Seal),

@@ -84,7 +84,7 @@ async fn left(bed: &Bed) -> Vec<Space> {
 }
 
 on_each_engine! {
-    async fn a_draft_becomes_an_answer_once(bed) {
+    async fn a_draft_becomes_an_answer_once(mut bed) {
         let (_, link) = bed.taken("jan@example.nl").await;
         let open = opened(&bed, &link).await;
         written(&bed, &open, id(1), 200_000).await;

@@ -87,6 +87,7 @@ fn removed() -> (Stub, [Purge; 2], Erasure) {
         whole: true,
         conversations: vec![ConversationId([10; 16])],
         grants: vec![GrantId([17; 16])],
+        pieces: None,
     };
     let contact = Purge::Contact { id: ContactId([11; 16]), at: Timestamp(1), address: [19; 32] };
     (stub, [message, contact], Erasure { as_recipient: [21; 32], as_sender: [22; 32], at: Timestamp(1) })
@@ -161,7 +162,10 @@ fn written() -> Vec<(&'static str, String)> {
         ("code", hex(&job(JobKind::Code { contact: ContactId([6; 16]) }))),
         ("closed", hex(&job(JobKind::Closed { grant: grant_id }))),
         ("undeliverable", hex(&job(undeliverable))),
-        ("job secret", hex(&JobSecret { token: Some(vec![1, 2]), code: Some("12345678".into()), number: None })),
+        (
+            "job secret",
+            hex(&JobSecret { token: Some(vec![1, 2]), code: Some("12345678".into()), number: None, key: None }),
+        ),
         ("grant tries", hex(&of_grant)),
         ("contact tries", hex(&of_contact)),
         ("prepared", hex(&plan())),
