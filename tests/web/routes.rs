@@ -35,7 +35,8 @@ pub fn assert_headers(what: &str, answer: &Answer) {
     let kept = answer.header("cache-control");
     assert!(
         kept == "no-store"
-            || ["/stijl.css", "/sessie.js", "/antwoord.js"].iter().any(|path| what.contains(path)) && kept.contains("immutable"),
+            || ["/stijl.css", "/sessie.js", "/antwoord.js"].iter().any(|path| what.contains(path))
+                && kept.contains("immutable"),
         "{what}: {kept}"
     );
     if answer.status.is_client_error() || answer.status.is_server_error() {

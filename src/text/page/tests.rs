@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::text::Texts;
 
-const TEMPLATES: [&str; 7] = [
+const TEMPLATES: [&str; 9] = [
     include_str!("../templates/page/layout.html"),
     include_str!("../templates/page/unlock.html"),
     include_str!("../templates/page/lost.html"),
