@@ -3,6 +3,9 @@
 
 #[path = "smtp/circle.rs"]
 mod circle;
+#[path = "support/dice.rs"]
+#[allow(dead_code, clippy::allow_attributes, reason = "not all of it is used here")]
+mod dice;
 #[path = "../fuzz/src/smtp.rs"]
 mod fuzzed;
 #[path = "smtp/gateway.rs"]
@@ -19,6 +22,10 @@ mod pure;
 mod script;
 #[path = "smtp/socket.rs"]
 mod socket;
+#[path = "../fuzz/src/stream.rs"]
+mod streams;
+#[path = "smtp/untouched.rs"]
+mod untouched;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -78,4 +85,14 @@ fn seeds_of_proxy() {
 #[test]
 fn seeds_of_login() {
     run("login", fuzzed::login);
+}
+
+#[test]
+fn seeds_of_command() {
+    run("command", streams::command);
+}
+
+#[test]
+fn seeds_of_data() {
+    run("data", streams::data);
 }

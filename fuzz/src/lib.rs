@@ -2,4 +2,5 @@
 
 pub mod formats;
 pub mod smtp;
+pub mod stream;
 pub mod targets;

@@ -2,6 +2,8 @@
 //!
 //! What [`stuff`] returns holds no bare CR or LF and no unstuffed dot, whatever went in: it cannot end early at the next hop.
 
+use memchr::memmem;
+
 /// Where in a line the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum At {
@@ -40,16 +42,29 @@ impl Unstuffer {
     /// Appends the plain form of `wire` to `plain`.
     pub fn push(&mut self, wire: &[u8], plain: &mut Vec<u8>) {
         plain.reserve(wire.len());
-        for piece in wire.split_inclusive(|byte| *byte == b'\n') {
-            let stuffed = self.at == At::Start && piece.first() == Some(&b'.');
-            plain.extend_from_slice(if stuffed { piece.get(1..).unwrap_or_default() } else { piece });
-            self.at = match piece {
-                [.., b'\r', b'\n'] => At::Start,
-                [byte] => self.at.after(*byte),
-                [.., byte] => At::Inside.after(*byte),
-                [] => self.at,
-            };
+        let mut rest = wire;
+        // Up to the inside of a line, byte by byte: what these mean hangs on what came before.
+        while self.at != At::Inside
+            && let [byte, behind @ ..] = rest
+        {
+            if self.at != At::Start || *byte != b'.' {
+                plain.push(*byte);
+            }
+            self.at = self.at.after(*byte);
+            rest = behind;
         }
+        while let Some(end) = memmem::find(rest, b"\r\n.") {
+            let (line, behind) = rest.split_at(end + 2);
+            plain.extend_from_slice(line);
+            rest = behind.get(1..).unwrap_or_default();
+            self.at = At::Inside;
+        }
+        plain.extend_from_slice(rest);
+        self.at = match rest {
+            [] => self.at,
+            [.., b'\r', b'\n'] => At::Start,
+            [.., byte] => At::Inside.after(*byte),
+        };
     }
 }
 

@@ -96,7 +96,7 @@ fn segment(rest: &[u8], fresh_line: bool) -> Segment {
             _ => {}
         }
     }
-    let text = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0)).unwrap_or(rest.len());
+    let text = memchr::memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
     match (rest.get(text), rest.get(text + 1)) {
         (Some(b'\r'), Some(b'\n')) => Segment::Text { len: text + 2, stuffed: dot, line_end: true },
         // What is certain goes on; the octet that is not is looked at again, alone.

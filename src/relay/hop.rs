@@ -9,13 +9,14 @@ use std::time::Duration;
 use crate::mail::{MailFrom, RcptTo, Reply};
 use crate::nexthop::{HopError, Lease, NextHop};
 
-use super::parked::Parked;
+use super::parked::{Parked, Parking};
 use super::plan::{self, BeforeData, Plan};
 
 /// The hop of one transaction, fixed by its first forwarded RCPT.
 #[derive(Debug)]
 pub(super) struct HopSide {
     hop: NextHop,
+    parking: Parking,
     parked: Option<Parked>,
     patience: Duration,
     /// A dead connection was replaced already.
@@ -31,8 +32,8 @@ enum Said {
 }
 
 impl HopSide {
-    pub(super) fn new(hop: NextHop, patience: Duration) -> Self {
-        Self { hop, parked: None, patience, replaced: false }
+    pub(super) fn new(hop: NextHop, parking: Parking, patience: Duration) -> Self {
+        Self { hop, parking, parked: None, patience, replaced: false }
     }
 
     /// Its name in the config.
@@ -47,7 +48,7 @@ impl HopSide {
             let said = self.said(lease.rcpt(to).await);
             match said {
                 Said::Reply(reply) => {
-                    self.parked = Some(Parked::new(lease, self.patience));
+                    self.parked = Some(self.parking.park(lease, self.patience));
                     return Ok(reply);
                 }
                 Said::Lost(answer) => self.replace(&lease, plan, answer)?,
@@ -102,7 +103,7 @@ impl HopSide {
     /// A lease with a transaction open: the parked one, or another after MAIL.
     async fn transaction(&mut self, plan: &mut Plan, from: &MailFrom) -> Result<Lease, Reply> {
         if let Some(parked) = self.parked.take()
-            && let Some(lease) = parked.resume().await
+            && let Some(lease) = parked.resume()
         {
             return Ok(lease);
         }

@@ -33,6 +33,7 @@ use crate::nexthop::{Capabilities, Routes};
 use crate::policy::{self, Pattern};
 
 use account::Account;
+use parked::Parking;
 
 pub use stamp::Stamp;
 pub use transaction::Transaction;
@@ -91,6 +92,8 @@ struct Shared {
     intake: Intake,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    /// Connections to next hops between two RCPTs.
+    parking: Parking,
     /// Transactions behind their dot.
     ends: TaskTracker,
 }
@@ -107,7 +110,8 @@ impl Relay {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let ends = TaskTracker::new();
-        let shared = Arc::new(Shared { settings, policy, routes, intake, clock, entropy, ends });
+        let parking = Parking::default();
+        let shared = Arc::new(Shared { settings, policy, routes, intake, clock, entropy, parking, ends });
         Self { shared, mails: Mails::default() }
     }
     /// The same, counted.

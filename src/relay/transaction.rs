@@ -93,7 +93,7 @@ impl Transaction {
 
     async fn forward(&mut self, to: RcptTo) -> Reply {
         let hop = self.shared.routes.of(self.from.path.as_ref().map(Address::domain), &to.address);
-        let side = self.hop.get_or_insert_with(|| HopSide::new(hop.clone(), PATIENCE));
+        let side = self.hop.get_or_insert_with(|| HopSide::new(hop.clone(), self.shared.parking.clone(), PATIENCE));
         if side.name() != hop.name() {
             return header::other_way();
         }

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use memchr::memmem;
+
 use super::content::{Content, MAX_BOUNDARY};
 use super::{Limits, MimeIndex, Part};
 
@@ -78,8 +80,18 @@ impl Indexer {
 
     /// The next bytes, as they are stored (unstuffed), in chunks of any size.
     pub fn push(&mut self, bytes: &[u8]) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let mut rest = bytes;
+        while !rest.is_empty() {
             let in_header = matches!(self.state, State::Header { .. });
+            if !in_header && self.offset == self.line.start {
+                let skipped = ordinary_lines(rest);
+                self.offset += u64::try_from(skipped).unwrap_or_default();
+                self.line.start = self.offset;
+                rest = rest.get(skipped..).unwrap_or_default();
+            }
+            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+            let (piece, behind) = rest.split_at(end);
+            rest = behind;
             let room = if in_header { self.limits.header.max(LINE) } else { LINE };
             let ends = self.line.take(piece, room, in_header);
             self.offset += u64::try_from(piece.len()).unwrap_or_default();
@@ -301,6 +313,17 @@ impl Part {
         self.attachment = content.attachment;
         self.content_id = content.content_id;
     }
+}
+
+/// How many bytes at the front are whole lines that cannot be delimiters, since none begins with a hyphen.
+fn ordinary_lines(text: &[u8]) -> usize {
+    if text.first() == Some(&b'-') {
+        return 0;
+    }
+    let end = memmem::find(text, b"\n-").map_or(text.len(), |at| at + 1);
+    // A bare LF ends no line.
+    let lines = text.get(..end).unwrap_or_default();
+    memmem::rfind(lines, b"\r\n").map_or(0, |at| at + 2)
 }
 
 /// Whether a header line begins a field: a name of visible characters, perhaps blanks, a colon.
