@@ -23,6 +23,7 @@ mod script;
 #[path = "smtp/socket.rs"]
 mod socket;
 #[path = "../fuzz/src/stream.rs"]
+#[expect(clippy::expect_used, reason = "test code")]
 mod streams;
 #[path = "smtp/untouched.rs"]
 mod untouched;

@@ -72,8 +72,8 @@ fn serving(log: &Path) -> Option<SocketAddr> {
 fn config(behind: SocketAddr, tls: Option<&Tls>) -> String {
     let (own, hop) = match tls {
         Some(tls) => (
-            format!("certificate = {:?}\nkey = {:?}", tls.own.0, tls.own.1),
-            format!("hosts = [\"localhost:{}\"]\ntls = \"verified\"\nca = {:?}", behind.port(), tls.ca),
+            format!("certificate = \"{}\"\nkey = \"{}\"", tls.own.0.display(), tls.own.1.display()),
+            format!("hosts = [\"{behind}\"]\ntls = \"verified\"\nca = \"{}\"", tls.ca.display()),
         ),
         None => (String::new(), format!("hosts = [\"{behind}\"]\ntls = \"off\"")),
     };

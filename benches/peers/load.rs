@@ -59,7 +59,7 @@ impl Sink {
         let mut counters = process.child().stdout.take().expect("its output");
         let latest = Arc::clone(&count);
         std::thread::spawn(move || {
-            let (mut buffer, mut rest) = ([0; 64 * 1024], String::new());
+            let (mut buffer, mut rest) = (vec![0; 64 * 1024], String::new());
             while let Ok(len @ 1..) = counters.read(&mut buffer) {
                 rest.push_str(&String::from_utf8_lossy(buffer.get(..len).unwrap_or_default()));
                 // `sess=1 quit=1 mesg=1` and CR; the last whole one counts.

@@ -160,6 +160,9 @@ impl Haraka {
         for (name, text) in files {
             fs::write(config.join(name), text).expect("a config");
         }
+        // It reads nothing else of its own where this one is missing.
+        let shipped = program.ancestors().nth(2).unwrap_or(&program).join("config/connection.ini");
+        fs::copy(shipped, config.join("connection.ini")).map_err(|error| error.to_string())?;
         let mut command = Command::new("node");
         command.arg(&program).arg("-c").arg(folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = Process::start(&mut command).ok_or("node is not installed")?;

@@ -1,5 +1,7 @@
 //! What was measured, as text for people and as JSON.
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 
 /// Named figures of one peer under one load.
@@ -83,20 +85,20 @@ impl Report {
         for row in &self.rows {
             if row.load != load {
                 load = &row.load;
-                text.push_str(&format!("\n{load}\n"));
+                let _ = write!(text, "\n{load}\n");
             }
             let figures: Vec<String> =
                 row.figures.iter().map(|(name, value)| format!("{name} {value:.*}", digits(*value))).collect();
-            text.push_str(&format!("  {:22} {}\n", row.peer, figures.join("   ")));
+            let _ = writeln!(text, "  {:22} {}", row.peer, figures.join("   "));
         }
         text.push_str("\ngoals\n");
         for goal in &self.goals {
             let sign = if goal.at_least { ">=" } else { "<=" };
             let met = if goal.is_met() { "met" } else { "MISSED" };
-            text.push_str(&format!("  {:70} {:8.2} {sign} {:<6} {met}\n", goal.what, goal.measured, goal.bound));
+            let _ = writeln!(text, "  {:70} {:8.2} {sign} {:<6} {met}", goal.what, goal.measured, goal.bound);
         }
         for (peer, why) in &self.missing {
-            text.push_str(&format!("missing: {peer}: {why}\n"));
+            let _ = writeln!(text, "missing: {peer}: {why}");
         }
         text
     }
