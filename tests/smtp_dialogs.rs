@@ -97,3 +97,8 @@ fn seeds_of_command() {
 fn seeds_of_data() {
     run("data", streams::data);
 }
+
+#[test]
+fn seeds_of_reply() {
+    run("reply", streams::reply);
+}

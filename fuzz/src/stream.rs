@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use zegel::mail::Reply;
+use zegel::nexthop::reply::{BadReply, ReplyBuffer};
 use zegel::receive::command::{Command, Recipient, parse};
 use zegel::receive::data::{DataReader, Step};
 use zegel::receive::extension::Offer;
@@ -192,4 +193,31 @@ fn plain_end(input: &[u8]) -> Ending {
         }
     }
     Ending::Open
+}
+
+/// What a next hop answers: the same replies in one piece and cut anywhere, each fit to be passed on to a client, and none behind a mistake.
+pub fn reply(data: &[u8]) {
+    let Some((step, input)) = data.split_first() else { return };
+    let (whole, end) = replies(input, input.len().max(1));
+    let (cut, cut_end) = replies(input, usize::from(*step % 16) + 1);
+    assert_eq!((&cut, cut_end.is_err()), (&whole, end.is_err()));
+    for reply in &whole {
+        assert!((200..600).contains(&reply.code()) && (1..=32).contains(&reply.text().len()));
+        whole_replies(&reply.to_bytes());
+    }
+}
+
+fn replies(input: &[u8], step: usize) -> (Vec<Reply>, Result<(), BadReply>) {
+    let (mut buffer, mut found) = (ReplyBuffer::default(), Vec::new());
+    for piece in input.chunks(step) {
+        buffer.push(piece);
+        loop {
+            match buffer.take() {
+                Ok(Some(reply)) => found.push(reply),
+                Ok(None) => break,
+                Err(bad) => return (found, Err(bad)),
+            }
+        }
+    }
+    (found, Ok(()))
 }

@@ -125,6 +125,7 @@ async fn attempt(
         connection.authenticated = true;
     }
     connection.capabilities = offer.capabilities;
+    connection.pipelining = offer.pipelining;
     Ok(connection)
 }
 

@@ -12,7 +12,7 @@ const KEPT_LINES: usize = 32;
 
 /// The stream is not one of SMTP replies; nothing that follows can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadReply {
+pub enum BadReply {
     /// No three digits 200–599, or something other than a blank or hyphen behind them.
     #[error("not an SMTP reply")]
     Grammar,
@@ -26,7 +26,7 @@ pub(super) enum BadReply {
 
 /// Bytes that came in and are not yet read as replies.
 #[derive(Debug, Default)]
-pub(super) struct ReplyBuffer {
+pub struct ReplyBuffer {
     bytes: Vec<u8>,
     code: Option<u16>,
     lines: Vec<String>,
@@ -35,17 +35,21 @@ pub(super) struct ReplyBuffer {
 
 impl ReplyBuffer {
     /// Adds what the socket gave.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
     /// Whether nothing is waiting, not even half a reply.
-    pub(super) const fn is_empty(&self) -> bool {
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.code.is_none()
     }
 
     /// The next whole reply, if it is all there.
-    pub(super) fn next(&mut self) -> Result<Option<Reply>, BadReply> {
+    ///
+    /// # Errors
+    /// [`BadReply`]: nothing more can be read from this stream.
+    pub fn take(&mut self) -> Result<Option<Reply>, BadReply> {
         loop {
             let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') else {
                 return if self.bytes.len() > MAX_LINE { Err(BadReply::Endless) } else { Ok(None) };
@@ -104,7 +108,7 @@ mod tests {
         let mut replies = Vec::new();
         for chunk in bytes.chunks(step) {
             buffer.push(chunk);
-            while let Some(reply) = buffer.next()? {
+            while let Some(reply) = buffer.take()? {
                 replies.push(reply);
             }
         }
@@ -164,7 +168,7 @@ mod tests {
         let mut buffer = ReplyBuffer::default();
         assert!(buffer.is_empty());
         buffer.push(b"250-a\r\n");
-        assert_eq!(buffer.next(), Ok(None));
+        assert_eq!(buffer.take(), Ok(None));
         assert!(!buffer.is_empty());
     }
 }

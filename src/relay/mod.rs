@@ -13,6 +13,7 @@ pub mod forecast;
 mod header;
 mod hop;
 mod marker;
+mod outliving;
 mod parked;
 mod plan;
 mod stamp;

@@ -21,6 +21,7 @@ use super::deliver::Delivery;
 use super::header::{self, Trace};
 use super::hop::HopSide;
 use super::marker::Marker;
+use super::outliving::Outliving;
 use super::plan::{self, BeforeData, Plan, Standing};
 use super::{Peer, Shared};
 
@@ -145,8 +146,8 @@ impl Transaction {
     /// It runs to its end also when the caller stops waiting: a client that goes away after its dot changes nothing.
     pub async fn end(self) -> Reply {
         let shared = Arc::clone(&self.shared);
-        let task = shared.ends.spawn(self.finish().in_current_span());
-        task.await.unwrap_or_else(|_| Reply::new(451, "4.3.0 Something went wrong here; try again later"))
+        let end = Outliving::new(self.finish().in_current_span(), &shared.ends);
+        end.await.unwrap_or_else(|| Reply::new(451, "4.3.0 Something went wrong here; try again later"))
     }
 
     async fn finish(mut self) -> Reply {

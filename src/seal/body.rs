@@ -32,6 +32,8 @@ const SUITE: u8 = 1;
 /// 24 bytes of nonce less counter and last-chunk flag.
 const PREFIX: usize = NONCE - 5;
 const COMMITMENT: usize = 32;
+/// Plain text that a [`Sealer`] has room for at first.
+const LEAST_ROOM: usize = 4 * 1024;
 const KEY_LABEL: &str = "zegel/v1/body/key";
 const COMMITMENT_LABEL: &str = "zegel/v1/body/commitment";
 
@@ -95,7 +97,7 @@ impl Sealer {
         let header = [&MAGIC[..], &[VERSION, SUITE], &prefix, commitment.expose()].concat();
         out.extend_from_slice(&header);
         let stream = Stream::new(key, message, prefix, &header);
-        Self { stream, index: 0, buffer: Zeroizing::new(Vec::with_capacity(CHUNK)), total: 0 }
+        Self { stream, index: 0, buffer: Zeroizing::default(), total: 0 }
     }
 
     /// Takes plaintext; full chunks are appended to `out` as ciphertext.
@@ -108,10 +110,22 @@ impl Sealer {
                 self.seal_chunk(false, out)?;
             }
             let (now, later) = plain.split_at(plain.len().min(CHUNK - self.buffer.len()));
+            self.make_room(now.len());
             self.buffer.extend_from_slice(now);
             plain = later;
         }
         Ok(())
+    }
+
+    /// Room for `more` bytes. A small mail takes a small buffer, which is soon wiped; a larger one leaves no plain text where it was.
+    fn make_room(&mut self, more: usize) {
+        let needed = self.buffer.len() + more;
+        if needed > self.buffer.capacity() {
+            let room = needed.next_power_of_two().clamp(LEAST_ROOM, CHUNK);
+            let mut larger = Zeroizing::new(Vec::with_capacity(room));
+            larger.extend_from_slice(&self.buffer);
+            self.buffer = larger;
+        }
     }
 
     /// Writes the last chunk and returns the number of plaintext bytes in all.
