@@ -356,10 +356,7 @@ impl Lease {
         if !reply.is_positive() {
             return Ok(reply);
         }
-        let reply = match asked {
-            Some(reply) => reply?,
-            None => self.rcpt(to).await?,
-        };
+        let reply = if let Some(reply) = asked { reply? } else { self.rcpt(to).await? };
         if !reply.is_positive() {
             return Ok(reply);
         }
