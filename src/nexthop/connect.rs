@@ -125,7 +125,6 @@ async fn attempt(
         connection.authenticated = true;
     }
     connection.capabilities = offer.capabilities;
-    connection.pipelining = offer.pipelining;
     Ok(connection)
 }
 

@@ -111,8 +111,6 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     /// What its EHLO offered.
     pub(super) capabilities: Capabilities,
-    /// Its EHLO offered PIPELINING (RFC 2920).
-    pub(super) pipelining: bool,
     /// We logged in on it.
     pub(super) authenticated: bool,
     pub(super) wear: Wear,
@@ -131,7 +129,6 @@ impl Connection {
             waits,
             peer,
             capabilities: Capabilities::default(),
-            pipelining: false,
             authenticated: false,
             wear,
         }
@@ -174,20 +171,6 @@ impl Connection {
     /// Sends one command line of a mail transaction and reads its reply.
     pub(super) async fn command(&mut self, line: &str) -> Result<Reply, Fault> {
         self.ask(line, self.waits.command).await
-    }
-
-    /// Sends two command lines of a mail transaction together, where PIPELINING is offered, and reads both replies. There is no second
-    /// one where the first says that the server closes.
-    pub(super) async fn commands(&mut self, lines: [&str; 2]) -> Result<(Reply, Option<Result<Reply, Fault>>), Fault> {
-        const DOING: &str = "waiting for the replies to two commands";
-        let first = self.ask(&lines.concat(), self.waits.command).await?;
-        if first.code() == 421 {
-            return Ok((first, None));
-        }
-        // One question still lacks its answer.
-        self.sound = false;
-        let second = self.reply(self.waits.command, DOING).await;
-        Ok((first, Some(second)))
     }
 
     async fn ask(&mut self, line: &str, wait: Duration) -> Result<Reply, Fault> {

@@ -263,31 +263,6 @@ impl Lease {
             Err(refusal) => Ok(refusal),
         }
     }
-    /// MAIL and the first RCPT: together, where the hop takes commands in groups (RFC 2920), and then the second reply is that to RCPT;
-    /// else MAIL alone. Whatever became of RCPT, nothing is open when MAIL was refused.
-    pub async fn begin(
-        &mut self,
-        from: &MailFrom,
-        to: &RcptTo,
-    ) -> (Result<Reply, HopError>, Option<Result<Reply, HopError>>) {
-        let utf8 = from.param("SMTPUTF8").is_some();
-        let offers = self.capabilities();
-        let lines = command::mail(from, offers, self.leased.connection.authenticated)
-            .and_then(|mail| Ok((mail, command::rcpt(to, utf8, offers)?)));
-        let Some((mail, rcpt)) = lines.ok().filter(|_| self.leased.connection.pipelining) else {
-            return (self.mail(from).await, None);
-        };
-        self.utf8 = utf8;
-        let begun = Instant::now();
-        match self.leased.connection.commands([&mail, &rcpt]).await {
-            Ok((first, second)) => {
-                let first = self.heard(Step::Command, begun, Ok(first));
-                self.begun |= first.as_ref().is_ok_and(Reply::is_positive);
-                (first, second.map(|second| self.heard(Step::Command, begun, second)))
-            }
-            Err(fault) => (self.heard(Step::Command, begun, Err(fault)), None),
-        }
-    }
     /// RCPT, with parameters as given; see [`mail`](Self::mail).
     ///
     /// # Errors
@@ -351,12 +326,11 @@ impl Lease {
 
     /// MAIL, RCPT and DATA: the reply to DATA, or the first refusal.
     async fn open(&mut self, from: &MailFrom, to: &RcptTo) -> Result<Reply, HopError> {
-        let (reply, asked) = self.begin(from, to).await;
-        let reply = reply?;
+        let reply = self.mail(from).await?;
         if !reply.is_positive() {
             return Ok(reply);
         }
-        let reply = if let Some(reply) = asked { reply? } else { self.rcpt(to).await? };
+        let reply = self.rcpt(to).await?;
         if !reply.is_positive() {
             return Ok(reply);
         }

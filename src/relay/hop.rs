@@ -44,12 +44,9 @@ impl HopSide {
     /// Forwards a RCPT: the hop's answer to it (2xx, 4xx, 5xx). The error is the hop's failure, to be remembered.
     pub(super) async fn rcpt(&mut self, plan: &mut Plan, from: &MailFrom, to: &RcptTo) -> Result<Reply, Reply> {
         loop {
-            let (mut lease, asked) = self.transaction(plan, from, Some(to)).await?;
-            let reply = match asked {
-                Some(reply) => reply,
-                None => lease.rcpt(to).await,
-            };
-            match self.said(reply) {
+            let mut lease = self.transaction(plan, from).await?;
+            let said = self.said(lease.rcpt(to).await);
+            match said {
                 Said::Reply(reply) => {
                     self.parked = Some(self.parking.park(lease, self.patience));
                     return Ok(reply);
@@ -63,8 +60,8 @@ impl HopSide {
     pub(super) async fn data(&mut self, plan: &mut Plan, from: &MailFrom) -> Result<Lease, Reply> {
         loop {
             // The client was told 250 for MAIL: a refusal for good would contradict it.
-            let transaction = self.transaction(plan, from, None).await;
-            let (mut lease, _) =
+            let transaction = self.transaction(plan, from).await;
+            let mut lease =
                 transaction.map_err(|answer| if answer.class() == 5 { plan::confused() } else { answer })?;
             match self.exactly(&mut lease, plan, from).await {
                 Ok(()) => {}
@@ -103,18 +100,12 @@ impl HopSide {
         self.parked = None;
     }
 
-    /// A lease with a transaction open: the parked one, or another after MAIL. With the answer to RCPT for `first`, where that could go
-    /// along with MAIL.
-    async fn transaction(
-        &mut self,
-        plan: &mut Plan,
-        from: &MailFrom,
-        first: Option<&RcptTo>,
-    ) -> Result<(Lease, Option<Result<Reply, HopError>>), Reply> {
+    /// A lease with a transaction open: the parked one, or another after MAIL.
+    async fn transaction(&mut self, plan: &mut Plan, from: &MailFrom) -> Result<Lease, Reply> {
         if let Some(parked) = self.parked.take()
             && let Some(lease) = parked.resume()
         {
-            return Ok((lease, None));
+            return Ok(lease);
         }
         loop {
             plan.closed();
@@ -123,12 +114,8 @@ impl HopSide {
                 tracing::warn!(hop = self.hop.name(), %error, "next hop unreachable");
                 plan::unreachable()
             })?;
-            let (begun, asked) = match first {
-                Some(to) => lease.begin(from, to).await,
-                None => (lease.mail(from).await, None),
-            };
-            match self.said(begun) {
-                Said::Reply(reply) if reply.is_positive() => return Ok((lease, asked)),
+            match self.said(lease.mail(from).await) {
+                Said::Reply(reply) if reply.is_positive() => return Ok(lease),
                 Said::Reply(refusal) => {
                     lease.reset_and_give_back().await;
                     return Err(refusal);
