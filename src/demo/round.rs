@@ -184,7 +184,7 @@ async fn files(visitor: &mut Visitor) -> Result<(), DemoError> {
 
 async fn log_out(visitor: &mut Visitor) -> Result<(), DemoError> {
     let page = visitor.get("/bericht").await?.text();
-    let answer = visitor.submit("/bericht", &page, &[]).await?;
+    let answer = visitor.submit("/bericht", &page, &[("uitloggen", "ja")]).await?;
     ensure(answer.status.is_success() || answer.status.is_redirection(), "logging out is refused")?;
     let after = visitor.get("/bericht").await?;
     ensure(!after.text().contains(sample::SECRET), "the message is still open after logging out")
