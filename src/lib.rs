@@ -25,7 +25,7 @@
 //! <!-- layers:begin -->
 //! | module | owns | may import |
 //! |---|---|---|
-//! | base | clock, entropy, ids, secret bytes | |
+//! | base | clock, alarm, entropy, ids, secret bytes | |
 //! | metrics | counters, gauges and histograms with fixed labels, and their text | |
 //! | mail | addresses, envelope, header view, MIME index, reply codes; no I/O | base |
 //! | text | templates and translations (nl, en), with sample contexts | base |
@@ -36,7 +36,7 @@
 //! | store | journal, index, committer, bodies, records; engines behind one contract | base, metrics, mail, seal, access |
 //! | sms | telephone numbers, the neutral text, providers of SMS in order | base, text, store |
 //! | nexthop | connections to an SMTP server: fail-over, TLS, AUTH, pool | base, metrics, mail |
-//! | intake | the only place where we take custody | base, mail, seal, policy, store |
+//! | intake | the only place where we take custody | base, mail, seal, policy, store, sms |
 //! | relay | one mail transaction: ordinary mail through, confidential mail to intake | base, metrics, mail, policy, intake, nexthop |
 //! | notify | composes notices and sender mails; one attempt to an outcome | base, mail, text, seal, store, sms, nexthop |
 //! | queue | lease, retry schedule, worker | base, store, notify |

@@ -5,28 +5,31 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mail_parser::MimeHeaders;
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use zegel::access::{Limits, Network};
-use zegel::base::{Clock, Entropy, JobId, OsEntropy, SystemClock};
+use zegel::base::{Clock, Entropy, JobId, MessageId, OsEntropy, SystemClock};
 use zegel::demo::mailbox::{self, Mail, Mailbox};
 use zegel::intake::{self, Intake};
 use zegel::mail::header::HeaderBlock;
 use zegel::mail::{Address, DomainSet};
 use zegel::nexthop::{self, NextHop, Route, Routes, Waits};
-use zegel::notify::verp::Subject;
 use zegel::notify::{Notifier, Outcome, Settings};
 use zegel::policy::{Identity, Mode, Terms};
 use zegel::queue;
+use zegel::seal::body::Sealer;
 use zegel::seal::code::{AccessCode, Cost};
 use zegel::seal::hashers::Memory;
 use zegel::seal::keyring::RootKeyring;
 use zegel::seal::token::LinkToken;
 use zegel::store::Store;
-use zegel::store::proof::GrantView;
+use zegel::store::answers::{self, Begun, FileName, Letterbox, NewFile, Sent};
+use zegel::store::proof::{GrantView, SessionLimits};
 use zegel::store::records::{Job, JobKind, LeasedJob};
+use zegel::store::verp::Subject;
 use zegel::text::Lang;
 
 const PAGE: &str = "https://veilig.example.nl";
@@ -84,6 +87,7 @@ impl Rig {
             strict_cost: cheap,
             hashers: 2,
             language: "nl".to_owned(),
+            numbers: Some(zegel::sms::Numbers::default()),
         };
         Self {
             intake: Intake::new(taking, store.clone(), clock.clone(), entropy.clone()),
@@ -136,7 +140,8 @@ impl Rig {
             name: "Anna Jansen".to_owned(),
             mailbox: mailbox.parse().unwrap(),
         };
-        let terms = Terms { reason: "subject tag [veilig]".to_owned(), expires: life, mode: Mode::Assisted };
+        let terms =
+            Terms { reason: "subject tag [veilig]".to_owned(), expires: life, mode: Mode::Assisted, proof: None };
         let recipients = recipients
             .iter()
             .map(|address| intake::Recipient { address: address.parse().unwrap(), terms: terms.clone() })
@@ -434,5 +439,85 @@ async fn a_hop_that_is_down_holds_up_nothing_on_the_other_route() {
         jobs.iter().all(|(_, job)| matches!(job.kind, JobKind::Notice { .. }) && job.last.contains("next hop outside"))
     );
     assert_eq!(home.mails().len(), 40);
+    rig.finish().await;
+}
+
+/// Writes an answer with a file in the conversation of a link, and sends it.
+async fn answered(rig: &Rig, view: &GrantView, text: &str, file: &[u8]) {
+    let token = zegel::seal::token::SessionToken::generate(&OsEntropy);
+    let network = Network::of(Ipv4Addr::LOCALHOST.into());
+    rig.store.count_try(view, network, &Limits::default()).await.unwrap();
+    rig.store.open_session(view, network, &token).await.unwrap();
+    let sessions = SessionLimits { idle: Duration::from_mins(15), longest: Duration::from_hours(4) };
+    let open = rig.store.session(&token, &sessions).await.unwrap().unwrap();
+    let limits = answers::Limits::default();
+    let id = MessageId::random(&OsEntropy);
+    let Begun::Draft(draft) = rig.store.draft(&open, id, &limits).await.unwrap() else { unreachable!() };
+    rig.store.save_text(&open, id, text, &limits).await.unwrap();
+    let (piece, mut body) = rig.store.new_file(&limits).unwrap().unwrap();
+    let mut out = Vec::new();
+    let mut sealer = Sealer::new(&draft.key, piece, &OsEntropy, &mut out);
+    sealer.push(file, &mut out).unwrap();
+    sealer.finish(&mut out).unwrap();
+    body.write(&out).await.unwrap();
+    let name = FileName {
+        name: "één lange naam van een bijlage bij het antwoord.pdf".to_owned(),
+        kind: "application/pdf".to_owned(),
+    };
+    let file = NewFile { name, plain_len: file.len() as u64, body: body.finish().await.unwrap() };
+    rig.store.add_file(&open, id, file, &limits).await.unwrap();
+    let letterbox = Letterbox {
+        subject: "Uitslag".to_owned(),
+        message_id: Some("eerste@example.nl".to_owned()),
+        references: vec!["nulde@example.nl".to_owned()],
+    };
+    assert_eq!(rig.store.send_answer(&open, id, &letterbox, &limits).await, Ok(Sent::Now));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_arrives_in_the_thread_with_its_files() {
+    let home = mailbox::start(any_port(), any_port()).await.unwrap();
+    let outside = mailbox::start(any_port(), any_port()).await.unwrap();
+    let mut rig = Rig::new(home.addresses().smtp, outside.addresses().smtp);
+    rig.work();
+    rig.take("anna@example.nl", &["jan@example.org"]).await;
+    let view = rig.grant(&*mail_for(&outside, "jan@example.org", "Beveiligd bericht").await).await;
+    let file: Vec<u8> = (0..300_001_u32).map(|n| u8::try_from(n % 253).unwrap()).collect();
+    answered(&rig, &view, "Dank u.\n.een punt\nGroet, één", &file).await;
+    let mail = mail_for(&home, "anna@example.nl", "Re: Uitslag").await;
+    let raw = String::from_utf8(mail.raw.clone()).unwrap();
+    assert!(raw.lines().all(|line| line.len() <= 998) && raw.is_ascii());
+    let parsed = mail_parser::MessageParser::default().parse(&mail.raw).unwrap();
+    assert_eq!(parsed.in_reply_to().as_text(), Some("eerste@example.nl"));
+    assert_eq!(parsed.references().as_text_list().unwrap(), ["nulde@example.nl", "eerste@example.nl"]);
+    let from = parsed.from().unwrap().first().unwrap();
+    assert_eq!(from.name(), Some("jan bij example.org (via veilig mailen)"));
+    let (local, domain) = from.address().unwrap().split_once('@').unwrap();
+    assert_eq!((local.len(), domain), ("antwoord+".len() + 32, "bounce.example.nl"));
+    let text = parsed.body_text(0).unwrap().replace("\r\n", "\n");
+    assert!(text.starts_with("Dank u.\n.een punt\nGroet, één\n\n-- \n") && text.contains("jan@example.org"), "{text}");
+    let attached = parsed.attachment(0).unwrap();
+    assert_eq!(attached.attachment_name(), Some("één lange naam van een bijlage bij het antwoord.pdf"));
+    assert!(attached.contents() == file, "the bytes as they were uploaded");
+    assert_eq!(parsed.attachment_count(), 1);
+    assert!(outside.mails().iter().all(|mail| !String::from_utf8_lossy(&mail.raw).contains("een punt")));
+    rig.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_goes_home_or_nowhere() {
+    let home = mailbox::start(any_port(), any_port()).await.unwrap();
+    let outside = mailbox::start(any_port(), any_port()).await.unwrap();
+    let mut rig = Rig::new(home.addresses().smtp, outside.addresses().smtp);
+    rig.work();
+    // Home when it was taken, and not any more.
+    rig.take("anna@elders.example", &["jan@example.org"]).await;
+    let view = rig.grant(&*mail_for(&outside, "jan@example.org", "Beveiligd bericht").await).await;
+    answered(&rig, &view, "een punt", b"bytes").await;
+    let mail = mail_for(&home, "post@example.nl", "Re: Uitslag").await;
+    assert!(text(&mail).contains("een punt"));
+    let told = mail_for(&outside, "jan@example.org", "Uw antwoord aan Anna Jansen").await;
+    assert!(!everything(&told).contains("een punt") && text(&told).contains("een andere mailbox"), "{}", text(&told));
+    assert!(outside.mails().iter().all(|mail| !String::from_utf8_lossy(&mail.raw).contains("een punt")));
     rig.finish().await;
 }

@@ -36,10 +36,10 @@ impl Gateway {
         let folder = tempfile::Builder::new().prefix("zegel-bench-").tempdir().expect("a folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).expect("a folder");
         fs::write(folder.path().join("zegel.toml"), config(behind, tls)).expect("a config");
-        let made = Command::new(program).args(["keys", "new"]).arg(folder.path().join("root.keys")).output();
+        let made = untouched(program).args(["keys", "new"]).arg(folder.path().join("root.keys")).output();
         made.map_err(|error| error.to_string())?;
         let log = folder.path().join("log");
-        let mut command = Command::new(program);
+        let mut command = untouched(program);
         command.args(["serve", "--config", "zegel.toml"]).current_dir(folder.path()).stdout(Stdio::null());
         command.stderr(File::create(&log).expect("a log"));
         let process = Process::start(&mut command).ok_or("the gateway does not start")?;
@@ -53,6 +53,15 @@ impl Gateway {
     pub fn id(&self) -> u32 {
         self.process.id()
     }
+}
+
+/// The program, without what the environment may say about its config.
+fn untouched(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ZEGEL_")) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// The address of its listener, once it says so.

@@ -1,12 +1,13 @@
 //! How fast mail goes through the gateway, beside what else could stand in its place on the same machine in the same run: nothing at all, haproxy, Postfix,
-//! Haraka, and for confidential mail a Postfix that encrypts with gpg.
+//! Haraka, the least that could do it at all, and for confidential mail a Postfix that encrypts with gpg.
 //!
 //! `cargo bench --bench peers` prints medians of interleaved rounds, ratios, and the goals; `-- --json` the same for programs. `--only PART[,PART]` takes some of
 //! the parts `ordinary`, `sizes`, `idle`, `tls`, `confidential`, `large`; `--rounds N` another number of rounds; `--quick` runs everything once with few mails,
-//! to show that it works; `--other PROGRAM` measures another build of the gateway beside. `benches/peers/setup` installs the peers; one that is not there is named as missing. Read the ratios: absolute figures
+//! to show that it works (`cargo test --bench peers` does the same with the build of the tests), and fails when the gateway loses one; `--other PROGRAM` measures another build of the gateway beside. `benches/peers/setup` installs the peers; one that is not there is named as missing. Read the ratios: absolute figures
 //! are those of one machine at one moment.
 #![expect(clippy::expect_used, clippy::disallowed_methods, reason = "a benchmark measures real time and may stop")]
 
+mod floor;
 mod gateway;
 mod idle;
 mod load;
@@ -16,6 +17,7 @@ mod process;
 mod report;
 mod tls;
 
+use std::process::ExitCode;
 use std::time::Instant;
 
 use chacha20poly1305::aead::inout::InOutBuf;
@@ -57,9 +59,18 @@ impl Plan {
     fn mails(&self, mails: u64) -> u64 {
         if self.quick { mails.div_ceil(40) } else { mails }
     }
+
+    /// And smaller ones, where they are large.
+    fn size(&self, size: usize) -> usize {
+        if self.quick { size.div_ceil(10) } else { size }
+    }
 }
 
-fn main() {
+fn main() -> ExitCode {
+    if let Some(behind) = std::env::args().skip_while(|argument| argument != "--floor").nth(1) {
+        floor::run(behind.parse().expect("an address"));
+        return ExitCode::SUCCESS;
+    }
     let (plan, json) = Plan::read();
     let mut report = Report::default();
     if process::is_installed("smtp-source") {
@@ -79,7 +90,9 @@ fn main() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(secured(&plan, &mut report));
     }
-    if json { println!("{:#}", report.json()) } else { println!("{}", report.text()) }
+    let text = if json { format!("{:#}", report.json()) } else { report.text(!plan.quick) };
+    println!("{text}");
+    if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Starts those that are here.
@@ -101,7 +114,7 @@ fn rounds(plan: &Plan, name: &str, load: &Load, beds: &[Bed], report: &mut Repor
     for _ in 0..plan.rounds {
         for (bed, samples) in beds.iter().zip(&mut samples) {
             let part = match bed.kind {
-                Kind::Direct | Kind::Gateway | Kind::Other | Kind::Haproxy => 1,
+                Kind::Direct | Kind::Gateway | Kind::Other | Kind::Floor | Kind::Haproxy => 1,
                 Kind::ProxyFilter => 3,
                 Kind::Relay => 8,
                 Kind::Haraka => 16,
@@ -112,7 +125,7 @@ fn rounds(plan: &Plan, name: &str, load: &Load, beds: &[Bed], report: &mut Repor
             let load = Load { mails: (plan.mails(load.mails) / part).max(least), ..load.clone() };
             match load.run(bed.address, &bed.sink, bed.id) {
                 Ok(sample) => samples.push(sample),
-                Err(error) => eprintln!("{}, {name}: {error}", bed.kind.name()),
+                Err(error) => report.failed(bed.kind.name(), name, &error),
             }
         }
     }
@@ -129,7 +142,7 @@ fn rounds(plan: &Plan, name: &str, load: &Load, beds: &[Bed], report: &mut Repor
 
 /// Ordinary mail, without TLS.
 fn unsealed(plan: &Plan, report: &mut Report) {
-    let kinds = [Kind::Direct, Kind::Gateway, Kind::Haproxy, Kind::ProxyFilter, Kind::Relay, Kind::Haraka];
+    let kinds = [Kind::Direct, Kind::Gateway, Kind::Floor, Kind::Haproxy, Kind::ProxyFilter, Kind::Relay, Kind::Haraka];
     let beds = start(&kinds, report);
     let subject = ORDINARY;
     // Connections, caches and pools as they are in the middle of a day.
@@ -152,17 +165,21 @@ fn unsealed(plan: &Plan, report: &mut Report) {
     if plan.has("sizes") {
         for (size, mails, text) in [(100 << 10, 1000, "100 KiB"), (5_000_000, 40, "5 MB")] {
             let name = format!("{text}, 20 sessions, connections kept");
+            let size = plan.size(size);
             rounds(plan, &name, &Load { sessions: 20, mails, size, reconnect: false, subject }, &beds, report);
             report.at_least(&name, "delivered/s", "haproxy", 0.9);
         }
     }
     if plan.has("idle") {
-        let synchronous = [Kind::Direct, Kind::Gateway, Kind::Other, Kind::Haproxy, Kind::ProxyFilter];
+        let synchronous = [Kind::Direct, Kind::Gateway, Kind::Other, Kind::Floor, Kind::Haproxy, Kind::ProxyFilter];
         let servers = beds.iter().filter(|bed| synchronous.contains(&bed.kind));
         let servers: Vec<_> = servers.map(|bed| (bed.kind.name(), bed.address)).collect();
         let name = "one mail at a time, microseconds";
-        for (peer, figures) in idle::measure(&servers, if plan.quick { 20 } else { 500 }) {
-            report.row(name, peer, figures);
+        for (peer, measured) in idle::measure(&servers, if plan.quick { 20 } else { 500 }) {
+            match measured {
+                Ok(figures) => report.row(name, peer, figures),
+                Err(error) => report.failed(peer, name, &error),
+            }
         }
         report.at_most(name, "total", "direct", 2.5);
     }
@@ -172,31 +189,34 @@ fn unsealed(plan: &Plan, report: &mut Report) {
 fn confidential(plan: &Plan, report: &mut Report) {
     let beds = start(&[Kind::Gateway, Kind::Relay, Kind::Gpg], report);
     let load = Load { sessions: 64, mails: 4000, size: 4096, reconnect: false, subject: CONFIDENTIAL };
-    first_mail(&beds, &load);
+    first_mail(&beds, &load, report);
     let name = "confidential 4 KiB, 64 sessions";
     rounds(plan, name, &load, &beds, report);
     report.at_least(name, "accepted/s", "postfix-relay", 4.0);
-    report.at_least(name, "accepted/s", "postfix-gpg", 50.0);
+    // What Postfix took lies in its queue in clear; encrypted, as ours is when it is taken, it is when it comes out.
+    report.at_least_of(name, "accepted/s", ("postfix-gpg", "delivered/s"), 50.0);
     report.at_least(name, "delivered/s", "postfix-relay", 1.5);
 }
 
 /// The gateway makes the recipient an access code now, and mails it to the sender; what is measured goes to a known recipient.
-fn first_mail(beds: &[Bed], load: &Load) {
+fn first_mail(beds: &[Bed], load: &Load, report: &mut Report) {
     for bed in beds {
         let first = Load { sessions: 1, mails: 1, size: 4096, ..load.clone() };
         if let Err(error) = first.run(bed.address, &bed.sink, bed.id) {
-            eprintln!("{}: {error}", bed.kind.name());
+            report.failed(bed.kind.name(), "the first mail", &error);
         }
-        bed.sink.settle();
+        if matches!(bed.kind, Kind::Gateway | Kind::Other) {
+            bed.sink.settle();
+        }
     }
 }
 
 /// 25 MB, confidential: how much of the cipher's speed on one core is left for each core in use.
 fn large(plan: &Plan, report: &mut Report) {
     let beds = start(&[Kind::Gateway], report);
-    let mails = plan.mails(20);
-    let load = Load { sessions: 2, mails: mails.max(2), size: SIZE, reconnect: false, subject: CONFIDENTIAL };
-    first_mail(&beds, &load);
+    let (mails, size) = (plan.mails(20).max(2), plan.size(SIZE));
+    let load = Load { sessions: 2, mails, size, reconnect: false, subject: CONFIDENTIAL };
+    first_mail(&beds, &load, report);
     let mut cipher = Vec::new();
     let mut speeds: Vec<(Vec<f64>, Vec<f64>)> = beds.iter().map(|_| Default::default()).collect();
     for _ in 0..plan.rounds {
@@ -205,11 +225,11 @@ fn large(plan: &Plan, report: &mut Report) {
             match load.run(bed.address, &bed.sink, bed.id) {
                 Ok(sample) => {
                     #[expect(clippy::cast_precision_loss, reason = "a figure of three digits")]
-                    let megabytes = SIZE as f64 / 1e6;
+                    let megabytes = size as f64 / 1e6;
                     core.push(megabytes * 1e3 / sample.cpu);
                     wall.push(megabytes * sample.accepted);
                 }
-                Err(error) => eprintln!("{}, 25 MB: {error}", bed.kind.name()),
+                Err(error) => report.failed(bed.kind.name(), "25 MB", &error),
             }
         }
     }
@@ -253,7 +273,7 @@ async fn secured(plan: &Plan, report: &mut Report) {
                 let before = id.map(process::processor_time);
                 match pair.load(*server, 20, mails, reconnect).await {
                     Ok(speed) => speeds.push(speed),
-                    Err(error) => eprintln!("{peer}, TLS: {error}"),
+                    Err(error) => report.failed(peer, "TLS", &error),
                 }
                 if let Some((id, before)) = id.zip(before) {
                     let taken = process::processor_time(id).saturating_sub(before);

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::floor::Floor;
 use super::gateway::Gateway;
 use super::load::Sink;
 use super::postfix::{Postfix, Role};
@@ -20,6 +21,8 @@ pub enum Kind {
     Gateway,
     /// Another build of it, to compare with (`--other PROGRAM`).
     Other,
+    /// The least that reads every command ([`super::floor`]).
+    Floor,
     /// haproxy in TCP mode, which does not even read the mail.
     Haproxy,
     /// Postfix that passes each mail on before it answers (`smtpd_proxy_filter`).
@@ -39,6 +42,7 @@ impl Kind {
             Self::Direct => "direct",
             Self::Gateway => "zegel",
             Self::Other => "zegel-other",
+            Self::Floor => "floor",
             Self::Haproxy => "haproxy",
             Self::ProxyFilter => "postfix-proxy-filter",
             Self::Relay => "postfix-relay",
@@ -60,6 +64,10 @@ impl Kind {
                 let program = other().ok_or("no --other PROGRAM")?;
                 let gateway = Gateway::start_program(&program, sink.address, None)?;
                 (gateway.address, gateway.id(), Box::new(gateway))
+            }
+            Self::Floor => {
+                let floor = Floor::start(sink.address)?;
+                (floor.address, floor.process.id(), Box::new(floor))
             }
             Self::Haproxy => {
                 let haproxy = Haproxy::start(sink.address)?;

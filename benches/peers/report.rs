@@ -32,6 +32,7 @@ pub struct Report {
     rows: Vec<Row>,
     goals: Vec<Goal>,
     missing: Vec<(&'static str, String)>,
+    failed: bool,
 }
 
 impl Report {
@@ -48,6 +49,17 @@ impl Report {
         }
     }
 
+    /// A load that a peer did not bear. Of the gateway itself that is a failure of the whole.
+    pub fn failed(&mut self, peer: &'static str, load: &str, why: &str) {
+        eprintln!("{peer}, {load}: {why}");
+        self.failed |= peer == super::peer::Kind::Gateway.name();
+    }
+
+    /// Whether the gateway lost a mail, or could not be started.
+    pub fn has_failed(&self) -> bool {
+        self.failed || self.missing.iter().any(|(peer, _)| *peer == super::peer::Kind::Gateway.name())
+    }
+
     fn figure(&self, load: &str, peer: &str, figure: &str) -> Option<f64> {
         let row = self.rows.iter().find(|row| row.load == load && row.peer == peer)?;
         row.figures.iter().find(|(name, _)| *name == figure).map(|(_, value)| *value)
@@ -55,18 +67,24 @@ impl Report {
 
     /// The gateway's figure divided by a peer's should be at least so much.
     pub fn at_least(&mut self, load: &str, figure: &str, peer: &str, bound: f64) {
-        self.compare(load, figure, peer, true, bound);
+        self.compare(load, figure, (peer, figure), true, bound);
+    }
+
+    /// The gateway's figure divided by another figure of a peer, which is the one that means the same there, should be at least so much.
+    pub fn at_least_of(&mut self, load: &str, figure: &str, theirs: (&str, &str), bound: f64) {
+        self.compare(load, figure, theirs, true, bound);
     }
 
     /// The gateway's figure divided by a peer's should be no more.
     pub fn at_most(&mut self, load: &str, figure: &str, peer: &str, bound: f64) {
-        self.compare(load, figure, peer, false, bound);
+        self.compare(load, figure, (peer, figure), false, bound);
     }
 
-    fn compare(&mut self, load: &str, figure: &str, peer: &str, at_least: bool, bound: f64) {
+    fn compare(&mut self, load: &str, figure: &str, (peer, meant): (&str, &str), at_least: bool, bound: f64) {
         let ours = self.figure(load, super::peer::Kind::Gateway.name(), figure);
-        if let Some((ours, theirs)) = ours.zip(self.figure(load, peer, figure)) {
-            let what = format!("{load}: {figure}, x {peer}");
+        if let Some((ours, theirs)) = ours.zip(self.figure(load, peer, meant)) {
+            let of = if meant == figure { String::new() } else { format!("'s {meant}") };
+            let what = format!("{load}: {figure}, x {peer}{of}");
             self.goals.push(Goal { what, measured: ours / theirs, at_least, bound });
         }
     }
@@ -78,8 +96,8 @@ impl Report {
         }
     }
 
-    /// For people.
-    pub fn text(&self) -> String {
+    /// For people; without goals, where the figures mean nothing.
+    pub fn text(&self, goals: bool) -> String {
         let mut text = format!("{}\n", machine());
         let mut load = "";
         for row in &self.rows {
@@ -91,8 +109,8 @@ impl Report {
                 row.figures.iter().map(|(name, value)| format!("{name} {value:.*}", digits(*value))).collect();
             let _ = writeln!(text, "  {:22} {}", row.peer, figures.join("   "));
         }
-        text.push_str("\ngoals\n");
-        for goal in &self.goals {
+        text.push_str(if goals { "\ngoals\n" } else { "\nit works; the figures mean nothing\n" });
+        for goal in self.goals.iter().filter(|_| goals) {
             let sign = if goal.at_least { ">=" } else { "<=" };
             let met = if goal.is_met() { "met" } else { "MISSED" };
             let _ = writeln!(text, "  {:70} {:8.2} {sign} {:<6} {met}", goal.what, goal.measured, goal.bound);

@@ -18,7 +18,7 @@ fn rules() -> Rules {
         max_errors: 10,
         command_timeout: Duration::from_mins(5),
         data_timeout: Duration::from_mins(3),
-        offer: Offer { eightbit: true, smtputf8: true, dsn: true, auth: false },
+        offer: Offer { eightbit: true, smtputf8: true, dsn: true, ..Offer::default() },
         starttls: false,
         require_tls: false,
         admitted: true,

@@ -6,10 +6,11 @@ use zegel::mail::dot::{Unstuffer, stuff};
 use zegel::mail::header::HeaderBlock;
 use zegel::mail::mime::{Indexer, LeafDecoder, Limits, MimeIndex, to_text};
 use zegel::mail::{Address, Domain};
-use zegel::policy::{EnvelopeFacts, Home, Mode, Settings, Verdict};
+use zegel::policy::{Audience, EnvelopeFacts, Home, Mode, Settings, Verdict};
 
-/// A mail: the same index in one piece and byte by byte, parts within their parents, every leaf decodes.
+/// A mail: the same index in one piece and byte by byte, parts within their parents, every leaf decodes, and a report it may be.
 pub fn mime(data: &[u8]) {
+    let _ = zegel::mail::report::read(data);
     let index = indexed(data, data.len());
     assert_eq!(indexed(data, 1), index);
     for part in &index.parts {
@@ -47,7 +48,8 @@ pub fn header(data: &[u8]) {
     assert_eq!(block.fields().map(|field| field.raw).collect::<Vec<_>>().concat(), data);
     let facts = block.facts(&settings.tags);
     let recipient: Address = "a@b.example".parse().expect("an address");
-    let verdict = settings.decide(&EnvelopeFacts { mail_from: None, recipient: &recipient }, &facts);
+    let verdict = settings
+        .decide(&EnvelopeFacts { mail_from: None, recipient: &recipient, audience: Audience::default() }, &facts);
     assert!(facts.tag.is_empty() || verdict != Verdict::Pass);
     assert!(settings.sender(&facts).is_err(), "nobody is of this home");
     let stored = block.stored(&settings.tags);

@@ -10,6 +10,8 @@
 //!
 //! When a pause is over, the tries of that network start anew; those of the grant and of the contact go on.
 
+pub mod sms;
+
 use std::net::IpAddr;
 use std::time::Duration;
 

@@ -27,16 +27,6 @@ pub async fn recall(to: &Asking, id: String, recipient: Option<String>) -> ExitC
     ask(to, Request::MessageRecall { id, recipient }).await
 }
 
-/// `zegel contact erase`.
-pub async fn erase(to: &Asking, address: String) -> ExitCode {
-    ask(to, Request::ContactErase { address }).await
-}
-
-/// `zegel contact new-code`.
-pub async fn new_code(to: &Asking, recipient: String, sender: Option<String>) -> ExitCode {
-    ask(to, Request::ContactNewCode { recipient, sender }).await
-}
-
 /// `zegel queue list`.
 pub async fn queue(to: &Asking) -> ExitCode {
     ask(to, Request::QueueList).await
@@ -52,7 +42,8 @@ pub async fn release(to: &Asking) -> ExitCode {
     ask(to, Request::QueueRelease).await
 }
 
-async fn ask(to: &Asking, request: Request) -> ExitCode {
+/// Asks, and writes the answer.
+pub async fn ask(to: &Asking, request: Request) -> ExitCode {
     let config = match Config::load(&to.file.config) {
         Ok(config) => config,
         Err(cause) => {

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::config::{Config, LoadError};
 use crate::daemon::keys::{self, KeysError};
 use crate::policy::{Mode, Settings};
+use crate::store::retention::ledger;
 
 const CREDENTIAL: &str =
     "warning: keys.root: not set: the service needs the credential zegel-root, which cannot be seen from here";
@@ -40,9 +41,14 @@ pub fn run(file: &Path, as_json: bool) -> ExitCode {
             }
             let recovery = config.recovery_key.as_deref().and_then(|file| keys::recovery_public(file).err());
             lines.extend(recovery.iter().map(|cause| format!("error: keys.recovery: {cause}")));
+            // The data folder itself is made by the first start.
+            let apart = !config.retention.ledger.starts_with(&config.store.folder);
+            let ledger = ledger::has_folder(&config.retention.ledger).err().filter(|_| apart);
+            lines.extend(ledger.iter().map(|cause| format!("error: retention.ledger: {cause}")));
             (
                 lines,
                 recovery.is_some()
+                    || ledger.is_some()
                     || (key.is_some() && !elsewhere)
                     || config.findings().iter().any(|finding| finding.fatal),
             )

@@ -13,8 +13,6 @@ use crate::daemon::keys::{self, Source};
 use crate::daemon::operate::{Answer, Office, Request};
 use crate::daemon::rotate::{KeyAnswer, KeyRequest, Keys, Progress};
 use crate::daemon::trial::Trial;
-use crate::daemon::upkeep::Upkeep;
-use crate::seal::hashers::Hashers;
 use crate::store::Store;
 
 /// Between two looks at what the daemon does in the background: its control socket answers, and tells nothing by itself.
@@ -66,10 +64,8 @@ impl Desk {
                 return Err(text);
             }
         };
-        let (keys, upkeep) = (Keys::new(store.clone(), Some(source)), Upkeep::new(store.clone()));
-        let (cost, strict_cost, hashers) = (config.intake.cost, config.intake.strict_cost, Hashers::new(1));
-        let office =
-            Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep, vitals: None, trial };
+        let keys = Keys::new(store.clone(), Some(source));
+        let office = Office::new(&config, (store, retention), (clock, entropy), (keys, trial));
         Ok(Self::Here(Box::new(office)))
     }
 

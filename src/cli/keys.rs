@@ -19,9 +19,9 @@ use crate::daemon::rotate::{KeyAnswer, KeyRequest, KeyRow, Progress, id_of, name
 pub async fn run(command: Keys) -> ExitCode {
     match command {
         Keys::New { to, file } => done(&to, new(&to, file)),
-        Keys::List { to } => done(&to, list(&to).await),
+        Keys::List { to } => done(&to, Box::pin(list(&to)).await),
         Keys::Rotate { to } => done(&to, rotate(&to).await),
-        Keys::Retire { to, id, file } => done(&to, retire(&to, &id, file).await),
+        Keys::Retire { to, id, file } => done(&to, Box::pin(retire(&to, &id, file)).await),
         Keys::Check { to, copy_kept } => check(&to, copy_kept).await,
         Keys::RecoveryNew { out } => recovery_new(&out),
     }
@@ -298,7 +298,7 @@ async fn take_out(desk: &Desk, shown: KeyAnswer, number: u32, file: &Path) -> Re
 }
 
 async fn check(to: &Asking, copy_kept: bool) -> ExitCode {
-    let found = match findings(to, copy_kept).await {
+    let found = match Box::pin(findings(to, copy_kept)).await {
         Ok(found) => found,
         Err(failure) => return failure.exit(),
     };

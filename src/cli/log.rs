@@ -5,9 +5,10 @@ use std::fmt;
 use std::os::unix::fs::MetadataExt;
 
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::Log;
@@ -24,13 +25,15 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     // Our own modules at the level asked for; libraries only their warnings, since some log what they carry.
-    let filter = EnvFilter::new(format!("warn,zegel={}", log.level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
+    let level = log.level.parse().unwrap_or(LevelFilter::INFO);
+    let filtered =
+        tracing_subscriber::registry().with(Targets::new().with_default(Level::WARN).with_target("zegel", level));
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
     match (log.json, journal) {
-        (false, false) => Box::new(builder.finish()),
-        (false, true) => Box::new(builder.without_time().map_event_format(Prioritised).finish()),
-        (true, false) => Box::new(builder.json().finish()),
-        (true, true) => Box::new(builder.json().without_time().map_event_format(Prioritised).finish()),
+        (false, false) => Box::new(filtered.with(lines)),
+        (false, true) => Box::new(filtered.with(lines.without_time().map_event_format(Prioritised))),
+        (true, false) => Box::new(filtered.with(lines.json())),
+        (true, true) => Box::new(filtered.with(lines.json().without_time().map_event_format(Prioritised))),
     }
 }
 

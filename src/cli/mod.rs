@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod contact;
 mod desk;
 mod explain;
 mod export;
@@ -82,7 +83,7 @@ enum Command {
     Message(Message),
     /// What senders know of recipients.
     #[command(subcommand)]
-    Contact(Contact),
+    Contact(contact::Contact),
     /// Mails of our own that are still to be sent.
     #[command(subcommand)]
     Queue(Queue),
@@ -139,30 +140,6 @@ enum Message {
         to: Asking,
         /// Its id, from `message find`.
         id: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum Contact {
-    /// Erase all that is kept about an address: what it sent and received, its contacts, codes, links, sessions and jobs.
-    /// This cannot be undone.
-    #[command(after_help = "Example:\n  zegel contact erase jan@example.nl")]
-    Erase {
-        #[command(flatten)]
-        to: Asking,
-        /// The address.
-        address: String,
-    },
-    /// Make a new access code for a recipient; the sender gets it by mail, the old one no longer works.
-    #[command(after_help = "Example:\n  zegel contact new-code jan@example.nl --sender a.jansen@voorbeeld.nl")]
-    NewCode {
-        #[command(flatten)]
-        to: Asking,
-        /// The recipient's address.
-        recipient: String,
-        /// The sender's address, when several senders have this recipient.
-        #[arg(long)]
-        sender: Option<String>,
     },
 }
 
@@ -346,12 +323,11 @@ async fn run(command: Command) -> ExitCode {
         Command::Message(Message::Show { to, id }) => ask::show(&to, id).await,
         Command::Message(Message::Unlock { to, id }) => ask::unlock(&to, id).await,
         Command::Message(Message::Recall { to, id, recipient }) => ask::recall(&to, id, recipient).await,
-        Command::Contact(Contact::Erase { to, address }) => ask::erase(&to, address).await,
-        Command::Contact(Contact::NewCode { to, recipient, sender }) => ask::new_code(&to, recipient, sender).await,
+        Command::Contact(command) => command.run().await,
         Command::Queue(Queue::List { to }) => ask::queue(&to).await,
         Command::Sms(Sms::Test { to, number, provider }) => sms::test(&to, number, provider).await,
         Command::User(command) => users::run(command).await,
-        Command::Keys(command) => keys::run(command).await,
+        Command::Keys(command) => Box::pin(keys::run(command)).await,
         Command::Store(Folder::Export { to, recovery_key, folder, address, out }) => {
             export::run(&to, &recovery_key, folder, address.as_deref(), &out).await
         }

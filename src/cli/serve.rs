@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::daemon::signals::{self, Asked, Signals};
 use crate::daemon::{self, Running, StartError, descriptors, keys};
 use crate::store::OpenError;
+use crate::store::retention::ledger::LedgerError;
 
 /// Serves until a signal or a fault.
 pub async fn run(file: &Path) -> ExitCode {
@@ -43,9 +44,14 @@ pub async fn run(file: &Path) -> ExitCode {
         (Ok(running), Ok(signals)) => until_stopped(running, signals, file).await,
         (Err(cause), _) => {
             error!(%cause, "not started");
-            // Another try would not find another key.
-            let bad_key = matches!(cause, StartError::Keys(_) | StartError::Store(OpenError::Key(_)));
-            if bad_key { ExitCode::from(super::BAD_CONFIG) } else { ExitCode::FAILURE }
+            // Another try would find no other key, ledger or folder.
+            let needs_hands = matches!(
+                cause,
+                StartError::Keys(_)
+                    | StartError::Store(OpenError::Key(_) | OpenError::DamagedSecret(_) | OpenError::NoSecret(_))
+                    | StartError::Ledger(LedgerError::NoFolder(_) | LedgerError::Unknown(_) | LedgerError::Foreign(_))
+            );
+            if needs_hands { ExitCode::from(super::BAD_CONFIG) } else { ExitCode::FAILURE }
         }
         (Ok(running), Err(cause)) => {
             error!(%cause, "not started: no signals");
@@ -71,6 +77,7 @@ fn read_again(file: &Path) -> Option<Config> {
 async fn until_stopped(mut running: Running, mut signals: Signals, file: &Path) -> ExitCode {
     info!(smtp = ?running.smtp, page = ?running.page, metrics = ?running.metrics, "serving");
     signals::ready();
+    tokio::spawn(signals::watch_over(running.pulse()));
     let fault = loop {
         tokio::select! {
             asked = signals.next() => match asked {

@@ -2,9 +2,10 @@
 
 use std::fmt::{Display, Write as _};
 
+use crate::daemon::contacts::ContactRow;
 use crate::daemon::operate::{Answer, JobRow, MessageRow, RecipientRow};
-use crate::daemon::upkeep::Outcome;
-use crate::store::check::{Damage, Finding, Report};
+use crate::daemon::upkeep::{BackupRow, Outcome};
+use crate::store::check::{Damage, Finding, Report, Whom};
 
 /// The text, ending in a line feed.
 pub fn text(answer: &Answer) -> String {
@@ -37,6 +38,11 @@ pub fn text(answer: &Answer) -> String {
              sent before: those open with the earlier code only, and nobody can change that. If somebody else knows the earlier code, or \
              it is lost, take those messages back and send them again\n"
         ),
+        Answer::Contacts { contacts, note } => {
+            let rows: String = contacts.iter().map(contact).collect();
+            let note = note.as_ref().map(|note| format!("{note}\n")).unwrap_or_default();
+            if rows.is_empty() && note.is_empty() { "no contacts\n".to_owned() } else { rows + &note }
+        }
         Answer::Queue { jobs, held } => {
             let held = held.iter().map(|held| format!("held {held}; `zegel queue release` lets it go\n"));
             let jobs = if jobs.is_empty() { "nothing to send\n".to_owned() } else { jobs.iter().map(job).collect() };
@@ -97,22 +103,34 @@ fn outcome(outcome: &Outcome) -> String {
                 many(*segments, "segment")
             )
         }
-        Outcome::BackedUp(row) => {
-            let places: Vec<String> = row.unreadable.iter().map(|place| format!("cannot be read: {place}\n")).collect();
-            let mended: Vec<String> = row.mended.iter().map(|path| format!("made anew: {path}\n")).collect();
-            let (files, copied) = (many(row.files, "file"), many(row.copied, "file"));
-            format!(
-                "{}{}{} holds {files}, up to commit {}; copied {copied} of {} bytes, removed {}\n",
-                places.concat(),
-                mended.concat(),
-                row.folder,
-                row.sequence,
-                row.copied_bytes,
-                row.removed
-            )
-        }
+        Outcome::BackedUp(row) => backed_up(row),
         Outcome::Failed { text } => format!("{text}\n"),
     }
+}
+
+fn backed_up(row: &BackupRow) -> String {
+    let mut text = String::new();
+    for place in &row.unreadable {
+        let copy =
+            if row.kept.contains(place) { "this backup has it whole, from an earlier run" } else { "no copy is whole" };
+        let _ = writeln!(text, "damaged in the store: {place} ({copy})");
+    }
+    for found in &row.messages {
+        text += &whom(found);
+    }
+    for path in &row.mended {
+        let _ = writeln!(text, "made anew: {path}");
+    }
+    let (files, copied) = (many(row.files, "file"), many(row.copied, "file"));
+    let _ = writeln!(
+        text,
+        "{} holds {files}, up to commit {}; copied {copied} of {} bytes, removed {}",
+        row.folder, row.sequence, row.copied_bytes, row.removed
+    );
+    if !row.unreadable.is_empty() {
+        text += "the store has damage: `zegel store check` tells more; a restore of this backup has what a copy has whole\n";
+    }
+    text
 }
 
 fn checked(report: &Report) -> String {
@@ -126,8 +144,15 @@ fn checked(report: &Report) -> String {
         "{}: {} frames ({} bytes), {} records, {} bodies ({} bytes)",
         report.at, report.frames, report.journal_bytes, report.records, report.bodies, report.body_bytes
     );
+    if report.compared > 0 {
+        let _ = writeln!(text, "{} bodies open with their link only: they have their checksum", report.compared);
+    }
     if report.sealed_off > 0 {
-        let _ = writeln!(text, "{} bodies open with their link only: their lengths were compared", report.sealed_off);
+        let _ = writeln!(
+            text,
+            "{} more are of an older release, without one: their lengths were compared",
+            report.sealed_off
+        );
     }
     for (damage, count) in &report.counts {
         let _ = writeln!(text, "{}: {count}", named(*damage));
@@ -139,6 +164,10 @@ fn checked(report: &Report) -> String {
                 report.counts.iter().filter(|(damage, _)| damage.is_mendable()).map(|(_, count)| count).sum();
             match (report.repair, mendable) {
                 (true, _) => format!("damaged; {} repaired", report.mended),
+                // What comes back with them needs no mending.
+                (false, _) if report.counts.contains_key(&Damage::Lost) => {
+                    "damaged; put back first what is missing of the journal".to_owned()
+                }
                 (false, 0) => "damaged".to_owned(),
                 (false, _) => format!("damaged; `zegel store repair` makes {mendable} of it good"),
             }
@@ -151,6 +180,7 @@ fn checked(report: &Report) -> String {
 
 const fn named(damage: Damage) -> &'static str {
     match damage {
+        Damage::Lost => "missing parts of the journal",
         Damage::Frame => "damaged places in the journal",
         Damage::Record => "damaged records",
         Damage::Missing => "missing records",
@@ -164,15 +194,20 @@ const fn named(damage: Damage) -> &'static str {
 fn finding(finding: &Finding) -> String {
     let mended = if finding.mended { "  (repaired)" } else { "" };
     let mut text = format!("{}  {}{mended}\n", finding.place, finding.why);
-    if let Some(whom) = &finding.whom {
-        let unknown = || "unknown".to_owned();
-        let sender = whom.sender.clone().unwrap_or_else(unknown);
-        let received = whom.received.clone().unwrap_or_else(unknown);
-        let to = if whom.recipients.is_empty() { unknown() } else { whom.recipients.join(", ") };
-        let _ = writeln!(text, "  message {}  from {sender}  to {to}  received {received}", whom.message);
-        if !whom.references.is_empty() {
-            let _ = writeln!(text, "  reference {}", whom.references.join(", "));
-        }
+    if let Some(found) = &finding.whom {
+        text += &whom(found);
+    }
+    text
+}
+
+fn whom(whom: &Whom) -> String {
+    let unknown = || "unknown".to_owned();
+    let sender = whom.sender.clone().unwrap_or_else(unknown);
+    let received = whom.received.clone().unwrap_or_else(unknown);
+    let to = if whom.recipients.is_empty() { unknown() } else { whom.recipients.join(", ") };
+    let mut text = format!("  message {}  from {sender}  to {to}  received {received}\n", whom.message);
+    if !whom.references.is_empty() {
+        let _ = writeln!(text, "  reference {}", whom.references.join(", "));
     }
     text
 }
@@ -206,6 +241,23 @@ fn recipient(row: &RecipientRow) -> String {
     }
     if row.closed {
         line.push_str("  closed until `zegel message unlock`");
+    }
+    line + "\n"
+}
+
+fn contact(row: &ContactRow) -> String {
+    let mut line = format!("{}  {}", row.address, row.proof);
+    let whose = if row.sender.is_empty() { "all senders" } else { &row.sender };
+    for (label, value) in [
+        ("to", row.number.as_deref().unwrap_or_default()),
+        ("for", whose),
+        ("name", &row.name),
+        ("language", &row.language),
+        ("hint", &row.hint),
+    ] {
+        if !value.is_empty() {
+            let _ = write!(line, "  {label} {value}");
+        }
     }
     line + "\n"
 }

@@ -22,10 +22,10 @@ pub fn read_listeners(top: &Table<'_, '_>) -> Option<Vec<Listener>> {
 
 fn read_listener(table: &Table<'_, '_>) -> Option<Listener> {
     let name = table.required("name", &kinds::name());
-    let kinds = &[("relay", Kind::Relay), ("submission", Kind::Submission)];
+    let kinds = &[("relay", Kind::Relay), ("submission", Kind::Submission), ("mx", Kind::Mx)];
     let kind = table.or("kind", &one_of(kinds), Kind::Relay);
     let address = table.required("address", &kinds::socket());
-    let networks = if kind == Kind::Submission && !table.has("networks") {
+    let networks = if kind != Kind::Relay && !table.has("networks") {
         ["0.0.0.0/0", "::/0"].iter().map(|all| all.parse().ok()).collect()
     } else {
         table.some("networks", &kinds::network())
@@ -38,6 +38,9 @@ fn read_listener(table: &Table<'_, '_>) -> Option<Listener> {
     let clients = read_clients(table);
     let implicit_tls = table.or("tls", &one_of(&[("starttls", false), ("implicit", true)]), false);
     let require_tls = table.or("require_tls", &kinds::switch(), false) || implicit_tls || kind == Kind::Submission;
+    if kind == Kind::Mx {
+        refuse_rights(table)?;
+    }
     table.finish();
     let networks: Vec<ipnet::IpNet> = networks?;
     let open = networks.iter().find(|network| network.prefix_len() == 0 && kind == Kind::Relay);
@@ -63,6 +66,17 @@ fn read_listener(table: &Table<'_, '_>) -> Option<Listener> {
         require_tls,
         implicit_tls,
     })
+}
+
+/// Who may send is no question where reports come in from anybody: a key that would narrow that is refused, not left without effect.
+fn refuse_rights(table: &Table<'_, '_>) -> Option<()> {
+    let rights =
+        ["sender_domains", "tenant", "stamp_header", "stamp_file", "client_ca", "client_names", "require_tls", "tls"];
+    let given: Vec<&str> = rights.into_iter().filter(|name| table.has(name)).collect();
+    for name in &given {
+        table.refuse(name, "a key of other kinds of listener", "nothing: an mx listener takes reports from anybody");
+    }
+    given.is_empty().then_some(())
 }
 
 /// `stamp_header` and `stamp_file`. The outer `None` only after a mistake was noted.

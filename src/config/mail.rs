@@ -57,6 +57,7 @@ pub fn read_mail(table: &Table<'_, '_>) -> Option<MailSection> {
             max_received,
             memory,
             memory_wait,
+            answer_domain: bounce_domain.clone(),
         },
         receive: receive::Settings {
             hostname,
@@ -65,6 +66,7 @@ pub fn read_mail(table: &Table<'_, '_>) -> Option<MailSection> {
             max_recipients,
             command_timeout,
             data_timeout,
+            bounce_domain: bounce_domain.clone()?,
             limits,
         },
         outgoing: Outgoing { from: from?, bounce_domain: bounce_domain? },
@@ -98,7 +100,7 @@ fn read_limits(table: &Table<'_, '_>) -> receive::Limits {
 pub struct SealSection {
     /// Without home yet.
     pub policy: policy::Settings,
-    /// Without language yet.
+    /// Without language and numbers yet.
     pub intake: intake::Settings,
     /// Retries.
     pub queue: queue::Settings,
@@ -136,6 +138,7 @@ pub fn read_seal(top: &Table<'_, '_>, mail: Option<&MailSection>) -> Option<Seal
             strict_cost: Cost::STRICT,
             hashers,
             language: String::new(),
+            numbers: None,
         },
         queue: queue::Settings { workers, notice_give_up, sender_give_up },
     })

@@ -3,6 +3,7 @@
 //! The file is TOML; `config/zegel.toml` explains every key. The environment may replace single values and lists of single
 //! values. Reading never stops at the first mistake, and nothing is guessed: an unknown key is a mistake too.
 
+mod brand;
 mod hops;
 mod kinds;
 mod listener;
@@ -12,6 +13,7 @@ mod reader;
 mod safety;
 mod sms;
 mod source;
+mod written;
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -22,6 +24,7 @@ use std::sync::Arc;
 pub use hops::HopRoute;
 pub use safety::Finding;
 pub use source::Mistake;
+pub use written::Written;
 
 use crate::mail::{Address, Domain};
 use crate::store::retention;
@@ -79,6 +82,8 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// The log.
     pub log: Log,
+    /// The keys, as they stand in file and environment.
+    pub written: Written,
 }
 
 /// What our own mails say of the organisation, and where they come from.
@@ -137,7 +142,7 @@ impl Config {
     pub fn parse(file: &Path, text: &str, environment: HashMap<String, String>) -> Result<Self, LoadError> {
         let sources = Sources::parse(file, text, environment).map_err(|mistake| LoadError::Mistakes(vec![mistake]))?;
         let reading = Reading::new(&sources);
-        let config = read(&reading);
+        let config = read(&reading, Written::of(sources.values()));
         let mistakes = reading.into_mistakes();
         match config {
             Some(config) if mistakes.is_empty() => Ok(config),
@@ -163,7 +168,7 @@ fn read_text(file: &Path) -> io::Result<String> {
 }
 
 /// Reads all sections. `None` only when mistakes were noted.
-fn read(reading: &Reading<'_>) -> Option<Config> {
+fn read(reading: &Reading<'_>, written: Written) -> Option<Config> {
     let top = reading.top();
     let organisation = organisation::Organisation::read(&top.table("organisation"));
     let home = organisation::read_home(&top.table("home"));
@@ -181,13 +186,18 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
     let (organisation, home, page) = (organisation?, home?, page?);
     let (hops, smtp, listeners, seal, plant) = (hops?, smtp?, listeners?, seal?, plant?);
     let texting = texting?;
-    let web = web::Settings { sms_reports: texting.reports, ..page.settings };
+    let sends_sms = !texting.settings.providers.is_empty();
+    let web = web::Settings { sends_sms, sms_reports: texting.reports, ..page.settings };
     let helo = smtp.relay.hostname.clone();
     Some(Config {
         receive: receive::Settings { listeners, ..smtp.receive },
         relay: smtp.relay,
         policy: Arc::new(policy::Settings { home: home.home, ..seal.policy }),
-        intake: intake::Settings { language: organisation.language, ..seal.intake },
+        intake: intake::Settings {
+            language: organisation.language,
+            numbers: sends_sms.then(|| texting.settings.numbers.clone()),
+            ..seal.intake
+        },
         queue: seal.queue,
         retention: retention::Settings { ended_links: plant.ended_links, ledger: plant.ledger, sessions: web.sessions },
         web,
@@ -206,6 +216,7 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
         control: plant.control,
         metrics: plant.metrics,
         log: plant.log,
+        written,
     })
 }
 
@@ -214,7 +225,7 @@ fn read(reading: &Reading<'_>) -> Option<Config> {
 fn known_keys(file: &Path, text: &str) -> std::collections::BTreeSet<String> {
     let sources = Sources::parse(file, text, HashMap::new()).unwrap();
     let reading = Reading::new(&sources);
-    let _ = read(&reading);
+    let _ = read(&reading, Written::of(sources.values()));
     reading.known()
 }
 

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use super::kinds::{self, one_of};
 use super::reader::Table;
-use super::{CertificateFiles, Log};
-use crate::access::Limits;
+use super::{CertificateFiles, Log, brand};
+use crate::access::{self, Limits};
 use crate::mail::DomainSet;
 use crate::policy::Home;
 use crate::sms::Reports;
+use crate::store::answers;
 use crate::store::proof::SessionLimits;
 use crate::{store, web};
 
 const MINUTE: Duration = Duration::from_mins(1);
+const MIB: u64 = 1 << 20;
 const HOUR: Duration = Duration::from_hours(1);
 
 /// `[organisation]`.
@@ -30,6 +32,7 @@ pub struct Organisation {
     pub time_zone: jiff::tz::TimeZone,
     privacy: Option<String>,
     accessibility: Option<String>,
+    brand: web::Brand,
 }
 
 impl Organisation {
@@ -42,6 +45,7 @@ impl Organisation {
         let zone = zone.or_else(|| jiff::tz::TimeZone::get("Europe/Amsterdam").ok());
         let privacy = table.optional("privacy", &kinds::link());
         let accessibility = table.optional("accessibility", &kinds::link());
+        let brand = brand::read(table);
         table.finish();
         Some(Self {
             name: name?,
@@ -50,6 +54,7 @@ impl Organisation {
             time_zone: zone?,
             privacy,
             accessibility,
+            brand,
         })
     }
 }
@@ -116,7 +121,9 @@ pub fn read_page(table: &Table<'_, '_>, organisation: Option<&Organisation>) -> 
     let max_requests = table.or("max_requests", &kinds::count(1, 100_000), 512);
     let hashers = table.or("max_code_checks", &kinds::count(1, 64), 2);
     let limits = read_limits(&table.table("codes"));
+    let sms_limits = read_sms_limits(&table.table("sms"));
     let sessions = read_sessions(&table.table("session"));
+    let (answers, max_uploads) = read_answers(&table.table("answer"));
     table.finish();
     let organisation = organisation?;
     let settings = web::Settings {
@@ -129,12 +136,18 @@ pub fn read_page(table: &Table<'_, '_>, organisation: Option<&Organisation>) -> 
         phone: organisation.phone.clone(),
         privacy: organisation.privacy.clone(),
         accessibility: organisation.accessibility.clone(),
+        brand: organisation.brand.clone(),
         time_zone: organisation.time_zone.clone(),
         limits,
+        sms_limits,
+        // Known when all is read.
+        sends_sms: false,
         sessions,
         hashers,
         max_requests,
         sms_reports: Reports::default(),
+        answers,
+        max_uploads,
     };
     Some(PageSection { settings, tls })
 }
@@ -151,6 +164,25 @@ fn read_limits(table: &Table<'_, '_>) -> Limits {
         pause: table.or("pause", &kinds::duration(MINUTE, 24 * HOUR), preset.pause),
         per_grant: tries("per_link", 100, preset.per_grant),
         per_contact: tries("per_contact", 100, preset.per_contact),
+    };
+    table.finish();
+    limits
+}
+
+fn read_sms_limits(table: &Table<'_, '_>) -> access::sms::Limits {
+    let preset = access::sms::Limits::default();
+    let count = |name: &str, most: u64, preset: u32| {
+        let number = table.or(name, &kinds::number(1, most), u64::from(preset));
+        u32::try_from(number).unwrap_or(preset)
+    };
+    let limits = access::sms::Limits {
+        life: table.or("life", &kinds::duration(2 * MINUTE, HOUR / 2), preset.life),
+        tries: count("tries", 10, preset.tries),
+        pause: table.or("pause", &kinds::duration(MINUTE / 2, HOUR / 6), preset.pause),
+        per_hour: count("per_hour", 20, preset.per_hour),
+        per_day: count("per_day", 50, preset.per_day),
+        per_link: count("per_link", 1000, preset.per_link),
+        organisation: count("organisation", 10_000_000, preset.organisation),
     };
     table.finish();
     limits
@@ -185,6 +217,23 @@ fn is_private(ip: IpAddr) -> bool {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
+}
+
+/// `[page.answer]`: what recipients may write, and how many answers come in at the same time.
+fn read_answers(table: &Table<'_, '_>) -> (answers::Limits, usize) {
+    let preset = answers::Limits::default();
+    let limits = answers::Limits {
+        file: table.or("max_file", &kinds::size(MIB, 1024 * MIB), preset.file),
+        total: table.or("max_total", &kinds::size(MIB, 1024 * MIB), preset.total),
+        files: table.or("max_files", &kinds::count(1, 100), preset.files),
+        text: preset.text,
+        per_day: table.or("per_day", &kinds::count(1, 1000), preset.per_day),
+        draft: table.or("keep_draft", &kinds::duration(24 * HOUR, 365 * 24 * HOUR), preset.draft),
+        room: table.or("drafts", &kinds::size(100 * MIB, 1 << 50), preset.room),
+    };
+    let max_uploads = table.or("max_uploads", &kinds::count(1, 10_000), 32);
+    table.finish();
+    (limits, max_uploads)
 }
 
 /// Where things stand on this machine.

@@ -91,6 +91,10 @@ fn listeners(config: &Config, found: &mut Vec<Finding>) {
             );
             found.push(finding(true, key("networks"), text));
         }
+        if listener.kind == Kind::Mx {
+            spokesmen(listener, &key, found);
+            continue;
+        }
         if listener.sender_domains.is_empty() {
             let text = "no sender_domains: mail of any envelope sender is passed on";
             found.push(finding(false, key("sender_domains"), text));

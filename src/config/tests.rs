@@ -67,6 +67,8 @@ fn every_default_shown_in_the_shipped_file_is_the_default() {
         "redirect",
         "privacy",
         "accessibility",
+        "logo",
+        "colour",
         "name",
         "from",
         "to",

@@ -36,13 +36,15 @@ pub enum Reason {
     JournalDamaged,
     /// The last whole check of the store found damage.
     StoreDamaged,
+    /// Entries of the erasure ledger are damaged or gone: what they name would come back with a backup.
+    LedgerDamaged,
     /// A certificate ends within a week, or has ended.
     CertificateEnds,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Starting,
         Self::StoreFailed,
         Self::StoreClosed,
@@ -57,6 +59,7 @@ impl Reason {
         Self::QueueHeld,
         Self::JournalDamaged,
         Self::StoreDamaged,
+        Self::LedgerDamaged,
         Self::CertificateEnds,
     ];
 
@@ -78,6 +81,7 @@ impl Reason {
             Self::QueueHeld => "queue-held",
             Self::JournalDamaged => "journal-damaged",
             Self::StoreDamaged => "store-damaged",
+            Self::LedgerDamaged => "ledger-damaged",
             Self::CertificateEnds => "certificate-ends",
         }
     }
@@ -93,6 +97,7 @@ impl Reason {
                 | Self::QueueHeld
                 | Self::JournalDamaged
                 | Self::StoreDamaged
+                | Self::LedgerDamaged
                 | Self::CertificateEnds
         )
     }

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -70,19 +73,25 @@ pub fn reload(hops: &[NextHop]) {
     }
 }
 
-/// Asks every hop at start and every few minutes until `stop`, and writes down what changed.
-pub async fn probe(hops: Vec<NextHop>, folder: PathBuf, stop: CancellationToken) {
+/// Asks every hop at start, after a reload and every few minutes until `stop`, and writes down what changed.
+pub async fn probe(hops: Hops, folder: PathBuf, stop: CancellationToken) {
     let mut every = tokio::time::interval(EVERY);
     let mut written = Offers::new();
-    while stop.run_until_cancelled(every.tick()).await.is_some() {
-        for hop in &hops {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = every.tick() => {}
+            () = hops.exchanged.notified() => {}
+        }
+        let hops = hops.current();
+        for hop in &hops.all {
             match stop.run_until_cancelled(hop.probe()).await {
                 Some(Ok(_)) => {}
                 Some(Err(cause)) => warn!(hop = hop.name(), %cause, "next hop does not answer"),
                 None => return,
             }
         }
-        let known = hops.iter().filter_map(|hop| Some((hop.name().to_owned(), hop.capabilities()?.into())));
+        let known = hops.all.iter().filter_map(|hop| Some((hop.name().to_owned(), hop.capabilities()?.into())));
         let known: Offers = known.collect();
         if known != written {
             match write(&known, &folder) {
@@ -103,27 +112,94 @@ fn write(offers: &Offers, folder: &Path) -> io::Result<()> {
 /// # Errors
 /// When a next hop cannot be used.
 pub fn of_config(config: &Config) -> Result<Routes, StartError> {
-    routes(&all(config, &Metrics::default())?, config)
+    InUse::of(config, &Metrics::default(), &[])?.routes(config)
 }
 
-/// Every next hop of the config, counted.
-pub(super) fn all(config: &Config, metrics: &Metrics) -> Result<Vec<NextHop>, StartError> {
-    let hop = |settings: &Settings| NextHop::observed(settings.clone(), metrics.hops.hop(&settings.name));
-    Ok(config.next_hops.iter().map(hop).collect::<Result<_, _>>()?)
+/// The next hops in use, and which of them delivers to the own mailboxes.
+#[derive(Debug)]
+pub struct InUse {
+    /// All of them, in order of the config.
+    pub all: Vec<NextHop>,
+    /// The name of the one of `home.next_hop`.
+    pub home: String,
 }
 
-pub(super) fn routes(hops: &[NextHop], config: &Config) -> Result<Routes, StartError> {
-    let mut routes = Routes::all_to(find(hops, &config.default_hop)?);
-    for HopRoute { senders, recipients, hop } in &config.routes {
-        let (senders, recipients) = (senders.clone(), recipients.clone());
-        routes = routes.and(Route { senders, recipients, hop: find(hops, hop)? });
+impl InUse {
+    /// Those of a config, counted. One of `before` that is configured as it was stays, with its connections; of one that changed it is assumed to offer what it did.
+    fn of(config: &Config, metrics: &Metrics, before: &[NextHop]) -> Result<Self, StartError> {
+        let hop = |settings: &Settings| -> Result<NextHop, StartError> {
+            let old = before.iter().find(|old| old.name() == settings.name);
+            if let Some(same) = old.filter(|old| old.settings() == settings) {
+                return Ok(same.clone());
+            }
+            let new = NextHop::observed(settings.clone(), metrics.hops.hop(&settings.name))?;
+            if let Some(known) = old.and_then(NextHop::capabilities) {
+                new.assume(known);
+            }
+            Ok(new)
+        };
+        let all = config.next_hops.iter().map(hop).collect::<Result<_, _>>()?;
+        Ok(Self { all, home: config.home_hop.clone() })
     }
-    Ok(routes)
+
+    /// The one of the own mailboxes.
+    pub(super) fn home(&self) -> Result<NextHop, StartError> {
+        self.find(&self.home)
+    }
+
+    pub(super) fn routes(&self, config: &Config) -> Result<Routes, StartError> {
+        let mut routes = Routes::all_to(self.find(&config.default_hop)?);
+        for HopRoute { senders, recipients, hop } in &config.routes {
+            let (senders, recipients) = (senders.clone(), recipients.clone());
+            routes = routes.and(Route { senders, recipients, hop: self.find(hop)? });
+        }
+        Ok(routes)
+    }
+
+    fn find(&self, name: &str) -> Result<NextHop, StartError> {
+        let found = self.all.iter().find(|hop| hop.name() == name);
+        found.cloned().ok_or_else(|| StartError::NoSuchHop(name.to_owned()))
+    }
 }
 
-pub(super) fn find(hops: &[NextHop], name: &str) -> Result<NextHop, StartError> {
-    let found = hops.iter().find(|hop| hop.name() == name);
-    found.cloned().ok_or_else(|| StartError::NoSuchHop(name.to_owned()))
+/// The next hops in use, which a reload exchanges. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Hops {
+    current: Arc<ArcSwap<InUse>>,
+    exchanged: Arc<Notify>,
+}
+
+impl Hops {
+    /// Those of the config.
+    pub(super) fn start(config: &Config, metrics: &Metrics) -> Result<Self, StartError> {
+        Ok(Self::new(InUse::of(config, metrics, &[])?))
+    }
+
+    /// These.
+    #[must_use]
+    pub fn new(hops: InUse) -> Self {
+        Self { current: Arc::new(ArcSwap::from_pointee(hops)), exchanged: Arc::default() }
+    }
+
+    /// Those of now.
+    #[must_use]
+    pub fn current(&self) -> Arc<InUse> {
+        self.current.load_full()
+    }
+
+    /// What they become with another config; nothing is exchanged yet.
+    pub(super) fn as_in(&self, config: &Config, metrics: &Metrics) -> Result<InUse, StartError> {
+        InUse::of(config, metrics, &self.current().all)
+    }
+
+    /// Exchanges them; returns those that are no longer in use, to be closed. What runs over them goes on.
+    pub(super) fn replace(&self, hops: InUse) -> Vec<NextHop> {
+        let stays = |old: &NextHop| hops.all.iter().any(|new| new.is(old));
+        let retired = self.current().all.iter().filter(|old| !stays(old)).cloned().collect();
+        self.current.store(Arc::new(hops));
+        self.exchanged.notify_one();
+        retired
+    }
 }
 
 #[cfg(test)]

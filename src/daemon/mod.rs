@@ -5,6 +5,7 @@
 //! and stops the daemon.
 
 pub mod certificates;
+pub mod contacts;
 pub mod control;
 pub mod descriptors;
 pub mod health;
@@ -17,6 +18,7 @@ mod request;
 mod restored;
 pub mod rotate;
 pub mod signals;
+mod stored;
 mod sweeper;
 pub mod trial;
 pub mod upkeep;
@@ -30,22 +32,20 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::error;
 
-use crate::base::{Clock, Entropy};
-use crate::config::Config;
+use crate::base::{Clock, Entropy, Pulse};
+use crate::config::{Config, Written};
 use crate::intake::Intake;
 use crate::metrics::Metrics;
-use crate::nexthop::{NextHop, Routes};
 use crate::notify::{self, Notifier};
 use crate::relay::Relay;
 use crate::seal::hashers::Hashers;
 use crate::seal::keyring::RootKeyring;
 use crate::sms::Providers;
-use crate::store::proof::SessionLimits;
 use crate::store::retention::Retention;
 use crate::store::retention::ledger::{Ledger, LedgerError};
-use crate::store::{Health, OpenReport, Store};
+use crate::store::{OpenReport, Store};
 use crate::text::Lang;
 use crate::users::{self, Users, file::UsersError};
 use crate::{queue, receive, web};
@@ -111,11 +111,14 @@ pub struct Running {
     pub store: Store,
     certificates: Arc<Certificates>,
     users: Option<Users>,
-    hops: Vec<NextHop>,
+    hops: hops::Hops,
     /// What it was given the dot of may still be on its way when its client has gone.
-    mail: Option<(Relay, receive::Served)>,
+    mail: Option<reload::MailSide>,
+    /// The config of the start.
+    written: Written,
     upkeep: upkeep::Upkeep,
     counted: Metrics,
+    pulse: Pulse,
     stop: CancellationToken,
     tasks: JoinSet<&'static str>,
 }
@@ -133,7 +136,7 @@ pub async fn start(
     let certificates = Arc::new(Certificates::load(config.smtp_tls.clone(), config.page_tls.clone())?);
     let users = config.users.take().map(|settings| Users::load(settings, entropy.clone())).transpose()?;
     let (counted, stop) = (Metrics::default(), CancellationToken::new());
-    let hops = hops::all(&config, &counted)?;
+    let hops = hops::Hops::start(&config, &counted)?;
     let smtp = receive::bind(&config.receive).await.map_err(|cause| StartError::Listen { what: "mail", cause })?;
     let page = web::bind(&config.web).await.map_err(|cause| StartError::Listen { what: "the page", cause })?;
     if let (true, Some(address)) = (config.web.demo, page.addresses().first()) {
@@ -142,12 +145,12 @@ pub async fn start(
     // From here on who asks hears that we start.
     let watch = Watch::begin(config.metrics, &stop).await?;
     let recovery = config.recovery_key.as_deref().map(keys::recovery_public).transpose()?;
-    let (store, report) = Store::open(config.store.clone(), keyring, clock.clone(), entropy.clone()).await?;
+    let (store, mut report) = Store::open(config.store.clone(), keyring, clock.clone(), entropy.clone()).await?;
     store.use_recovery(recovery).await.map_err(crate::store::OpenError::from)?;
-    log_report(&report);
+    stored::log_report(&report);
     let retention = retention(&store, &config)?;
-    restored::settle(&store, &retention, &config.retention.ledger, &report).await?;
-    hops::recall(&hops, &config.store.folder);
+    restored::settle(&store, &retention, &config.retention.ledger, &mut report).await?;
+    hops::recall(&hops.current().all, &config.store.folder);
     let control =
         control::Listener::bind(&config.control).map_err(|cause| StartError::Listen { what: "control", cause })?;
     let mut running = Running {
@@ -160,8 +163,10 @@ pub async fn start(
         users,
         hops,
         mail: None,
+        written: config.written.clone(),
         upkeep: upkeep::Upkeep::new(store.clone()),
         counted,
+        pulse: Pulse::default(),
         stop,
         tasks: watch.tasks,
     };
@@ -174,17 +179,16 @@ pub async fn start(
     let page_hashers = running.page(page, &config.web, &clock, &entropy)?;
 
     let keys = running.tend(&config, &retention, &clock);
-    running.receive(smtp, config.receive, relay, &clock);
+    let vitals = running.vitals(vec![("intake", hashers.clone()), ("page", page_hashers)], &clock);
+    let office = operate::Office {
+        hashers,
+        upkeep: running.upkeep.clone(),
+        vitals: Some(watch.slot.get_or_init(|| vitals).clone()),
+        ..operate::Office::new(&config, (store.clone(), retention), (clock.clone(), entropy.clone()), (keys, trial))
+    };
+    running.receive(smtp, config.receive, (relay, notifier.clone()), &clock);
     let (stop, tls) = (running.stop.clone(), running.certificates.clone());
-    running.tasks.spawn(named(
-        "queue",
-        queue::run(config.queue, store.clone(), notifier, clock.clone(), entropy.clone(), stop.clone()),
-    ));
-    let (cost, strict_cost, upkeep) = (config.intake.cost, config.intake.strict_cost, running.upkeep.clone());
-    let vitals = running.vitals(&config.home_hop, vec![("intake", hashers.clone()), ("page", page_hashers)], &clock);
-    let vitals = Some(watch.slot.get_or_init(|| vitals).clone());
-    let office =
-        operate::Office { store, retention, clock, entropy, cost, strict_cost, hashers, keys, upkeep, vitals, trial };
+    running.tasks.spawn(named("queue", queue::run(config.queue, store, notifier, clock, entropy, stop.clone())));
     running.tasks.spawn(named("control", control.serve(office, stop.clone())));
     running.tasks.spawn(named("certificates", certificates::watch(tls, stop.clone())));
     running.tasks.spawn(named("probe", hops::probe(running.hops.clone(), config.store.folder, stop)));
@@ -205,55 +209,14 @@ async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static s
     name
 }
 
-fn log_report(report: &OpenReport) {
-    if let Some(cause) = &report.rebuilt {
-        warn!(cause, replayed = report.replayed, "the index was rebuilt from the journal");
-    }
-    if report.cut > 0 {
-        warn!(bytes = report.cut, "an unfinished end of the journal was cut; a copy is in quarantine");
-    }
-    for place in &report.quarantined {
-        error!(place, "a damaged frame of the journal is in quarantine; everything else is served");
-    }
-    for segment in &report.missing {
-        error!(segment, "a segment of the journal is missing; everything else is served");
-    }
-    if report.unerased > 0 {
-        error!(values = report.unerased, "the disk refuses to overwrite what was erased; it is still there");
-    }
-    if report.dropped > 0 {
-        info!(messages = report.dropped, "prepared messages without their next hop's answer were dropped");
-    }
-}
-
-/// Wipes the keys of strict sessions that ended because nobody came back.
-async fn forget_idle_keys(store: Store, limits: SessionLimits, stop: CancellationToken) {
-    let mut every = tokio::time::interval(Duration::from_mins(1));
-    while stop.run_until_cancelled(every.tick()).await.is_some() {
-        store.forget_idle_keys(&limits);
-    }
-}
-
-/// Ends when the store can do nothing more, which stops the daemon: a new start recovers, or says what is wrong.
-async fn store_fails(store: Store, stop: CancellationToken) {
-    let mut every = tokio::time::interval(Duration::from_secs(1));
-    while stop.run_until_cancelled(every.tick()).await.is_some() {
-        if store.health() == Health::Failed {
-            error!("the store failed and cannot recover while it runs");
-            return;
-        }
-    }
-}
-
 impl Running {
     /// Who answers how we are.
-    fn vitals(&self, home: &str, hashers: Vec<(&'static str, Hashers)>, clock: &Arc<dyn Clock>) -> Vitals {
+    fn vitals(&self, hashers: Vec<(&'static str, Hashers)>, clock: &Arc<dyn Clock>) -> Vitals {
         Vitals::new(vitals::Sources {
             metrics: self.counted.clone(),
             store: self.store.clone(),
             report: self.report.clone(),
             hops: self.hops.clone(),
-            home: home.to_owned(),
             certificates: self.certificates.clone(),
             users: self.users.clone(),
             hashers,
@@ -270,7 +233,8 @@ impl Running {
         entropy: &Arc<dyn Entropy>,
     ) -> Result<Relay, StartError> {
         let (settings, policy) = (config.relay.clone(), config.policy.clone());
-        let relay = Relay::new(settings, policy, self.routes(config)?, intake, clock.clone(), entropy.clone());
+        let relay =
+            Relay::new(settings, policy, self.hops.current().routes(config)?, intake, clock.clone(), entropy.clone());
         Ok(relay.observed(self.counted.mails.clone()))
     }
 
@@ -285,7 +249,7 @@ impl Running {
         let (settings, counted) = (Arc::new(settings.clone()), self.counted.page.clone());
         let (router, hashers) =
             web::observed(settings.clone(), self.store.clone(), clock.clone(), entropy.clone(), counted)?;
-        let serving = bound.serve(settings, router, self.certificates.page(), self.stop.clone());
+        let serving = bound.serve(settings, router, self.certificates.page(), self.pulse.clone(), self.stop.clone());
         self.tasks.spawn(named("page", serving));
         Ok(hashers)
     }
@@ -293,31 +257,29 @@ impl Running {
     /// What the store needs while it serves; returns who answers about keys.
     fn tend(&mut self, config: &Config, retention: &Retention, clock: &Arc<dyn Clock>) -> rotate::Keys {
         let stop = || self.stop.clone();
-        self.tasks.spawn(named("store", store_fails(self.store.clone(), stop())));
+        self.tasks.spawn(named("store", stored::store_fails(self.store.clone(), stop())));
         self.tasks.spawn(named("sweeper", sweeper::run(retention.clone(), clock.clone(), stop())));
         self.tasks.spawn(named("scrub", self.upkeep.clone().scrub(clock.clone(), stop())));
-        self.tasks.spawn(named("sessions", forget_idle_keys(self.store.clone(), config.web.sessions, stop())));
+        self.tasks.spawn(named("sessions", stored::forget_idle_keys(self.store.clone(), config.web.sessions, stop())));
         self.keys(config)
     }
 
     /// Mail comes in.
-    fn receive(&mut self, bound: receive::Bound, settings: receive::Settings, relay: Relay, clock: &Arc<dyn Clock>) {
+    fn receive(
+        &mut self,
+        bound: receive::Bound,
+        settings: receive::Settings,
+        (relay, notifier): (Relay, Notifier),
+        clock: &Arc<dyn Clock>,
+    ) {
         let (tls, users) = (self.certificates.smtp(), self.users.clone());
-        let metrics = self.counted.smtp.clone();
+        let (metrics, pulse) = (self.counted.smtp.clone(), self.pulse.clone());
         let services =
-            receive::Services { relay: relay.clone(), tls, users: users.clone(), clock: clock.clone(), metrics };
+            receive::Services { relay: relay.clone(), tls, users: users.clone(), clock: clock.clone(), metrics, pulse };
         let served = receive::Served::new(settings, services);
-        self.mail = Some((relay, served.clone()));
+        self.mail = Some(reload::MailSide { relay, served: served.clone(), notifier });
         self.tasks.spawn(named("mail", bound.serve(served, self.stop.clone())));
         self.tasks.spawn(named("users", users::watch(users, self.stop.clone())));
-    }
-
-    fn hop(&self, name: &str) -> Result<NextHop, StartError> {
-        hops::find(&self.hops, name)
-    }
-
-    fn routes(&self, config: &Config) -> Result<Routes, StartError> {
-        hops::routes(&self.hops, config)
     }
 
     fn notify_settings(&self, config: &Config, sms: Providers) -> Result<notify::Settings, StartError> {
@@ -327,8 +289,8 @@ impl Running {
             page: config.web.origin.clone(),
             time_zone: config.web.time_zone.clone(),
             bounce_domain: config.outgoing.bounce_domain.clone(),
-            home: self.hop(&config.home_hop)?,
-            routes: self.routes(config)?,
+            home: self.hops.current().home()?,
+            routes: self.hops.current().routes(config)?,
             home_domains: config.policy.home.domains.clone(),
             fallback: config.policy.home.fallback.clone(),
             from: config.outgoing.from.clone(),
@@ -345,17 +307,10 @@ impl Running {
         keys
     }
 
-    /// Certificates, users and the files of the next hops are read again now, and new sessions are served as `config` says: limits of
-    /// `[mail]`, rights of the listeners, rules. Everything else of it counts at the next start. `None`: it cannot be used, and the old one stays.
-    pub fn reload(&self, config: Option<Config>) {
-        if let (Some(config), Some((relay, served))) = (config, &self.mail) {
-            reload::mail(config, served, relay);
-        }
-        self.certificates.reload();
-        hops::reload(&self.hops);
-        if let Some(users) = &self.users {
-            users.reload();
-        }
+    /// Whether mail and page are still accepted.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Resolves when a task ended by itself, which none should.
@@ -373,8 +328,8 @@ impl Running {
         self.upkeep.end().await;
         let drain = async {
             while self.tasks.join_next().await.is_some() {}
-            if let Some((relay, _)) = &self.mail {
-                relay.settled().await;
+            if let Some(mail) = &self.mail {
+                mail.relay.settled().await;
             }
         };
         let drained = tokio::time::timeout(STOP_WITHIN, drain).await.is_ok();
@@ -382,7 +337,7 @@ impl Running {
             error!("not everything ended in time; what still ran is cut off");
             self.tasks.shutdown().await;
         }
-        for hop in &self.hops {
+        for hop in &self.hops.current().all {
             hop.close().await;
         }
         self.store.close().await;

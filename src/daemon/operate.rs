@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use super::rotate;
 use crate::base::{Clock, Entropy, JobId, MessageId, Timestamp};
+use crate::config::Config;
 use crate::mail::Address;
 use crate::metrics::Form;
+use crate::policy::Home;
 use crate::seal::code::Cost;
 use crate::seal::contact::Generation;
 use crate::seal::hashers::Hashers;
+use crate::sms::Numbers;
 use crate::store::codes::NewCode;
 use crate::store::intake::NewJob;
 use crate::store::look::DeliveryView;
@@ -43,6 +46,10 @@ pub struct Office {
     pub strict_cost: Cost,
     /// Where it waits for its turn.
     pub hashers: Hashers,
+    /// Which telephone numbers get codes by SMS; `None` where no SMS is sent.
+    pub numbers: Option<Numbers>,
+    /// The organisation's own mailboxes: only they get codes.
+    pub home: Home,
     /// Root keys.
     pub keys: rotate::Keys,
     /// Does long work on the store.
@@ -54,6 +61,31 @@ pub struct Office {
 }
 
 impl Office {
+    /// As the config says, on a folder that no daemon holds.
+    #[must_use]
+    pub fn new(
+        config: &Config,
+        (store, retention): (Store, Retention),
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+        (keys, trial): (rotate::Keys, Trial),
+    ) -> Self {
+        Self {
+            upkeep: Upkeep::new(store.clone()),
+            store,
+            retention,
+            clock,
+            entropy,
+            cost: config.intake.cost,
+            strict_cost: config.intake.strict_cost,
+            hashers: Hashers::new(1),
+            numbers: config.intake.numbers.clone(),
+            home: config.policy.home.clone(),
+            keys,
+            vitals: None,
+            trial,
+        }
+    }
+
     /// Carries one out.
     ///
     /// # Errors
@@ -64,6 +96,7 @@ impl Office {
             Request::MessageShow { id } => self.show(&id).await,
             Request::MessageUnlock { id } => self.unlock(&id).await,
             Request::MessageRecall { id, recipient } => self.recall(&id, recipient.as_deref()).await,
+            Request::Contact { request } => self.contact(request).await,
             Request::ContactErase { address } => self.erase(&address).await,
             Request::ContactNewCode { recipient, sender } => self.new_code(&recipient, sender.as_deref()).await,
             Request::QueueList => self.queue().await,
@@ -149,7 +182,7 @@ impl Office {
         Ok(if replaced { Answer::NewCode { mailbox, strict } } else { refused("the contact is gone") })
     }
 
-    async fn make_code(&self, strict: bool) -> Option<NewCode> {
+    pub(super) async fn make_code(&self, strict: bool) -> Option<NewCode> {
         let mut turn = self.hashers.turn().await.ok()?;
         let (entropy, pepper) = (self.entropy.clone(), self.store.keys().pepper.clone());
         let (cost, strict_cost) = (self.cost, self.strict_cost);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::contacts::{ContactRequest, ContactRow};
 use super::health::Health;
 use super::rotate::{KeyAnswer, KeyRequest};
 use super::upkeep::Outcome;
@@ -36,6 +37,11 @@ pub enum Request {
         id: String,
         /// From this recipient only.
         recipient: Option<String>,
+    },
+    /// About contacts.
+    Contact {
+        /// What about them.
+        request: ContactRequest,
     },
     /// Erases all that is kept about an address.
     ContactErase {
@@ -150,6 +156,13 @@ pub enum Answer {
         mailbox: String,
         /// It is a strict one: what was sent in strict mode before still opens with the code before, and with nothing else.
         strict: bool,
+    },
+    /// Contacts by address.
+    Contacts {
+        /// One row each.
+        contacts: Vec<ContactRow>,
+        /// What else happened.
+        note: Option<String>,
     },
     /// The queue in order of due time.
     Queue {

@@ -1,6 +1,9 @@
 //! What the operating system tells us: SIGTERM and SIGINT stop, SIGHUP reads config, certificates and users again; and what we tell systemd.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::MissedTickBehavior;
+
+use crate::base::Pulse;
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,24 @@ impl Signals {
 /// Tells systemd that we serve (`Type=notify`); nothing happens without systemd.
 pub fn ready() {
     tell(&[sd_notify::NotifyState::Ready]);
+}
+
+/// Where systemd watches over us (`WatchdogSec`): tells it that we live, while the loops that accept mail and requests go round. Ends with the process;
+/// without that word in time systemd ends it, and starts it again.
+pub async fn watch_over(pulse: Pulse) {
+    let Some(patience) = sd_notify::watchdog_enabled() else { return };
+    // Twice in the time that it waits, so that one word may be late.
+    let every = patience / 2;
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if pulse.is_felt(every).await {
+            tell(&[sd_notify::NotifyState::Watchdog]);
+        } else {
+            tracing::error!("a loop that accepts connections does not go round");
+        }
+    }
 }
 
 /// Tells systemd that we stop.

@@ -98,3 +98,13 @@ const fn why_not(why: Refusal) -> &'static str {
         Refusal::Undelivered => "it could not deliver",
     }
 }
+
+#[cfg(test)]
+impl Trial {
+    /// One with nobody to send through.
+    pub(super) fn without_providers(clock: Arc<dyn Clock>) -> Self {
+        let (numbers, language) = (Numbers::default(), Lang::default());
+        let providers = Providers::new(Vec::new(), clock).unwrap();
+        Self { numbers, providers, organisation: "Zorggroep".to_owned(), language }
+    }
+}

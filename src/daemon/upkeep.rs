@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use super::operate::{Answer, Office, refused};
 use crate::base::Clock;
-use crate::store::check::Report;
+use crate::store::check::{Report, Whom};
 use crate::store::progress::Progress;
 use crate::store::{Compacted, Store, StoreError, backup};
 
@@ -95,8 +95,14 @@ pub struct BackupRow {
     /// Copies of the run before that were not what they were, and are made anew.
     #[serde(default)]
     pub mended: Vec<String>,
-    /// What could not be read of the store.
+    /// What of the store is damaged, lost or cannot be read.
     pub unreadable: Vec<String>,
+    /// Those of them that the backup has whole, from an earlier run.
+    #[serde(default)]
+    pub kept: Vec<String>,
+    /// Whose messages that are, as far as the index tells.
+    #[serde(default)]
+    pub messages: Vec<Whom>,
 }
 
 /// See the module. Cheap to clone.
@@ -241,16 +247,21 @@ fn compacted(done: Compacted) -> Outcome {
 }
 
 fn row(folder: &std::path::Path, report: backup::Report) -> BackupRow {
-    let backup::Report { head, files, copied, copied_bytes, removed, mended, unreadable } = report;
+    let backup::Report { head, files, copied, copied_bytes, removed, mended, unreadable, kept, messages } = report;
     for path in mended.iter().take(NAMED) {
         warn!(path, "a copy in the backup was damaged and is made anew");
     }
     info!(sequence = head.sequence, files, copied, copied_bytes, removed, "a backup was made");
     for place in unreadable.iter().take(NAMED) {
-        error!(place, "the backup lacks what the disk does not give, or has it damaged");
+        if kept.contains(place) {
+            error!(place, "the store has damage; the backup has this whole, from an earlier run");
+        } else {
+            error!(place, "the store has damage, and so has the backup");
+        }
     }
     let folder = folder.display().to_string();
-    BackupRow { folder, sequence: head.sequence, files, copied, copied_bytes, removed, mended, unreadable }
+    let sequence = head.sequence;
+    BackupRow { folder, sequence, files, copied, copied_bytes, removed, mended, unreadable, kept, messages }
 }
 
 /// Places only: whom they concern stands in the report.

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use super::certificates::Certificates;
 use super::health::{Health, Reason};
+use super::hops::{Hops, InUse};
 use crate::base::{Clock, Timestamp};
 use crate::metrics::{Amount, Commits, Exposition, Form, Metrics, QueueKind};
-use crate::nexthop::NextHop;
 use crate::seal::hashers::Hashers;
 use crate::store::records::JobKind;
 use crate::store::{OpenReport, Store};
@@ -39,9 +39,7 @@ pub struct Sources {
     /// What its recovery found.
     pub report: OpenReport,
     /// Next hops.
-    pub hops: Vec<NextHop>,
-    /// The name of the one that delivers to the own mailboxes.
-    pub home: String,
+    pub hops: Hops,
     /// Certificates.
     pub certificates: Arc<Certificates>,
     /// Who may log in.
@@ -91,7 +89,8 @@ impl Vitals {
 
     /// How it is now.
     pub async fn health(&self) -> Health {
-        let Sources { metrics, store, report, hops, home, certificates, clock, .. } = &self.inner.sources;
+        let Sources { metrics, store, report, hops, certificates, clock, .. } = &self.inner.sources;
+        let InUse { all: hops, home } = &*hops.current();
         let mut reasons: Vec<Reason> = store.trouble().map(Reason::from).into_iter().collect();
         let mut note = |is: bool, reason| reasons.extend(is.then_some(reason));
         note(self.inner.commits.stalled(STALLED), Reason::StoreStalled);
@@ -100,8 +99,9 @@ impl Vitals {
             note(true, if hop.name() == home { Reason::HomeUnreachable } else { Reason::NextHopUnreachable });
         }
         note(store.is_held(), Reason::QueueHeld);
-        let damaged = report.unerased > 0 || !report.quarantined.is_empty() || !report.missing.is_empty();
+        let damaged = report.unerased > 0 || !report.quarantined.is_empty() || !store.losses().is_empty();
         note(damaged, Reason::JournalDamaged);
+        note(report.ledger_lacks > 0, Reason::LedgerDamaged);
         note(self.damage().await.is_some_and(|(_, damage)| damage > 0), Reason::StoreDamaged);
         let soon = i64::try_from(clock.now().secs()).unwrap_or(i64::MAX).saturating_add(ENDS_SOON);
         note(certificates.ends().any(|(_, end)| end < soon), Reason::CertificateEnds);
@@ -135,7 +135,7 @@ impl Vitals {
         }
         let counts = store.counts();
         standing.store(counts.commits, counts.syncs, counts.erased);
-        standing.set(Amount::Quarantined, (report.quarantined.len() + report.missing.len()) as u64);
+        standing.set(Amount::Quarantined, (report.quarantined.len() + store.losses().len()) as u64);
         standing.set(Amount::Unerased, report.unerased as u64);
         standing.set(Amount::Held, u64::from(store.is_held()));
         standing.set(Amount::Started, self.inner.started.secs());

@@ -149,6 +149,7 @@ mod tests {
     use super::*;
     use crate::base::{ManualClock, SeededEntropy, Timestamp};
     use crate::daemon::certificates::Certificates;
+    use crate::daemon::hops::{Hops, InUse};
     use crate::daemon::vitals::Sources;
     use crate::metrics::Metrics;
     use crate::nexthop::{Host, NextHop, Settings, Tls};
@@ -182,8 +183,7 @@ mod tests {
             metrics: metrics.clone(),
             store: store.clone(),
             report: OpenReport { unerased: 1, ..OpenReport::default() },
-            hops: vec![hop("home", &metrics)],
-            home: "home".to_owned(),
+            hops: Hops::new(InUse { all: vec![hop("home", &metrics)], home: "home".to_owned() }),
             certificates: Arc::new(Certificates::load(None, None).unwrap()),
             users: None,
             hashers: Vec::new(),

@@ -3,10 +3,12 @@
 //! The same daemon as in service, with three differences that only this wiring can make: the page is plain HTTP on loopback,
 //! every sender domain counts as home, and every mail of ours goes to the mailbox page.
 
+mod answering;
 pub mod mailbox;
 mod plant;
 mod round;
 mod sample;
+mod texting;
 mod visitor;
 
 use std::time::Duration;
@@ -33,6 +35,7 @@ pub async fn run() -> Result<(), DemoError> {
     let mut signals = Signals::new().map_err(DemoError::new)?;
     let mut plant = Plant::start(Ports::Usual).await?;
     plant.submit(&sample::confidential()).await?;
+    plant.submit(&sample::by_sms()).await?;
     plant.submit(&sample::ordinary()).await?;
     print!("{}", welcome(&plant));
     let fault = loop {
@@ -48,12 +51,13 @@ pub async fn run() -> Result<(), DemoError> {
 fn welcome(plant: &Plant) -> String {
     let mailbox = plant.mailbox.addresses().http;
     let (page, smtp) = (plant.page(), plant.smtp());
-    let config = plant.config_file().display().to_string();
+    let (config, number) = (plant.config_file().display().to_string(), sample::NUMBER);
     format!(
         "Zegel demo. Everything runs on this machine only and is gone when you stop it with Ctrl-C.\n\n\
          1. Open the mailbox page      http://{mailbox}/\n\
          2. In Jan's mailbox, open the notice and press \"Open bericht\".\n\
-         3. The access code is in Anna's mailbox: in life she passes it on by telephone.\n\n\
+         3. The access code is in Anna's mailbox: in life she passes it on by telephone.\n\
+         4. Fatima opens hers with a code by SMS: her telephone {number} stands beside the mailboxes.\n\n\
          The page of the gateway       http://{page}/\n\
          Send mail of your own to      {smtp}, for example\n\
          \x20 swaks --server {smtp} --from anna@voorbeeld.example --to jan@example.nl --header 'Subject: [veilig] Hallo'\n\

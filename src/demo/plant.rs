@@ -52,6 +52,8 @@ impl Plant {
         let mut config = config(&folder, smtp, page, mailbox.addresses().smtp)?;
         let (name, timeout) = ("scherm".to_owned(), Duration::from_secs(10));
         config.sms.providers = vec![ProviderSettings { name, timeout, kind: Kind::Screen(mailbox.screen()) }];
+        config.intake.numbers = Some(config.sms.numbers.clone());
+        config.web.sends_sms = true;
         let keyring = RootKeyring::generate(&entropy);
         let running = daemon::start(config, keyring, Arc::new(SystemClock), Arc::new(entropy)).await;
         match running {

@@ -9,13 +9,13 @@ use tokio::time::Instant;
 use super::mailbox::{Mail, View};
 use super::plant::{Plant, Ports};
 use super::visitor::{Answer, Visitor};
-use super::{DemoError, sample};
+use super::{DemoError, answering, sample, texting};
 
 /// How long a mail of ours may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(30);
 
 /// Steps and their times.
-struct Transcript {
+pub(super) struct Transcript {
     started: Instant,
     last: Instant,
 }
@@ -26,7 +26,7 @@ impl Transcript {
         Self { started: now, last: now }
     }
 
-    fn step(&mut self, text: &str) {
+    pub(super) fn step(&mut self, text: &str) {
         let now = Instant::now();
         println!("{:>8.1} ms  {text}", (now - self.last).as_secs_f64() * 1e3);
         self.last = now;
@@ -37,7 +37,7 @@ impl Transcript {
     }
 }
 
-fn ensure(holds: bool, otherwise: &str) -> Result<(), DemoError> {
+pub(super) fn ensure(holds: bool, otherwise: &str) -> Result<(), DemoError> {
     if holds { Ok(()) } else { Err(DemoError(otherwise.to_owned())) }
 }
 
@@ -73,14 +73,16 @@ async fn steps(plant: &Plant, transcript: &mut Transcript) -> Result<(), DemoErr
     transcript.step("the right code opens the message");
     files(&mut visitor).await?;
     transcript.step("the attachment downloads byte for byte, and the original mail");
+    answering::round(plant, &mut visitor, transcript).await?;
     log_out(&mut visitor).await?;
     transcript.step("logged out: the message is closed again");
+    texting::round(plant, transcript).await?;
     nothing_in_clear(plant)?;
     transcript.step("no word of the content behind the gateway or in its data folder");
     Ok(())
 }
 
-async fn arrives(plant: &Plant, what: &str, wanted: impl Fn(&Mail) -> bool) -> Result<View, DemoError> {
+pub(super) async fn arrives(plant: &Plant, what: &str, wanted: impl Fn(&Mail) -> bool) -> Result<View, DemoError> {
     let mail = tokio::time::timeout(ARRIVAL, plant.mailbox.wait_for(wanted));
     let mail = mail.await.map_err(|_| DemoError(format!("{what} did not arrive in {} s", ARRIVAL.as_secs())))?;
     Ok(mail.view())
@@ -110,8 +112,12 @@ async fn notice(plant: &Plant) -> Result<String, DemoError> {
     for hidden in [sample::SECRET, sample::SUBJECT, sample::FILE] {
         ensure(!all.contains(hidden), "the notice shows something of the content")?;
     }
+    link(plant, view.text.as_deref().unwrap_or_default())
+}
+
+/// The link in a notice's text.
+pub(super) fn link(plant: &Plant, text: &str) -> Result<String, DemoError> {
     let origin = format!("http://{}", plant.page());
-    let text = view.text.unwrap_or_default();
     let found =
         text.split_whitespace().find_map(|word| word.strip_prefix(&origin).filter(|path| path.starts_with("/b/")));
     found.map(str::to_owned).ok_or_else(|| DemoError("the notice holds no link to the page".to_owned()))
@@ -195,7 +201,8 @@ fn nothing_in_clear(plant: &Plant) -> Result<(), DemoError> {
     let behind = plant.mailbox.mails().iter().any(|mail| holds(&mail.raw, secret));
     ensure(!behind, "the content went to the next hop")?;
     let mut clean = true;
-    for needle in [secret, sample::RECIPIENT.as_bytes(), sample::SUBJECT.as_bytes()] {
+    let number = sample::NUMBER.trim_start_matches("+31").as_bytes();
+    for needle in [secret, sample::RECIPIENT.as_bytes(), sample::SUBJECT.as_bytes(), number] {
         clean &= !folder_holds(plant.folder(), needle).map_err(DemoError::new)?;
     }
     ensure(clean, "the data folder shows something in clear")

@@ -32,6 +32,15 @@ pub const SENDER: &str = "anna.jansen@voorbeeld.example";
 /// Somebody elsewhere.
 pub const RECIPIENT: &str = "jan.devries@example.nl";
 
+/// Somebody else, who opens mail with a code by SMS.
+pub const BY_SMS: &str = "fatima.elidrissi@example.nl";
+
+/// Their telephone.
+pub const NUMBER: &str = "+31612345678";
+
+/// What stands in the mail to them.
+pub const APPOINTMENT: &str = "Uw afspraak is verzet naar dinsdag 1 december om 9:30 uur.";
+
 #[expect(clippy::expect_used, reason = "a constant of this file")]
 fn address(text: &str) -> Address {
     text.parse().expect("a valid address")
@@ -56,6 +65,14 @@ pub fn confidential() -> Sample {
         pdf(),
     );
     sample(builder)
+}
+
+/// A confidential mail that opens with a code by SMS: the number stands in the subject.
+pub fn by_sms() -> Sample {
+    let text = format!("Beste Fatima,\r\n\r\n{APPOINTMENT}\r\n\r\nMet vriendelijke groet,\r\nAnna Jansen\r\n");
+    let builder = MessageBuilder::new().from(("Anna Jansen", SENDER)).to(("Fatima El Idrissi", BY_SMS));
+    let builder = builder.subject(format!("[veilig sms:{NUMBER}] Uw afspraak")).text_body(text);
+    Sample { from: address(SENDER), to: address(BY_SMS), raw: builder.write_to_vec().unwrap_or_default() }
 }
 
 /// The ordinary mail.

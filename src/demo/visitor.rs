@@ -14,6 +14,11 @@ use super::DemoError;
 /// Largest answer, bytes.
 const MAX_BODY: usize = 64 << 20;
 
+/// How a form is sent that may bring files (RFC 7578).
+const PARTS: &str = "multipart/form-data";
+/// No text of the demo holds it.
+const BOUNDARY: &str = "zegel-demo-grens";
+
 /// What a page answered.
 #[derive(Debug)]
 pub struct Answer {
@@ -63,6 +68,9 @@ impl Visitor {
         let action = attribute(form, "action").unwrap_or_else(|| path.to_owned());
         let mut pairs = hidden(form);
         pairs.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        if attribute(form, "enctype").as_deref() == Some(PARTS) {
+            return self.fetch(Method::POST, &action, in_parts(&pairs)).await;
+        }
         let body = pairs.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&");
         self.fetch(Method::POST, &action, body).await
     }
@@ -83,9 +91,13 @@ impl Visitor {
             request = request.header("cookie", cookies.join("; "));
         }
         if method == Method::POST {
-            request = request
-                .header("origin", format!("http://{}", self.server))
-                .header("content-type", "application/x-www-form-urlencoded");
+            let in_parts = body.starts_with("--");
+            let kind = if in_parts {
+                format!("{PARTS}; boundary={BOUNDARY}")
+            } else {
+                "application/x-www-form-urlencoded".to_owned()
+            };
+            request = request.header("origin", format!("http://{}", self.server)).header("content-type", kind);
         }
         let request = request.body(Full::new(Bytes::from(body))).map_err(DemoError::new)?;
         let response = sender.send_request(request).await.map_err(DemoError::new)?;
@@ -125,6 +137,15 @@ fn hidden(form: &str) -> Vec<(String, String)> {
     let inputs = form.split("<input").skip(1);
     let inputs = inputs.filter(|input| attribute(input, "type").as_deref() == Some("hidden"));
     inputs.filter_map(|input| Some((attribute(input, "name")?, attribute(input, "value")?))).collect()
+}
+
+/// `multipart/form-data`.
+fn in_parts(pairs: &[(String, String)]) -> String {
+    let part = |(name, value): &(String, String)| {
+        format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let parts: Vec<String> = pairs.iter().map(part).collect();
+    format!("{}--{BOUNDARY}--\r\n", parts.concat())
 }
 
 /// `application/x-www-form-urlencoded`.

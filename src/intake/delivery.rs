@@ -2,17 +2,20 @@
 
 use crate::base::{ContactId, ConversationId, Entropy, GrantId, JobId, Timestamp};
 use crate::mail::Address;
-use crate::policy::{Identity, Mode};
+use crate::policy::{Identity, Mode, Terms};
 use crate::seal::contact::{ContactPublic, Generation};
 use crate::seal::keyring::StoreKeys;
 use crate::seal::token::{LinkToken, reference};
+use crate::store::StoreError;
 use crate::store::codes::{KeptCode, NewCode};
+use crate::store::contacts::Change;
 use crate::store::intake::{NewDelivery, NewJob};
-use crate::store::records::{Contact, Conversation, JobKind, JobSecret, Proof, Sender};
+use crate::store::records::{Contact, Conversation, JobKind, JobSecret, Phone, Proof, Sender};
 use crate::store::strict::{Locks, StrictLocks};
 
+use super::access::{self, Asked, Known, Missing};
 use super::codes::Codes;
-use super::{Inner, IntakeError, Recipient};
+use super::{Inner, IntakeError};
 
 /// What all deliveries of one mail share.
 #[derive(Debug)]
@@ -53,12 +56,20 @@ impl Mail {
     }
 }
 
+/// One recipient of a mail to be sealed, with the proof that the mail asks for, judged.
+#[derive(Debug, Clone)]
+pub(super) struct Addressee {
+    pub(super) address: Address,
+    pub(super) terms: Terms,
+    pub(super) asked: Asked,
+}
+
 /// The recipients who did not have this very mail yet, each with the key that will say so next time.
 pub(super) async fn unserved(
     intake: &Inner,
     mail: &Mail,
-    recipients: &[Recipient],
-) -> Result<Vec<(Recipient, Option<[u8; 32]>)>, IntakeError> {
+    recipients: &[Addressee],
+) -> Result<Vec<(Addressee, Option<[u8; 32]>)>, IntakeError> {
     let keys: Vec<_> = recipients.iter().map(|r| mail.repeat_key(intake.store.keys(), &r.address)).collect();
     let known: Vec<[u8; 32]> = keys.iter().copied().flatten().collect();
     let mut taken = intake.store.taken_before(&known).await?.into_iter();
@@ -67,42 +78,135 @@ pub(super) async fn unserved(
     Ok(with_keys.filter(|(_, key)| key.is_none() || !taken.next().unwrap_or(false)).collect())
 }
 
-/// Whether a mail in this mode takes a new code for a contact: where there is none, and where the code that there is can be guessed.
-pub(super) fn needs_code(known: Option<&Contact>, mode: Mode) -> bool {
-    known.is_none_or(|contact| mode == Mode::Strict && contact.proof != Proof::StrictCode)
+/// What is known of a recipient: the contact that serves this sender's mail, with its number if it has one.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) id: ContactId,
+    pub(super) contact: Contact,
+    phone: Option<Phone>,
 }
 
-/// One recipient's delivery. A contact that the sender has already brings its proof along; else a new one is made, with a code.
+impl Found {
+    /// Looks it up (addresses as [`Address::key`]).
+    pub(super) async fn of(intake: &Inner, sender: &str, recipient: &str) -> Result<Option<Self>, IntakeError> {
+        let Some((id, contact)) = intake.store.contact_for(sender, recipient).await? else { return Ok(None) };
+        let phone = if contact.proof == Proof::Sms { intake.store.phone(id).await? } else { None };
+        Ok(Some(Self { id, contact, phone }))
+    }
+
+    pub(super) fn known(&self) -> Known<'_> {
+        Known { proof: self.contact.proof, phone: self.phone.as_ref() }
+    }
+
+    /// It serves every sender, and is changed for none.
+    const fn is_the_organisations(&self) -> bool {
+        self.contact.sender.is_empty()
+    }
+}
+
+/// The contact of a delivery.
+struct Chosen {
+    generation: Generation,
+    /// When it is new, with the mail that brings its code.
+    new: Option<(Contact, KeptCode, Option<NewJob>)>,
+}
+
+/// The contact that is known, if it fits; else that one changed, or a new one.
+async fn choose(intake: &Inner, mail: &Mail, codes: &mut Codes, recipient: &Addressee) -> Result<Chosen, IntakeError> {
+    let (sender, key) = (mail.identity.address.key(), recipient.address.key());
+    for _ in 0..2 {
+        let found = Found::of(intake, &sender, &key).await?;
+        let missing =
+            access::missing(found.as_ref().map(Found::known), &recipient.asked, mail.mode, &recipient.address)?;
+        match (found, missing) {
+            (Some(found), Missing::Nothing) => {
+                let generation = Generation { contact: found.id, number: found.contact.generation };
+                return Ok(Chosen { generation, new: None });
+            }
+            (Some(found), missing) if !found.is_the_organisations() => {
+                change(intake, mail, codes, &found, (&key, missing)).await?;
+            }
+            (_, missing) => return new_contact(intake, mail, codes, recipient, missing).await,
+        }
+    }
+    Err(StoreError::NotReady("a contact was changed by several mails at once".to_owned()).into())
+}
+
+/// Gives the sender's contact another proof, once, before the first mail that needs it.
+///
+/// A commit of its own: should that mail be refused in the end, the contact has the proof that its sender asked for, the sender knows a new
+/// code, and all mail to the contact opens with it.
+async fn change(
+    intake: &Inner,
+    mail: &Mail,
+    codes: &mut Codes,
+    found: &Found,
+    (recipient, missing): (&str, Missing),
+) -> Result<(), IntakeError> {
+    let entropy = &*intake.entropy;
+    let proof = match missing {
+        Missing::Nothing => return Ok(()),
+        Missing::Sms(phone) => (KeptCode::Sms(phone), None),
+        Missing::Code => {
+            let new = codes.get(recipient).await?;
+            let generation = Generation { contact: found.id, number: found.contact.generation.saturating_add(1) };
+            (new.keep(generation, entropy), Some(code_mail(&new, found.id, mail, entropy)))
+        }
+    };
+    intake.store.change_contact(found.id, &Change { proof: Some(proof), ..Change::default() }).await?;
+    Ok(())
+}
+
+async fn new_contact(
+    intake: &Inner,
+    mail: &Mail,
+    codes: &mut Codes,
+    recipient: &Addressee,
+    missing: Missing,
+) -> Result<Chosen, IntakeError> {
+    let entropy = &*intake.entropy;
+    let generation = Generation { contact: ContactId::random(entropy), number: 1 };
+    let (code, letter) = match missing {
+        Missing::Sms(phone) => (KeptCode::Sms(phone), None),
+        Missing::Nothing | Missing::Code => {
+            let new = codes.get(&recipient.address.key()).await?;
+            (new.keep(generation, entropy), Some(code_mail(&new, generation.contact, mail, entropy)))
+        }
+    };
+    let sender = mail.sender();
+    let contact = Contact {
+        address: recipient.address.to_string(),
+        name: String::new(),
+        language: intake.settings.language.clone(),
+        proof: code.proof(),
+        generation: generation.number,
+        hint: String::new(),
+        created: mail.received,
+        mailbox: sender.mailbox,
+        sender: sender.address,
+        sender_name: sender.name,
+    };
+    Ok(Chosen { generation, new: Some((contact, code, letter)) })
+}
+
+/// One recipient's delivery.
 pub(super) async fn build(
     intake: &Inner,
     mail: &Mail,
     codes: &mut Codes,
-    recipient: &Recipient,
+    recipient: &Addressee,
     repeat_key: Option<[u8; 32]>,
 ) -> Result<NewDelivery, IntakeError> {
     let entropy = &*intake.entropy;
-    let recipient_key = recipient.address.key();
-    let sender_key = mail.identity.address.key();
-    let mut known = intake.store.contact_of(&sender_key, &recipient_key).await?;
-    if let Some((id, contact)) = &known
-        && needs_code(Some(contact), mail.mode)
-    {
-        make_strict(intake, mail, codes.get(&recipient_key).await?, (*id, contact)).await?;
-        known = intake.store.contact_of(&sender_key, &recipient_key).await?;
-    }
     let grant_id = GrantId::random(entropy);
     let token = LinkToken::generate(entropy);
     let secret = JobSecret::token(token.secret().expose().to_vec());
     let mut jobs = vec![job(JobKind::Notice { grant: grant_id }, secret, mail.received, entropy)];
-    let (generation, new_contact) = if let Some((contact, known)) = known {
-        (Generation { contact, number: known.generation }, None)
-    } else {
-        let new = codes.get(&recipient_key).await?;
-        let generation = Generation { contact: ContactId::random(entropy), number: 1 };
-        jobs.push(code_mail(&new, generation.contact, mail, entropy));
-        let code = new.keep(generation, entropy);
-        (generation, Some((new_contact(mail, recipient, (&intake.settings.language, code.proof())), code)))
-    };
+    let Chosen { generation, new } = choose(intake, mail, codes, recipient).await?;
+    let new_contact = new.map(|(contact, code, letter)| {
+        jobs.extend(letter);
+        (contact, code)
+    });
     let locks = locks(intake, mail.mode, generation, new_contact.as_ref().map(|(_, code)| code)).await?;
     Ok(NewDelivery {
         conversation_id: ConversationId::random(entropy),
@@ -134,7 +238,7 @@ async fn locks(
     }
     let public: Option<ContactPublic> = match new {
         Some(KeptCode::Pair(pair, _)) => Some(pair.public(generation).map_err(|_| IntakeError::Code)?),
-        Some(KeptCode::Verifier(_)) => None,
+        Some(KeptCode::Verifier(_) | KeptCode::Sms(_)) => None,
         None => intake.store.contact_public(generation).await?,
     };
     // Without it the link alone would open the mail.
@@ -142,43 +246,10 @@ async fn locks(
     Ok(Locks::Strict(Box::new(StrictLocks { contact, before: None, also: Vec::new() })))
 }
 
-/// Gives a contact a strict code in the place of eight digits, once, before the first mail that needs it.
-///
-/// A commit of its own: should that mail be refused in the end, the contact has a new code, the sender knows it, and all mail to the contact
-/// opens with it.
-async fn make_strict(
-    intake: &Inner,
-    mail: &Mail,
-    new: NewCode,
-    (contact, known): (ContactId, &Contact),
-) -> Result<(), IntakeError> {
-    let entropy = &*intake.entropy;
-    let generation = Generation { contact, number: known.generation.saturating_add(1) };
-    let letter = code_mail(&new, contact, mail, entropy);
-    intake.store.replace_code(contact, new.keep(generation, entropy), letter).await?;
-    Ok(())
-}
-
 /// The mail that brings a code to the sender.
 fn code_mail(new: &NewCode, contact: ContactId, mail: &Mail, entropy: &dyn Entropy) -> NewJob {
     let secret = JobSecret::code(new.code.expose().to_owned());
     job(JobKind::Code { contact }, secret, mail.received, entropy)
-}
-
-fn new_contact(mail: &Mail, recipient: &Recipient, (language, proof): (&str, Proof)) -> Contact {
-    let sender = mail.sender();
-    Contact {
-        address: recipient.address.to_string(),
-        name: String::new(),
-        language: language.to_owned(),
-        proof,
-        generation: 1,
-        hint: String::new(),
-        created: mail.received,
-        mailbox: sender.mailbox,
-        sender: sender.address,
-        sender_name: sender.name,
-    }
 }
 
 fn job(kind: JobKind, secret: JobSecret, due: Timestamp, entropy: &dyn Entropy) -> NewJob {

@@ -1,12 +1,15 @@
 //! The only place where we take custody: encrypts while the mail streams in, and commits everything in one durable step.
 //!
 //! - [`Sealing`] streams one mail through the cipher, the MIME index and the body's hash into the store; memory is a chunk.
-//! - At the dot its recipients become deliveries (`delivery`): own conversation, link and proof each, with a new contact and code where
-//!   the sender has none yet (`codes`); who had this very mail already is left out.
+//! - At the dot its recipients become deliveries (`delivery`): own conversation, link and proof each (`access`), with a new contact and code
+//!   where there is none yet (`codes`); who had this very mail already is left out.
 //! - One commit holds all of it. When another mail of the same sender made a contact in between, the deliveries are built again.
+//! - Reports about mails of our own end here too (`reports`).
 
+mod access;
 mod codes;
 mod delivery;
+mod reports;
 mod sealing;
 #[cfg(test)]
 mod tests;
@@ -19,11 +22,13 @@ use crate::mail::{Address, Reply};
 use crate::policy::{Identity, Terms};
 use crate::seal::code::Cost;
 use crate::seal::hashers::Hashers;
+use crate::sms::Numbers;
 use crate::store::intake::Prepared;
 use crate::store::{Health, Store, StoreError};
 
 use codes::CodeMaker;
 
+pub use reports::Reported;
 pub use sealing::Sealing;
 
 /// How mail is taken.
@@ -39,6 +44,8 @@ pub struct Settings {
     pub hashers: usize,
     /// The language of notices unless a contact says otherwise: `nl` or `en`.
     pub language: String,
+    /// Which telephone numbers get codes by SMS; `None` where no SMS is sent.
+    pub numbers: Option<Numbers>,
 }
 
 /// Takes confidential mail. Cheap to clone.
@@ -53,6 +60,7 @@ struct Inner {
     store: Store,
     hashers: Hashers,
     codes: CodeMaker,
+    told: Arc<reports::Told>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -78,16 +86,26 @@ pub enum IntakeError {
     /// The code of a new contact could not be hashed.
     #[error("a code could not be made")]
     Code,
+    /// The mail asks for a proof that this recipient cannot have: the address, the masked number if there is one, and why.
+    #[error("a proof that was asked for cannot be had: {2}")]
+    Proof(Address, Option<String>, String),
 }
 
 impl IntakeError {
-    /// 452 for a full disk, 552 for too large, 451 for the rest (RFC 5321 §4.2.2, RFC 3463 §3.4); the text tells nothing inside.
+    /// 452 for a full disk, 552 for too large, 550 for a proof that cannot be had, 451 for the rest (RFC 5321 §4.2.2, RFC 3463 §3.4); the text
+    /// tells nothing inside.
     #[must_use]
     pub fn reply(&self) -> Reply {
         match self {
             Self::Store(StoreError::Full(_)) => Reply::new(452, "4.3.1 no room for this mail now, try again later"),
             Self::Store(StoreError::TooLarge(_)) => Reply::new(552, "5.3.4 this mail is too large to be sealed"),
             Self::TooLarge(limit) => Reply::new(552, &format!("5.3.4 confidential mail may be {limit} bytes at most")),
+            Self::Proof(recipient, number, why) => {
+                let number = number.as_ref().map(|number| format!(", number {number}")).unwrap_or_default();
+                let whom =
+                    format!("5.7.1 Zegel: this confidential mail was not sent on; recipient {recipient}{number}:");
+                Reply::lines(550, [whom.as_str(), &format!("5.7.1 {why}")])
+            }
             Self::Store(_) | Self::Code => Reply::new(451, "4.3.0 this mail cannot be taken now, try again later"),
         }
     }
@@ -101,18 +119,20 @@ impl Intake {
         let hashers = Hashers::new(settings.hashers);
         let codes =
             CodeMaker::new((settings.cost, settings.strict_cost), hashers.clone(), pepper, Arc::clone(&entropy));
-        Self { inner: Arc::new(Inner { settings, store, hashers, codes, clock, entropy }) }
+        let told = Arc::default();
+        Self { inner: Arc::new(Inner { settings, store, hashers, codes, told, clock, entropy }) }
     }
 
     /// The same with other settings. Who hashes codes, and at which cost, stays.
     #[must_use]
     pub fn with(&self, settings: Settings) -> Self {
-        let Inner { store, hashers, codes, clock, entropy, .. } = &*self.inner;
+        let Inner { store, hashers, codes, told, clock, entropy, .. } = &*self.inner;
         let inner = Inner {
             settings,
             store: store.clone(),
             hashers: hashers.clone(),
             codes: codes.clone(),
+            told: Arc::clone(told),
             clock: Arc::clone(clock),
             entropy: Arc::clone(entropy),
         };
@@ -145,12 +165,8 @@ impl Intake {
     /// no new mail stops confidential mail at its dot, and no ordinary one.
     #[must_use]
     pub fn gate(&self) -> Option<Reply> {
-        match self.inner.store.health() {
-            Health::Closed | Health::Failed => {
-                Some(Reply::new(421, "4.3.2 the store is being made ready, try again later"))
-            }
-            Health::Ready | Health::NoIntake => None,
-        }
+        let closed = || Reply::new(421, "4.3.2 the store is being made ready, try again later");
+        (!self.inner.store.is_open()).then(closed)
     }
 
     /// Starts one mail. `header` is the stored header block ([`crate::mail::header::HeaderBlock::stored`]); the empty line and

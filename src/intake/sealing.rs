@@ -10,14 +10,15 @@ use crate::base::MessageId;
 use crate::mail::header::HeaderFacts;
 use crate::mail::manifest::Manifest;
 use crate::mail::mime::{Indexer, Limits};
-use crate::policy::{Identity, Mode};
+use crate::policy::{Identity, Mode, Terms};
 use crate::seal::body::{CHUNK, ContentKey, Sealer};
 use crate::store::intake::{NewMessage, Prepared};
 use crate::store::records::Message;
 use crate::store::{BodyWriter, StoreError};
 
+use super::access::{self, Missing};
 use super::codes::Codes;
-use super::delivery::{self, Mail};
+use super::delivery::{self, Addressee, Found, Mail};
 use super::{Inner, IntakeError, Recipient};
 
 /// How often deliveries are built again when another mail of the same sender came in between. Each time that one was taken, so
@@ -30,7 +31,7 @@ pub struct Sealing {
     id: MessageId,
     identity: Identity,
     facts: HeaderFacts,
-    recipients: Vec<Recipient>,
+    recipients: Vec<Addressee>,
     codes: Codes,
     content_key: ContentKey,
     sealer: Sealer,
@@ -61,12 +62,15 @@ impl Sealing {
         let content_key = ContentKey::generate(entropy);
         let mut out = Vec::new();
         let sealer = Sealer::new(&content_key, id, entropy, &mut out);
-        let mode = strictest(&recipients);
+        let mode = strictest(recipients.iter().map(|recipient| &recipient.terms));
         let mut codes = Codes::new(intake.codes.clone(), mode);
-        for recipient in seen {
-            let known = intake.store.contact_of(&identity.address.key(), &recipient).await?;
-            if delivery::needs_code(known.as_ref().map(|(_, contact)| contact), mode) {
-                codes.begin(recipient);
+        let recipients = judged(&intake, recipients)?;
+        for recipient in &recipients {
+            let key = recipient.address.key();
+            let found = Found::of(&intake, &identity.address.key(), &key).await?;
+            let known = found.as_ref().map(Found::known);
+            if access::missing(known, &recipient.asked, mode, &recipient.address)? == Missing::Code {
+                codes.begin(key);
             }
         }
         let indexer = Indexer::new(Limits::default());
@@ -184,7 +188,7 @@ impl Sealing {
         let mail = Mail {
             received: intake.clock.now(),
             identity: self.identity,
-            mode: strictest(&self.recipients),
+            mode: strictest(self.recipients.iter().map(|recipient| &recipient.terms)),
             message_id: self.facts.message_id.clone(),
             body_hash: self.body_hash.finalize().into(),
         };
@@ -202,6 +206,7 @@ impl Sealing {
             plain_len,
             reason: String::new(),
             conversations: Vec::new(),
+            checksum: body.checksum(),
         };
         let content_key = self.content_key;
         let encoded = Manifest::new(&self.facts, self.indexer.finish()).encode();
@@ -223,7 +228,7 @@ impl fmt::Debug for Sealing {
 /// A mail whose body is durable and whose deliveries are still to be built.
 struct Finished {
     mail: Mail,
-    recipients: Vec<Recipient>,
+    recipients: Vec<Addressee>,
     codes: Codes,
     new: NewMessage,
 }
@@ -235,7 +240,17 @@ enum When {
     Committed,
 }
 
-type Unserved = (Recipient, Option<[u8; 32]>);
+type Unserved = (Addressee, Option<[u8; 32]>);
+
+/// What the mail asks for each recipient, judged before anything is taken.
+fn judged(intake: &Inner, recipients: Vec<Recipient>) -> Result<Vec<Addressee>, IntakeError> {
+    let numbers = intake.settings.numbers.as_ref();
+    let judge = |Recipient { address, terms }| {
+        let asked = access::asked(terms.proof.as_ref(), &address, numbers)?;
+        Ok(Addressee { address, terms, asked })
+    };
+    recipients.into_iter().map(judge).collect()
+}
 
 /// A message is there once for all its recipients, so it stays as long as the longest of their terms.
 fn longest(recipients: &[Unserved]) -> std::time::Duration {
@@ -243,8 +258,8 @@ fn longest(recipients: &[Unserved]) -> std::time::Duration {
 }
 
 /// A message is there once for all its recipients: what can be opened for one of them can be opened.
-fn strictest(recipients: &[Recipient]) -> Mode {
-    recipients.iter().map(|recipient| recipient.terms.mode).max().unwrap_or_default()
+fn strictest<'a>(terms: impl Iterator<Item = &'a Terms>) -> Mode {
+    terms.map(|terms| terms.mode).max().unwrap_or_default()
 }
 
 /// Each reason once.

@@ -30,6 +30,12 @@ pub struct Manifest {
     /// The parts; offsets are into the stored bytes.
     #[n(5)]
     pub mime: MimeIndex,
+    /// Message-ID, without brackets; absent where there was none, and in messages of release 0.1.
+    #[n(6)]
+    pub message_id: Option<String>,
+    /// What it refers to, oldest first, without brackets; see [`HeaderFacts::references`].
+    #[n(7)]
+    pub references: Option<Vec<String>>,
 }
 
 /// The bytes are no manifest.
@@ -59,6 +65,8 @@ impl Manifest {
             date: facts.date.clone().unwrap_or_default(),
             subject: facts.subject_untagged.clone(),
             mime,
+            message_id: facts.message_id.clone(),
+            references: (!facts.references.is_empty()).then(|| facts.references.clone()),
         }
     }
 

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Octets of a line's text at most.
+const LONGEST: usize = 480;
+
 /// One reply, ready to be written. Lines hold no CR, LF or other control character.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -54,11 +57,14 @@ impl Reply {
     /// The bytes on the wire, CRLF included.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let (code, frame) = (self.code.to_string(), "250 \r\n".len());
+        let mut out = Vec::with_capacity(self.lines.iter().map(|line| line.len() + frame).sum());
         let last = self.lines.len().saturating_sub(1);
         for (index, line) in self.lines.iter().enumerate() {
-            let separator = if index == last { ' ' } else { '-' };
-            out.extend_from_slice(format!("{}{separator}{line}\r\n", self.code).as_bytes());
+            let separator = if index == last { " " } else { "-" };
+            for part in [&code, separator, line, "\r\n"] {
+                out.extend_from_slice(part.as_bytes());
+            }
         }
         out
     }
@@ -71,12 +77,15 @@ impl fmt::Display for Reply {
 }
 
 fn clean(line: &str) -> String {
+    if line.len() <= LONGEST && line.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return line.to_owned();
+    }
     let plain = |c: char| match c {
         ' '..='~' => c,
         c if c.is_control() => ' ',
         _ => '?',
     };
-    line.chars().take(480).map(plain).collect()
+    line.chars().take(LONGEST).map(plain).collect()
 }
 
 #[cfg(test)]

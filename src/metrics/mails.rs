@@ -19,6 +19,8 @@ pub enum Outcome {
     Sealed,
     /// The next hop took it, and for some recipients it is sealed here.
     Mixed,
+    /// A report about a mail of ours, taken in.
+    Reported,
     /// 4xx: the client tries again.
     Deferred,
     /// 5xx.
@@ -28,7 +30,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 6] = [Self::Passed, Self::Sealed, Self::Mixed, Self::Deferred, Self::Refused, Self::Aborted];
+    const ALL: [Self; 7] =
+        [Self::Passed, Self::Sealed, Self::Mixed, Self::Deferred, Self::Refused, Self::Aborted, Self::Reported];
 
     /// As it stands in the log and as a label.
     #[must_use]
@@ -37,6 +40,7 @@ impl Outcome {
             Self::Passed => "passed",
             Self::Sealed => "sealed",
             Self::Mixed => "mixed",
+            Self::Reported => "reported",
             Self::Deferred => "deferred",
             Self::Refused => "refused",
             Self::Aborted => "aborted",
@@ -51,6 +55,7 @@ impl Outcome {
             Self::Deferred => 3,
             Self::Refused => 4,
             Self::Aborted => 5,
+            Self::Reported => 6,
         }
     }
 }

@@ -37,6 +37,27 @@ impl Try {
     }
 }
 
+/// What a press on "send me the code" brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// An SMS.
+    Sent,
+    /// None: one went out a moment ago, or many did.
+    Refused,
+    /// None: the organisation's ceiling is reached.
+    Ceiling,
+}
+
+impl Ask {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Refused => "refused",
+            Self::Ceiling => "ceiling",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByResult {
     result: &'static str,
@@ -55,6 +76,7 @@ pub struct Page {
     requests: Family<Request, Counter>,
     seconds: Histogram,
     tries: Family<ByResult, Counter>,
+    asks: Family<ByResult, Counter>,
 }
 
 impl Default for Page {
@@ -63,7 +85,11 @@ impl Default for Page {
         for result in [Try::Right, Try::Wrong, Try::Paused, Try::Closed, Try::Busy] {
             let _there_from_the_start = tries.get_or_create(&ByResult { result: result.word() });
         }
-        Self { requests: Family::default(), seconds: waits(), tries }
+        let asks = Family::<ByResult, Counter>::default();
+        for result in [Ask::Sent, Ask::Refused, Ask::Ceiling] {
+            let _there_from_the_start = asks.get_or_create(&ByResult { result: result.word() });
+        }
+        Self { requests: Family::default(), seconds: waits(), tries, asks }
     }
 }
 
@@ -71,7 +97,8 @@ impl Page {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("page_requests", "Requests by route, method and first digit", self.requests.clone());
         registry.register("page_request_seconds", "Until an answer begins", self.seconds.clone());
-        registry.register("code_tries", "Access codes that were sent in", self.tries.clone());
+        registry.register("code_tries", "Codes that were sent in", self.tries.clone());
+        registry.register("sms_asked", "Codes by SMS that were asked for on the page", self.asks.clone());
     }
 
     /// A request was answered. `route` is the pattern of the router that took it, never the path that was asked for; `None` when none
@@ -91,6 +118,11 @@ impl Page {
         };
         self.requests.get_or_create(&Request { route: route.unwrap_or("none").to_owned(), method, status }).inc();
         self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// A code by SMS was asked for.
+    pub fn asked(&self, result: Ask) {
+        self.asks.get_or_create(&ByResult { result: result.word() }).inc();
     }
 
     /// A code was sent in.

@@ -125,6 +125,9 @@ async fn attempt(
         connection.authenticated = true;
     }
     connection.capabilities = offer.capabilities;
+    connection.pipelining = offer.pipelining;
+    // Said in clear it promises nothing.
+    connection.capabilities.requiretls &= tls.trust().is_some();
     Ok(connection)
 }
 

@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -17,6 +18,7 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::client::TlsStream;
 use zeroize::Zeroize;
 
+use crate::base::Alarm;
 use crate::mail::Reply;
 
 use super::Capabilities;
@@ -96,6 +98,7 @@ pub(super) struct Wear {
 }
 
 /// A connection; mail goes over it when it is past EHLO, TLS and AUTH.
+#[expect(clippy::struct_excessive_bools, reason = "facts about the connection, each on its own")]
 pub(super) struct Connection {
     stream: Stream,
     replies: ReplyBuffer,
@@ -108,9 +111,13 @@ pub(super) struct Connection {
     /// Between 354 and the final dot.
     body_open: bool,
     waits: Waits,
+    /// When a reply is overdue.
+    alarm: Alarm,
     pub(super) peer: SocketAddr,
     /// What its EHLO offered.
     pub(super) capabilities: Capabilities,
+    /// Its EHLO offered PIPELINING (RFC 2920).
+    pub(super) pipelining: bool,
     /// We logged in on it.
     pub(super) authenticated: bool,
     pub(super) wear: Wear,
@@ -127,8 +134,10 @@ impl Connection {
             sound: true,
             body_open: false,
             waits,
+            alarm: Alarm::new(),
             peer,
             capabilities: Capabilities::default(),
+            pipelining: false,
             authenticated: false,
             wear,
         }
@@ -171,6 +180,20 @@ impl Connection {
     /// Sends one command line of a mail transaction and reads its reply.
     pub(super) async fn command(&mut self, line: &str) -> Result<Reply, Fault> {
         self.ask(line, self.waits.command).await
+    }
+
+    /// Sends two command lines of a mail transaction together, where PIPELINING is offered, and reads both replies. There is no second
+    /// one where the first says that the server closes.
+    pub(super) async fn commands(&mut self, lines: [&str; 2]) -> Result<(Reply, Option<Result<Reply, Fault>>), Fault> {
+        const DOING: &str = "waiting for the replies to two commands";
+        let first = self.ask(&lines.concat(), self.waits.command).await?;
+        if first.code() == 421 {
+            return Ok((first, None));
+        }
+        // One question still lacks its answer.
+        self.sound = false;
+        let second = self.reply(self.waits.command, DOING).await;
+        Ok((first, Some(second)))
     }
 
     async fn ask(&mut self, line: &str, wait: Duration) -> Result<Reply, Fault> {
@@ -253,7 +276,12 @@ impl Connection {
     }
 
     async fn reply(&mut self, wait: Duration, doing: &str) -> Result<Reply, Fault> {
-        let reply = timeout(wait, poll_fn(|cx| self.poll_receive(cx))).await.map_err(|_| Fault::timeout(doing))??;
+        let deadline = Instant::now() + wait;
+        let reply = poll_fn(|cx| match self.poll_receive(cx) {
+            Poll::Pending => self.alarm.poll(deadline, cx).map(|()| Err(Fault::timeout(doing))),
+            received @ Poll::Ready(_) => received,
+        });
+        let reply = reply.await?;
         self.sound = reply.code() != 421;
         Ok(reply)
     }
@@ -266,8 +294,8 @@ impl Connection {
                 Ok(None) => {}
                 Err(bad) => return Poll::Ready(Err(Fault::gone(bad))),
             }
-            let mut space = [0; 2048];
-            let mut buf = ReadBuf::new(&mut space);
+            let mut space = [MaybeUninit::uninit(); 2048];
+            let mut buf = ReadBuf::uninit(&mut space);
             match ready!(self.stream.poll_read(cx, &mut buf)) {
                 Ok(()) if buf.filled().is_empty() => return Poll::Ready(Err(Fault::gone("closed by the server"))),
                 Ok(()) => self.replies.push(buf.filled()),

@@ -11,9 +11,12 @@ use super::connection::{Connection, Fault};
 
 /// What a server said that it can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one per extension, as EHLO lists them")]
 pub(super) struct Offer {
     pub(super) capabilities: Capabilities,
     pub(super) starttls: bool,
+    /// Commands in groups (RFC 2920).
+    pub(super) pipelining: bool,
     /// AUTH PLAIN and AUTH LOGIN.
     plain: bool,
     login: bool,
@@ -60,6 +63,7 @@ fn offer(reply: &Reply) -> Offer {
             // A limit that is no number is none told.
             Some("SIZE") => capabilities.size = Some(words.next().and_then(|limit| limit.parse().ok()).unwrap_or(0)),
             Some("STARTTLS") => offer.starttls = true,
+            Some("PIPELINING") => offer.pipelining = true,
             Some("AUTH") => {
                 for mechanism in words {
                     offer.plain |= mechanism == "PLAIN";
@@ -128,12 +132,13 @@ mod tests {
         let all = Capabilities { eightbit: true, smtputf8: true, dsn: true, requiretls: true, size: Some(1000) };
         let size = |size| Capabilities { size: Some(size), ..Capabilities::default() };
         let of = |capabilities| Offer { capabilities, ..Offer::default() };
-        let cases: [(&[&str], Offer); 8] = [
+        let cases: [(&[&str], Offer); 9] = [
             (&[], Offer::default()),
             (&["8BITMIME", "smtputf8", "Dsn", "REQUIRETLS", "SIZE 1000", "CHUNKING"], of(all)),
             (&["SIZE"], of(size(0))),
             (&["SIZE many"], of(size(0))),
             (&["SIZE 99999999999999999999999999"], of(size(0))),
+            (&["pipelining"], Offer { pipelining: true, ..Offer::default() }),
             (&["AUTH CRAM-MD5 plain", "STARTTLS"], Offer { plain: true, starttls: true, ..Offer::default() }),
             (&["AUTH=LOGIN PLAIN"], Offer { plain: true, login: true, ..Offer::default() }),
             (&["XAUTH PLAIN", "PLAIN", "", "8BITMIMES"], Offer::default()),

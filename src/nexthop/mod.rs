@@ -5,6 +5,7 @@
 //!   answer its question, carries nothing more.
 //! - TLS that is configured is verified and never left out.
 
+mod capabilities;
 mod command;
 mod connect;
 mod connection;
@@ -14,6 +15,7 @@ mod pool;
 pub mod reply;
 mod routes;
 mod settings;
+mod stream;
 mod tls;
 
 use std::fmt;
@@ -28,39 +30,10 @@ use crate::metrics::{Hop, Step};
 use connection::Fault;
 use pool::{Leased, Pool};
 
+pub use capabilities::Capabilities;
 pub use routes::{Route, Routes};
 pub use settings::{Host, Identity, Login, NoPin, Pin, Settings, Tls, Trust, Waits};
-
-/// What a hop offers that it must honour itself.
-#[expect(clippy::struct_excessive_bools, reason = "one per extension, as EHLO lists them")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Capabilities {
-    /// 8BITMIME (RFC 6152).
-    pub eightbit: bool,
-    /// SMTPUTF8 (RFC 6531).
-    pub smtputf8: bool,
-    /// DSN (RFC 3461).
-    pub dsn: bool,
-    /// REQUIRETLS (RFC 8689).
-    pub requiretls: bool,
-    /// SIZE (RFC 1870): its limit, 0 for none told; `None` when not offered.
-    pub size: Option<u64>,
-}
-
-impl Capabilities {
-    /// What both offer. The smaller limit on the size counts, 0 being none.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        let size = |a: u64, b: u64| if a == 0 || b == 0 { a.max(b) } else { a.min(b) };
-        Self {
-            eightbit: self.eightbit && other.eightbit,
-            smtputf8: self.smtputf8 && other.smtputf8,
-            dsn: self.dsn && other.dsn,
-            requiretls: self.requiretls && other.requiretls,
-            size: self.size.zip(other.size).map(|(a, b)| size(a, b)),
-        }
-    }
-}
+pub use stream::{Source, StreamError};
 
 /// A connection failed.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +100,16 @@ impl NextHop {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.pool.settings.name
+    }
+    /// Whether both share their connections.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pool, &other.pool)
+    }
+    /// What it was made with.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.pool.settings
     }
     /// Extensions as last seen; `None` while it was never reached.
     #[must_use]
@@ -263,6 +246,31 @@ impl Lease {
             Err(refusal) => Ok(refusal),
         }
     }
+    /// MAIL and the first RCPT: together, where the hop takes commands in groups (RFC 2920), and then the second reply is that to RCPT;
+    /// else MAIL alone. Whatever became of RCPT, nothing is open when MAIL was refused.
+    pub async fn begin(
+        &mut self,
+        from: &MailFrom,
+        to: &RcptTo,
+    ) -> (Result<Reply, HopError>, Option<Result<Reply, HopError>>) {
+        let utf8 = from.param("SMTPUTF8").is_some();
+        let offers = self.capabilities();
+        let lines = command::mail(from, offers, self.leased.connection.authenticated)
+            .and_then(|mail| Ok((mail, command::rcpt(to, utf8, offers)?)));
+        let Some((mail, rcpt)) = lines.ok().filter(|_| self.leased.connection.pipelining) else {
+            return (self.mail(from).await, None);
+        };
+        self.utf8 = utf8;
+        let begun = Instant::now();
+        match self.leased.connection.commands([&mail, &rcpt]).await {
+            Ok((first, second)) => {
+                let first = self.heard(Step::Command, begun, Ok(first));
+                self.begun |= first.as_ref().is_ok_and(Reply::is_positive);
+                (first, second.map(|second| self.heard(Step::Command, begun, second)))
+            }
+            Err(fault) => (self.heard(Step::Command, begun, Err(fault)), None),
+        }
+    }
     /// RCPT, with parameters as given; see [`mail`](Self::mail).
     ///
     /// # Errors
@@ -326,11 +334,12 @@ impl Lease {
 
     /// MAIL, RCPT and DATA: the reply to DATA, or the first refusal.
     async fn open(&mut self, from: &MailFrom, to: &RcptTo) -> Result<Reply, HopError> {
-        let reply = self.mail(from).await?;
+        let (reply, asked) = self.begin(from, to).await;
+        let reply = reply?;
         if !reply.is_positive() {
             return Ok(reply);
         }
-        let reply = self.rcpt(to).await?;
+        let reply = if let Some(reply) = asked { reply? } else { self.rcpt(to).await? };
         if !reply.is_positive() {
             return Ok(reply);
         }

@@ -148,7 +148,7 @@ impl Default for Waits {
 }
 
 /// A next hop as configured.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Its name in the config.
     pub name: String,

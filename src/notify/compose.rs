@@ -65,7 +65,7 @@ pub(super) fn compose(head: &Head, letter: &Letter) -> Result<Zeroizing<Vec<u8>>
     Ok(bytes)
 }
 
-fn field(mailbox: &Mailbox) -> AddressField<'_> {
+pub(super) fn field(mailbox: &Mailbox) -> AddressField<'_> {
     let name = if mailbox.name.is_empty() { None } else { Some(mailbox.name.as_str()) };
     AddressField::new_address(name, mailbox.address.as_str())
 }

@@ -11,15 +11,17 @@ use crate::seal::code::AccessCode;
 use crate::seal::token::LinkToken;
 use crate::store::StoreError;
 use crate::store::proof::GrantView;
-use crate::store::records::{JobKind, JobSecret, LeasedJob, Proof};
+use crate::store::records::{JobKind, JobSecret, LeasedJob, Proof, Wish};
+use crate::store::sms::Refusal;
+use crate::store::verp::Subject;
 use crate::text::mail::{
-    About, Closed, CodeMail, CodeUndeliverable, Letter, LetterError, Notice, Recipient, Undeliverable,
+    About, Asked, Closed, CodeMail, CodeUndeliverable, Letter, LetterError, NoSms, Notice, Recipient, SmsFailed,
+    Undeliverable, Wanted,
 };
 use crate::text::{Lang, Texts, format};
 
 use super::compose::{Head, Mailbox, compose};
 use super::route::Envelope;
-use super::verp::Subject;
 use super::{Outcome, Settings, answer, clean};
 
 /// Where a mail goes out.
@@ -59,7 +61,7 @@ impl From<LetterError> for NoMail {
     }
 }
 
-fn never(text: &str) -> NoMail {
+pub(super) fn never(text: &str) -> NoMail {
     NoMail(Outcome::Never(text.to_owned()))
 }
 
@@ -78,9 +80,15 @@ impl Desk<'_> {
             JobKind::Notice { grant } => self.notice(job.id, *grant, job.secret.as_ref()).await,
             JobKind::Code { contact } => self.code(job.id, *contact, job.secret.as_ref()).await,
             JobKind::Closed { grant } => self.closed(job.id, *grant).await,
+            JobKind::Asked { grant, wish } => self.asked(job.id, *grant, *wish).await,
+            JobKind::SmsFailed { grant, why } => self.sms_failed(job.id, *grant, *why).await,
             JobKind::Undeliverable { grant, answer } => self.undeliverable(job.id, *grant, answer).await,
             JobKind::CodeUndeliverable { contact, answer } => self.code_undeliverable(job.id, *contact, answer).await,
             JobKind::Sms { .. } => Err(never("an SMS is no mail")),
+            JobKind::Answer { .. } => Err(never("an answer is no letter")),
+            JobKind::AnswerUndeliverable { conversation, answer, lost } => {
+                self.answer_lost(job, (*conversation, *answer), *lost).await
+            }
         }
     }
 
@@ -127,6 +135,7 @@ impl Desk<'_> {
             until_nl: &last_day(Lang::Nl),
             until_en: &last_day(Lang::En),
             strict: view.grant.strict.is_some(),
+            sms: view.grant.strict.is_none() && view.contact.proof == Proof::Sms,
         };
         Ok(notice.write(self.texts, lang)?)
     }
@@ -161,6 +170,44 @@ impl Desk<'_> {
         self.about(job, grant, |desk, view, about| {
             let (message, strict) = (view.grant.message.to_string(), view.grant.strict.is_some());
             Closed { about, message: &message, strict }.write(desk.texts, desk.settings.language)
+        })
+        .await
+    }
+
+    async fn asked(&self, job: JobId, grant: GrantId, wish: Wish) -> Result<Draft, NoMail> {
+        let view = self.view(grant).await?;
+        let phone = self.store.phone(view.grant.contact).await?;
+        let number = phone.map(|phone| format!("*******{}", phone.end())).unwrap_or_default();
+        let (strict, sms) = (view.grant.strict.is_some(), view.contact.proof == Proof::Sms);
+        let wanted = match wish {
+            Wish::OtherNumber if number.is_empty() => {
+                return Err(never("the contact has no telephone number any more"));
+            }
+            Wish::OtherNumber => Wanted::OtherNumber(&number),
+            Wish::Code => Wanted::Code { strict },
+            Wish::OtherProof if sms => Wanted::CodeForSms,
+            Wish::OtherProof => Wanted::SmsForCode,
+        };
+        self.about(job, grant, |desk, view, about| {
+            let from = visible(&view.conversation.sender.address);
+            Asked { about, from: &from, wanted }.write(desk.texts, desk.settings.language)
+        })
+        .await
+    }
+
+    async fn sms_failed(&self, job: JobId, grant: GrantId, why: Refusal) -> Result<Draft, NoMail> {
+        let view = self.view(grant).await?;
+        let phone = self.store.phone(view.grant.contact).await?;
+        let number = phone.map(|phone| format!("*******{}", phone.end()));
+        let number = number.ok_or_else(|| never("the contact has no telephone number any more"))?;
+        let why = match why {
+            Refusal::Number | Refusal::Country | Refusal::Blocked => NoSms::Number,
+            Refusal::Undelivered => NoSms::NotArrived,
+            Refusal::Credit | Refusal::Account | Refusal::Unreachable => NoSms::Ours,
+        };
+        self.about(job, grant, |desk, view, about| {
+            let from = visible(&view.conversation.sender.address);
+            SmsFailed { about, from: &from, number: &number, why }.write(desk.texts, desk.settings.language)
         })
         .await
     }
@@ -219,7 +266,7 @@ impl Desk<'_> {
         self.store.grant_by_id(grant).await?.ok_or_else(|| never("the message is gone"))
     }
 
-    fn is_home(&self, domain: &Domain) -> bool {
+    pub(super) fn is_home(&self, domain: &Domain) -> bool {
         self.settings.home_domains.holds(domain)
     }
 
@@ -233,19 +280,19 @@ impl Desk<'_> {
         Ok(self.head(job, from, Mailbox { name: name.to_owned(), address }, true))
     }
 
-    fn our_mailbox(&self, lang: Lang) -> Result<Mailbox, NoMail> {
+    pub(super) fn our_mailbox(&self, lang: Lang) -> Result<Mailbox, NoMail> {
         let words = self.texts.in_language(lang);
         let name = words.with("mail-from", &[("organisation", self.settings.organisation.as_str())]);
         let name = clean::name(&name.map_err(LetterError::from)?);
         Ok(Mailbox { name, address: wire(self.settings.from.as_str())? })
     }
 
-    fn head(&self, job: JobId, from: Mailbox, to: Mailbox, generated: bool) -> Head {
+    pub(super) fn head(&self, job: JobId, from: Mailbox, to: Mailbox, generated: bool) -> Head {
         let domain = self.settings.bounce_domain.clone();
         Head { from, to, date: self.now, job, domain, generated }
     }
 
-    fn finish(
+    pub(super) fn finish(
         &self,
         way: Way,
         subject: Subject,
@@ -263,7 +310,7 @@ impl Desk<'_> {
 }
 
 /// An address from a record, with its domain as A-labels: so it goes into envelope and header.
-fn wire(address: &str) -> Result<Address, NoMail> {
+pub(super) fn wire(address: &str) -> Result<Address, NoMail> {
     let parsed = address.parse::<Address>().and_then(|a| format!("{}@{}", a.local(), a.domain()).parse());
     parsed.map_err(|_| never("an address in the record is not valid"))
 }

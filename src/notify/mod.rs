@@ -4,15 +4,16 @@
 //! text, the store or a hop fails, nothing leaves and the job stays.
 
 mod answer;
+mod answered;
 mod clean;
 mod compose;
 mod draft;
 mod route;
 mod sms;
-pub mod verp;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use secrecy::ExposeSecret;
 
 use crate::base::Clock;
@@ -72,7 +73,7 @@ pub enum Outcome {
 /// Sends what jobs ask for. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Notifier {
-    inner: Arc<Inner>,
+    inner: Arc<ArcSwap<Inner>>,
 }
 
 #[derive(Debug)]
@@ -83,10 +84,18 @@ struct Inner {
     outside: Vec<Route>,
     store: Store,
     clock: Arc<dyn Clock>,
-    texts: Texts,
+    texts: Arc<Texts>,
 }
 
 impl Inner {
+    fn new(mut settings: Settings, store: Store, clock: Arc<dyn Clock>, texts: Arc<Texts>) -> Self {
+        settings.organisation = clean::name(&settings.organisation);
+        settings.phone = clean::name(&settings.phone);
+        let home = Route::new(settings.home.clone());
+        let outside = settings.routes.hops().cloned().map(Route::new).collect();
+        Self { settings, home, outside, store, clock, texts }
+    }
+
     /// The way from a domain to a recipient who is not home.
     fn outside(&self, from: &Domain, to: &Address) -> &Route {
         let name = self.settings.routes.of(Some(from), to).name();
@@ -100,23 +109,38 @@ impl Notifier {
     ///
     /// # Errors
     /// When the texts of this build do not load.
-    pub fn new(mut settings: Settings, store: Store, clock: Arc<dyn Clock>) -> Result<Self, TextError> {
-        let texts = Texts::load()?;
-        settings.organisation = clean::name(&settings.organisation);
-        settings.phone = clean::name(&settings.phone);
-        let home = Route::new(settings.home.clone());
-        let outside = settings.routes.hops().cloned().map(Route::new).collect();
-        Ok(Self { inner: Arc::new(Inner { settings, home, outside, store, clock, texts }) })
+    pub fn new(settings: Settings, store: Store, clock: Arc<dyn Clock>) -> Result<Self, TextError> {
+        let inner = Inner::new(settings, store, clock, Arc::new(Texts::load()?));
+        Ok(Self { inner: Arc::new(ArcSwap::from_pointee(inner)) })
+    }
+
+    /// What attempts begin with now.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.inner.load().settings.clone()
+    }
+
+    /// From now on attempts begin with these; those that run keep what they began with.
+    pub fn replace(&self, settings: Settings) {
+        let Inner { store, clock, texts, .. } = &**self.inner.load();
+        let inner = Inner::new(settings, store.clone(), Arc::clone(clock), Arc::clone(texts));
+        self.inner.store(Arc::new(inner));
     }
 
     /// One attempt.
     pub async fn attempt(&self, job: &LeasedJob) -> Outcome {
-        let inner = &*self.inner;
+        let inner = self.inner.load_full();
         if let JobKind::Sms { grant, challenge, expires } = job.job.kind {
             return inner.text(job, (grant, challenge), expires).await;
         }
         let now = inner.clock.now();
         let desk = Desk { settings: &inner.settings, store: &inner.store, texts: &inner.texts, now };
+        if let Some((answer, fallback)) = answered::is_answer(job) {
+            return match desk.answer(job, answer, fallback).await {
+                Ok(mut mail) => inner.home.send_answer(&mut mail, now).await,
+                Err(NoMail(outcome)) => outcome,
+            };
+        }
         let draft = match desk.draft(job).await {
             Ok(draft) => draft,
             Err(NoMail(outcome)) => return outcome,
@@ -130,5 +154,7 @@ impl Notifier {
     }
 }
 
+#[cfg(test)]
+mod spam;
 #[cfg(test)]
 mod tests;

@@ -8,12 +8,17 @@ use std::time::Duration;
 
 use crate::base::{JobId, Timestamp};
 use crate::mail::{Address, MailFrom, Param, RcptTo};
-use crate::nexthop::{Capabilities, HopError, NextHop};
+use crate::nexthop::{Capabilities, HopError, NextHop, StreamError};
 
+use super::answered::{AnswerMail, Unreadable};
 use super::{Outcome, answer};
 
 /// How long a hop that could not be reached is left alone.
 const QUIET: Duration = Duration::from_secs(15);
+
+/// Noted when an address needs SMTPUTF8 and the hop has none.
+const NO_SUCH_LETTERS: &str =
+    "553 5.6.7 the mail server on our side cannot send to or from an address with such letters";
 
 /// A next hop and when to ask it again.
 #[derive(Debug)]
@@ -42,33 +47,70 @@ impl Route {
 
     /// One attempt. `secrets` are what the mail brings in clear: no answer repeats them.
     pub async fn send(&self, envelope: &Envelope, mail: &[u8], secrets: &[&str], now: Timestamp) -> Outcome {
-        if now < Timestamp(self.quiet_until.load(Ordering::Relaxed)) {
-            return Outcome::Later(format!("next hop {} could not be reached a moment ago", self.hop.name()));
+        if let Some(outcome) = self.left_alone(now) {
+            return outcome;
         }
-        match self.deliver(envelope, mail, secrets).await {
+        self.deliver(envelope, mail, secrets).await.unwrap_or_else(|error| self.failed(envelope.job, error, now))
+    }
+
+    /// One attempt at an answer, streamed.
+    pub async fn send_answer(&self, mail: &mut AnswerMail, now: Timestamp) -> Outcome {
+        if let Some(outcome) = self.left_alone(now) {
+            return outcome;
+        }
+        let job = mail.envelope.job;
+        match self.deliver_answer(mail).await {
             Ok(outcome) => outcome,
-            Err(HopError::Unreachable { hop, cause }) => {
-                tracing::warn!(job = %envelope.job, hop, cause, "the next hop cannot be reached");
+            Err(StreamError::Source(error)) => error.into(),
+            Err(StreamError::Hop(error)) => self.failed(job, error, now),
+        }
+    }
+
+    async fn deliver_answer(&self, mail: &mut AnswerMail) -> Result<Outcome, StreamError<Unreadable>> {
+        let offers = self.offers().await?;
+        let envelope = mail.envelope.clone();
+        let utf8 = [&envelope.from, &envelope.to].iter().any(|address| !address.as_str().is_ascii());
+        if utf8 && !offers.smtputf8 {
+            return Ok(Outcome::Never(NO_SUCH_LETTERS.to_owned()));
+        }
+        let (from, to) = paths(&envelope, offers, utf8);
+        let reply = self.hop.send_from(&from, &to, mail).await?;
+        Ok(answer::outcome(&reply, &[]))
+    }
+
+    async fn offers(&self) -> Result<Capabilities, HopError> {
+        match self.hop.capabilities() {
+            Some(offers) => Ok(offers),
+            None => self.hop.probe().await,
+        }
+    }
+
+    /// The outcome while the hop is left alone.
+    fn left_alone(&self, now: Timestamp) -> Option<Outcome> {
+        let quiet = now < Timestamp(self.quiet_until.load(Ordering::Relaxed));
+        quiet.then(|| Outcome::Later(format!("next hop {} could not be reached a moment ago", self.hop.name())))
+    }
+
+    fn failed(&self, job: JobId, error: HopError, now: Timestamp) -> Outcome {
+        match error {
+            HopError::Unreachable { hop, cause } => {
+                tracing::warn!(%job, hop, cause, "the next hop cannot be reached");
                 self.quiet_until.store((now + QUIET).millis(), Ordering::Relaxed);
                 Outcome::Later(format!("next hop {hop} cannot be reached"))
             }
-            Err(HopError::Broken { hop, cause }) => {
-                tracing::warn!(job = %envelope.job, hop, cause, "the connection to the next hop broke");
+            HopError::Broken { hop, cause } => {
+                tracing::warn!(%job, hop, cause, "the connection to the next hop broke");
                 Outcome::Later(format!("the connection to next hop {hop} broke"))
             }
         }
     }
 
     async fn deliver(&self, envelope: &Envelope, mail: &[u8], secrets: &[&str]) -> Result<Outcome, HopError> {
-        let offers = match self.hop.capabilities() {
-            Some(offers) => offers,
-            None => self.hop.probe().await?,
-        };
+        let offers = self.offers().await?;
         let utf8 =
             [&envelope.from, &envelope.to].iter().any(|address| !address.as_str().is_ascii()) || !mail.is_ascii();
         if utf8 && !offers.smtputf8 {
-            let text = "553 5.6.7 the mail server on our side cannot send to or from an address with such letters";
-            return Ok(Outcome::Never(text.to_owned()));
+            return Ok(Outcome::Never(NO_SUCH_LETTERS.to_owned()));
         }
         let (from, to) = paths(envelope, offers, utf8);
         let reply = self.hop.send(&from, &to, mail).await?;

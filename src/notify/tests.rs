@@ -124,7 +124,7 @@ fn address(text: &str) -> Address {
     text.parse().unwrap()
 }
 
-fn head(from: &str, to: &str) -> Head {
+pub(super) fn head(from: &str, to: &str) -> Head {
     Head {
         from: Mailbox { name: clean::name(from), address: address("anna@example.nl") },
         to: Mailbox { name: clean::name(to), address: address("jan@example.org") },
@@ -148,6 +148,7 @@ fn notice(sender: &str, recipient: &str, organisation: &str, lang: Lang) -> Lett
         until_nl: "19 februari 2027",
         until_en: "19 February 2027",
         strict: false,
+        sms: false,
     };
     notice.write(&Texts::load().unwrap(), lang).unwrap()
 }

@@ -90,6 +90,34 @@ pub struct EnvelopeFacts<'a> {
     pub mail_from: Option<&'a Address>,
     /// This recipient.
     pub recipient: &'a Address,
+    /// For how many recipients a proof can be meant that names nobody. Counts after the header block only.
+    pub audience: Audience,
+}
+
+/// Recipients that a proof can be meant for that does not say for whom it is: those outside of home, or all when every one is home.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Audience {
+    outside: usize,
+    home: usize,
+}
+
+impl Audience {
+    /// Of an envelope. One mailbox named twice is two.
+    pub fn of<'a>(home: &Home, recipients: impl IntoIterator<Item = &'a Address>) -> Self {
+        let mut audience = Self::default();
+        for recipient in recipients {
+            *(if home.holds(recipient) { &mut audience.home } else { &mut audience.outside }) += 1;
+        }
+        audience
+    }
+
+    const fn is_one(self) -> bool {
+        self.outside == 1 || (self.outside == 0 && self.home == 1)
+    }
+
+    fn holds(self, home: &Home, recipient: &Address) -> bool {
+        self.outside == 0 || !home.holds(recipient)
+    }
 }
 
 /// What to do with the mail for one recipient.
@@ -112,6 +140,26 @@ pub struct Terms {
     pub expires: Duration,
     /// Who can open it.
     pub mode: Mode,
+    /// The proof that the mail asks for, if it does; else what is known of the recipient decides.
+    pub proof: Option<Proof>,
+}
+
+/// A proof that a mail asks for. Debug shows no number.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// An access code that the sender passes on.
+    Code,
+    /// A code by SMS to this number, as the sender wrote it: not judged yet.
+    Sms(String),
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Code => "Code",
+            Self::Sms(_) => "Sms(…)",
+        })
+    }
 }
 
 /// Who sent a mail that is to be sealed, and where mails to that person go. Its `Debug` shows no name and addresses masked.
@@ -147,7 +195,7 @@ impl Settings {
     #[must_use]
     pub fn explain_early(&self, envelope: &EnvelopeFacts<'_>) -> (Vec<Considered>, Option<Verdict>) {
         let considered = triggers::early(self, envelope);
-        let verdict = self.sum(&considered, self.expires);
+        let verdict = self.sum(&considered, self.expires, None);
         (considered, Some(verdict).filter(|verdict| *verdict != Verdict::Pass))
     }
 
@@ -162,7 +210,8 @@ impl Settings {
     pub fn explain(&self, envelope: &EnvelopeFacts<'_>, header: &HeaderFacts) -> (Vec<Considered>, Verdict) {
         let considered = triggers::all(self, envelope, header);
         let expires = triggers::lives(header).ok().flatten().unwrap_or(self.expires);
-        let verdict = match self.sum(&considered, expires) {
+        let proof = triggers::proof(self, envelope, header).ok().flatten();
+        let verdict = match self.sum(&considered, expires, proof.as_ref()) {
             Verdict::Pass if header.ambiguous => Verdict::Refuse(unclear()),
             verdict => verdict,
         };
@@ -198,7 +247,7 @@ impl Settings {
         Ok(Identity { address: fallback.clone(), name: String::new(), mailbox: fallback.clone() })
     }
 
-    fn sum(&self, considered: &[Considered], expires: Duration) -> Verdict {
+    fn sum(&self, considered: &[Considered], expires: Duration, proof: Option<&Proof>) -> Verdict {
         let refusal =
             considered.iter().find_map(|c| if let Finding::Refuse(reply) = &c.finding { Some(reply) } else { None });
         if let Some(reply) = refusal {
@@ -207,7 +256,9 @@ impl Settings {
         let mode = considered.iter().filter(|c| c.finding == Finding::Seal).filter_map(|c| c.mode).max();
         let mode = mode.unwrap_or(self.mode);
         let seal = considered.iter().find(|c| c.finding == Finding::Seal);
-        seal.map_or(Verdict::Pass, |c| Verdict::Seal(Terms { reason: c.trigger.clone(), expires, mode }))
+        seal.map_or(Verdict::Pass, |c| {
+            Verdict::Seal(Terms { reason: c.trigger.clone(), expires, mode, proof: proof.cloned() })
+        })
     }
 }
 

@@ -8,6 +8,9 @@ use crate::mail::header::HeaderBlock;
 
 const DAY: Duration = Duration::from_hours(24);
 
+/// One recipient outside.
+const ONE: Audience = Audience { outside: 1, home: 0 };
+
 fn settings() -> Settings {
     let rule = |name: &str, from: &[&str], to: &[&str], action: Action| Rule {
         name: name.into(),
@@ -35,7 +38,8 @@ fn verdict(settings: &Settings, mail_from: &str, recipient: &str, header: &[u8])
     let mail_from: Option<Address> = (!mail_from.is_empty()).then(|| mail_from.parse().unwrap());
     let recipient: Address = recipient.parse().unwrap();
     let facts = HeaderBlock::new(header).facts(&settings.tags);
-    let verdict = settings.decide(&EnvelopeFacts { mail_from: mail_from.as_ref(), recipient: &recipient }, &facts);
+    let verdict =
+        settings.decide(&EnvelopeFacts { mail_from: mail_from.as_ref(), recipient: &recipient, audience: ONE }, &facts);
     let short = match &verdict {
         Verdict::Pass => "pass".to_owned(),
         Verdict::Seal(terms) => format!("seal: {}, {}", terms.reason, terms.expires.as_secs() / DAY.as_secs()),
@@ -94,7 +98,8 @@ fn headers_and_tags() {
         (b"Subject: [veilig 0d] x\r\n", "refuse: 550 5.7.1 Zegel: the life".into()),
         (b"Subject: [veilig 366d] x\r\n", "refuse: 550 5.7.1 Zegel: the life".into()),
         (b"Subject: [veilig 30 dagen] x\r\n", "refuse: 550 5.7.1 Zegel: unknown word in the subject tag".into()),
-        (b"Subject: [veilig sms:+31612345678] x\r\n", "refuse: 550 5.7.1 Zegel: proof by sms".into()),
+        (b"Subject: [veilig sms:+31612345678] x\r\n", format!("{tag}, 90")),
+        (b"Subject: [veilig sms:06 12345678 30d] x\r\n", format!("{tag}, 30")),
         (b"Subject: [veilig sms] x\r\n", "refuse: 550 5.7.1 Zegel: proof by sms".into()),
         (b"Subject: [veilig hold] x\r\n", "refuse: 550 5.7.1 Zegel: holding".into()),
         (b"Subject: [veilig verkeer] x\r\n", "refuse: 550 5.7.1 Zegel: unknown word".into()),
@@ -118,14 +123,17 @@ fn headers_and_tags() {
         (b"Zegel-Secure: yes\r\nZegel-Expires: 400d\r\n", "refuse: 550 5.7.1 Zegel: the life".into()),
         (b"Zegel-Secure: no\r\nZegel-Expires: 400d\r\n", "refuse: 550 5.7.1 Zegel: the life".into()),
         (b"Zegel-Proof: code\r\n", "seal: header Zegel-Proof or Zegel-Expires, 90".into()),
-        (b"Zegel-Proof: piet@b.example sms +31612345678\r\n", "refuse: 550 5.7.1 Zegel: proof by sms".into()),
+        (b"Zegel-Proof: piet@b.example sms +31612345678\r\n", "seal: header Zegel-Proof or Zegel-Expires, 90".into()),
         (b"Zegel-Proof: other@b.example sms +31612345678\r\n", "seal: header Zegel-Proof or Zegel-Expires, 90".into()),
         (b"Zegel-Proof: fax\r\n", "refuse: 550 5.7.1 Zegel: this kind of proof".into()),
         // Zivver's
         (b"Zivver_Anything: x\r\n", "seal: header zivver-*, 90".into()),
         (b"zivver-anything: x\r\n", "seal: header zivver-*, 90".into()),
         (b"Zivver-Message-Expiration: delete P30D\r\n", "seal: header Zegel-Proof or Zegel-Expires, 30".into()),
-        (b"zivver-access-right: piet@b.example sms +31612345678\r\n", "refuse: 550 5.7.1 Zegel: proof by sms".into()),
+        (
+            b"zivver-access-right: piet@b.example sms +31612345678\r\n",
+            "seal: header Zegel-Proof or Zegel-Expires, 90".into(),
+        ),
         (b"zivver-minimum-recipient-verification: verification-email\r\n", "seal: header zivver-*, 90".into()),
         (b"zivver-minimum-recipient-verification: verification-sms\r\n", "refuse: 550 5.7.1 Zegel: of zivver-".into()),
         // the standard one
@@ -205,7 +213,11 @@ fn the_envelope_alone() {
     ] {
         let mail_from: Option<Address> = (!mail_from.is_empty()).then(|| mail_from.parse().unwrap());
         let recipient = recipient.parse().unwrap();
-        let found = match settings.early(&EnvelopeFacts { mail_from: mail_from.as_ref(), recipient: &recipient }) {
+        let found = match settings.early(&EnvelopeFacts {
+            mail_from: mail_from.as_ref(),
+            recipient: &recipient,
+            audience: ONE,
+        }) {
             None | Some(Verdict::Pass) => "later".to_owned(),
             Some(Verdict::Seal(terms)) => format!("seal {}", terms.reason),
             Some(Verdict::Refuse(_)) => "refuse".to_owned(),
@@ -266,7 +278,7 @@ fn an_explanation_names_every_trigger_and_the_verdict() {
     let settings = settings();
     let recipient = "p@lab.example".parse().unwrap();
     let facts = HeaderBlock::new(b"From: jan@home.example\r\nSensitivity: private\r\n").facts(&settings.tags);
-    let envelope = EnvelopeFacts { mail_from: None, recipient: &recipient };
+    let envelope = EnvelopeFacts { mail_from: None, recipient: &recipient, audience: ONE };
     let (considered, verdict) = settings.explain(&envelope, &facts);
     let sealing: Vec<&str> =
         considered.iter().filter(|c| c.finding == Finding::Seal).map(|c| c.trigger.as_str()).collect();
@@ -315,7 +327,7 @@ proptest! {
         let settings = settings();
         let mail_from: Option<Address> = (!from.is_empty()).then(|| from.parse().unwrap());
         let recipient = to.parse().unwrap();
-        let early = settings.early(&EnvelopeFacts { mail_from: mail_from.as_ref(), recipient: &recipient });
+        let early = settings.early(&EnvelopeFacts { mail_from: mail_from.as_ref(), recipient: &recipient, audience: ONE });
         let (end, _) = verdict(&settings, from, to, header.as_bytes());
         match early {
             Some(Verdict::Refuse(_)) => prop_assert!(matches!(end, Verdict::Refuse(_))),
@@ -368,5 +380,68 @@ fn the_mode_is_the_default_unless_a_rule_that_seals_says_otherwise() {
             panic!("{recipient} is not sealed");
         };
         assert_eq!(terms.mode, expected, "{default:?} {recipient}");
+    }
+}
+
+/// For whom a proof counts: header for the recipient, header for nobody, tag; never a guess.
+#[test]
+fn proofs_asked_for() {
+    let sms = |number: &str| Some(Proof::Sms(number.to_owned()));
+    let home = settings().home;
+    let (piet, jan, colleague) = ("piet@b.example", "jan@c.example", "els@home.example");
+    let refused = "refused";
+    // recipients, header, what each of them gets
+    for (recipients, header, expected) in [
+        (&[piet][..], "Subject: [veilig] x", Ok(vec![None])),
+        (&[piet], "Subject: [veilig code] x", Ok(vec![Some(Proof::Code)])),
+        (&[piet], "Subject: [veilig sms:+31612345678] x", Ok(vec![sms("+31612345678")])),
+        (&[piet], "Subject: [veilig sms:06 12345678, 30d] x", Ok(vec![sms("06 12345678")])),
+        (&[piet, colleague], "Subject: [veilig sms:+31612345678] x", Ok(vec![sms("+31612345678"), None])),
+        (&[colleague], "Subject: [veilig sms:+31612345678] x", Ok(vec![sms("+31612345678")])),
+        (&[piet, jan], "Subject: [veilig sms:+31612345678] x", Err(refused)),
+        (&[piet, jan], "Subject: [veilig code] x", Err(refused)),
+        (&[colleague, "an@home.example"], "Subject: [veilig code] x", Err(refused)),
+        (&[piet, jan], "Subject: [veilig] x", Ok(vec![None, None])),
+        (&[piet, jan], "Zegel-Proof: code", Ok(vec![Some(Proof::Code), Some(Proof::Code)])),
+        (&[piet, jan], "Zegel-Proof: sms +31612345678", Err(refused)),
+        (&[piet], "Zegel-Proof: sms +31612345678", Ok(vec![sms("+31612345678")])),
+        (
+            &[piet, jan],
+            "Zegel-Proof: piet@b.example sms +31612345678\r\nzivver-access-right: JAN@c.example sms +31687654321",
+            Ok(vec![sms("+31612345678"), sms("+31687654321")]),
+        ),
+        (
+            &[piet, jan],
+            "Zegel-Proof: code\r\nZegel-Proof: piet@b.example sms +31612345678",
+            Ok(vec![sms("+31612345678"), Some(Proof::Code)]),
+        ),
+        (
+            &[piet],
+            "Subject: [veilig code] x\r\nZegel-Proof: piet@b.example sms +31612345678",
+            Ok(vec![sms("+31612345678")]),
+        ),
+        (&[piet], "Subject: [veilig code sms:+31612345678] x", Err(refused)),
+        (&[piet], "Zegel-Proof: piet@b.example code\r\nZegel-Proof: piet@b.example sms +31612345678", Err(refused)),
+        (&[piet], "Zegel-Proof: piet@b.example code\r\nZegel-Proof: piet@b.example code", Ok(vec![Some(Proof::Code)])),
+    ] {
+        let settings = settings();
+        let recipients: Vec<Address> = recipients.iter().map(|address| address.parse().unwrap()).collect();
+        let audience = Audience::of(&home, &recipients);
+        let header = format!("From: jan@home.example\r\n{header}\r\n");
+        let facts = HeaderBlock::new(header.as_bytes()).facts(&settings.tags);
+        let decide = |recipient| settings.decide(&EnvelopeFacts { mail_from: None, recipient, audience }, &facts);
+        let found: Result<Vec<_>, _> = recipients
+            .iter()
+            .map(|recipient| match decide(recipient) {
+                Verdict::Seal(terms) => Ok(terms.proof),
+                Verdict::Pass => panic!("{header}"),
+                Verdict::Refuse(reply) => {
+                    let said = reply.to_string();
+                    assert!(!said.contains("87654321") && reply.code() == 550, "{said}");
+                    Err(refused)
+                }
+            })
+            .collect();
+        assert_eq!(found, expected, "{header}");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Action, EnvelopeFacts, Mode, Rule, Settings, wish};
+use super::wish::For;
+use super::{Action, EnvelopeFacts, Mode, Proof, Rule, Settings, wish};
 use crate::mail::header::HeaderFacts;
 use crate::mail::{Address, Reply};
 
@@ -64,7 +65,8 @@ pub(super) fn early(settings: &Settings, envelope: &EnvelopeFacts<'_>) -> Vec<Co
 
 /// The shortest life that the mail asks for in a header or tag, if any.
 pub(super) fn lives(header: &HeaderFacts) -> Result<Option<Duration>, Reply> {
-    let flags = header.tag.iter().filter(|flag| wish::is_life(flag));
+    let flags = wish::whole_flags(&header.tag);
+    let flags = flags.iter().filter(|flag| wish::is_life(flag));
     let lives = header.expires.iter().chain(flags).map(|text| wish::expires(text));
     Ok(lives.collect::<Result<Vec<_>, _>>()?.into_iter().min())
 }
@@ -130,12 +132,44 @@ fn is_sensitive(settings: &Settings, value: &str) -> bool {
 }
 
 fn proofs(settings: &Settings, envelope: &EnvelopeFacts<'_>, header: &HeaderFacts) -> Finding {
-    let is_word = |flag: &&String| settings.tags.iter().any(|tag| tag.to_lowercase() == **flag);
-    let mut flags = header.tag.iter().filter(|flag| !is_word(flag) && !wish::is_life(flag));
-    let by_header = || header.proofs.iter().try_for_each(|value| wish::proof(value, envelope.recipient));
     let by_minimum = || header.minimum.iter().try_for_each(|value| wish::minimum(value));
-    let by_tag = flags.try_for_each(|flag| wish::flag(flag));
-    by_tag.and_then(|()| by_header()).and_then(|()| by_minimum()).map_or_else(Finding::Refuse, |()| Finding::No)
+    let asked = proof(settings, envelope, header).and_then(|_| by_minimum());
+    asked.map_or_else(Finding::Refuse, |()| Finding::No)
+}
+
+/// The proof that the mail asks for, for this recipient: a header that names them, else one that names nobody, else the tag.
+pub(super) fn proof(
+    settings: &Settings,
+    envelope: &EnvelopeFacts<'_>,
+    header: &HeaderFacts,
+) -> Result<Option<Proof>, Reply> {
+    let (mut named, mut general) = (Vec::new(), Vec::new());
+    for value in &header.proofs {
+        match wish::proof(value, envelope.recipient)? {
+            (For::This, proof) => named.extend(proof),
+            (For::Nobody, proof) => general.extend(proof),
+            (For::Other, _) => {}
+        }
+    }
+    let is_word = |flag: &String| settings.tags.iter().any(|tag| tag.to_lowercase() == *flag);
+    let flags = wish::whole_flags(&header.tag);
+    let flags = flags.iter().filter(|flag| !is_word(flag) && !wish::is_life(flag));
+    let tagged: Vec<Proof> = flags.map(|flag| wish::flag(flag)).collect::<Result<_, _>>()?;
+    // "code" in a header without a name holds for all; a number, and whatever a person wrote in the subject, for one.
+    let for_one = !tagged.is_empty() || general.iter().any(|proof| *proof != Proof::Code);
+    if for_one && !envelope.audience.is_one() {
+        return Err(wish::for_several());
+    }
+    let mine = envelope.audience.holds(&settings.home, envelope.recipient);
+    let general = if mine { one(general)? } else { one(general)?.filter(|proof| *proof == Proof::Code) };
+    let tagged = one(tagged)?.filter(|_| mine);
+    Ok(one(named)?.or(general).or(tagged))
+}
+
+/// The one that several values agree on.
+fn one(mut proofs: Vec<Proof>) -> Result<Option<Proof>, Reply> {
+    proofs.dedup();
+    if proofs.len() > 1 { Err(wish::contradiction()) } else { Ok(proofs.pop()) }
 }
 
 /// How a rule's conditions stand.

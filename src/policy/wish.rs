@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::Proof;
 use crate::mail::{Address, Reply};
 
 /// One day.
@@ -71,42 +72,90 @@ fn digits(text: &str) -> Option<u64> {
     if plain { text.parse().ok() } else { None }
 }
 
-/// Judges a `Zegel-Proof` or `zivver-access-right` value for one recipient: `code`, or `<recipient> code`. A value for another
-/// recipient says nothing here.
-pub(super) fn proof(value: &str, recipient: &Address) -> Result<(), Reply> {
+/// Whom a value is for that asks for a kind of proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// The recipient it names, who is this one.
+    This,
+    /// Another.
+    Other,
+    /// Nobody by name.
+    Nobody,
+}
+
+/// Reads a `Zegel-Proof` or `zivver-access-right` value for one recipient: `code`, `sms NUMBER`, or either behind the recipient's address. A
+/// value for another recipient says nothing here.
+pub(super) fn proof(value: &str, recipient: &Address) -> Result<(For, Option<Proof>), Reply> {
     let value = value.trim();
     let (first, rest) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
     let bare = first.trim_start_matches('<').trim_end_matches('>');
     if !bare.contains('@') {
-        return kind(value);
+        return Ok((For::Nobody, Some(kind(value)?)));
     }
     let address: Address = bare.parse().map_err(|_| unknown_proof())?;
-    if address.key() == recipient.key() { kind(rest) } else { Ok(()) }
+    if address.key() == recipient.key() { Ok((For::This, Some(kind(rest)?))) } else { Ok((For::Other, None)) }
 }
 
-/// Judges a kind of proof with its argument, or a flag of a tag.
-pub(super) fn kind(text: &str) -> Result<(), Reply> {
-    let kind = text.trim().to_ascii_lowercase();
-    let word = kind.split(|c: char| c.is_whitespace() || c == ':').next().unwrap_or_default();
-    match word {
-        "code" if kind == "code" => Ok(()),
-        "sms" => Err(Reply::new(550, "5.7.1 Zegel: proof by sms is not available yet; use code, or no proof at all")),
-        "hold" => {
-            Err(Reply::new(550, "5.7.1 Zegel: holding a mail is not available yet; use code, or no proof at all"))
+/// Reads a kind of proof with its argument, or a flag of a tag. Which numbers are taken is judged where they are kept.
+fn kind(text: &str) -> Result<Proof, Reply> {
+    let text = text.trim();
+    let (word, rest) = text.split_once(|c: char| c.is_whitespace() || c == ':').unwrap_or((text, ""));
+    let rest = rest.trim_matches(|c: char| c.is_whitespace() || c == ':');
+    match (word.to_ascii_lowercase().as_str(), rest) {
+        ("code", "") => Ok(Proof::Code),
+        ("sms", "") => Err(Reply::new(
+            550,
+            "5.7.1 Zegel: proof by sms needs a telephone number: write sms:+31612345678, or \"name@domain sms +31612345678\"",
+        )),
+        ("sms", number) => Ok(Proof::Sms(number.to_owned())),
+        ("hold", _) => {
+            Err(Reply::new(550, "5.7.1 Zegel: holding a mail is not available yet; use code, sms, or no proof at all"))
         }
         _ => Err(unknown_proof()),
     }
 }
 
-/// Judges a flag of a subject tag that is neither tag word nor life.
-pub(super) fn flag(flag: &str) -> Result<(), Reply> {
+/// Reads a flag of a subject tag that is neither tag word nor life.
+pub(super) fn flag(flag: &str) -> Result<Proof, Reply> {
     kind(flag).map_err(|reply| {
         let unknown = Reply::new(
             550,
-            "5.7.1 Zegel: unknown word in the subject tag; beside the tag word, code and a life such as 30d are known",
+            "5.7.1 Zegel: unknown word in the subject tag; beside the tag word, code, sms:+31612345678 and a life such as 30d are known",
         );
         if reply == unknown_proof() { unknown } else { reply }
     })
+}
+
+/// The flags of a tag with a number that has blanks put together: `sms:06`, `12345678` is one argument.
+pub(super) fn whole_flags(tag: &[String]) -> Vec<String> {
+    let mut flags: Vec<String> = Vec::with_capacity(tag.len());
+    for flag in tag {
+        let is_number = flag.chars().all(|c| c.is_ascii_digit() || "+-()./".contains(c));
+        match flags.last_mut().filter(|last| is_number && last.starts_with("sms")) {
+            Some(sms) => {
+                sms.push(' ');
+                sms.push_str(flag);
+            }
+            None => flags.push(flag.clone()),
+        }
+    }
+    flags
+}
+
+/// The refusal of a mail whose proofs contradict each other.
+pub(super) fn contradiction() -> Reply {
+    Reply::new(550, "5.7.1 Zegel: this mail asks for two different proofs for one recipient; ask for one")
+}
+
+/// The refusal of an argument that could be meant for several recipients.
+pub(super) fn for_several() -> Reply {
+    Reply::lines(
+        550,
+        [
+            "5.7.1 Zegel: this mail has several recipients, and its proof does not say for whom it is;",
+            "5.7.1 send it to each of them separately, or write a header for each: Zegel-Proof: name@domain sms +31612345678",
+        ],
+    )
 }
 
 /// Judges `zivver-minimum-recipient-verification`, already in lower case: an access code is at least what a mail to the same
@@ -122,7 +171,10 @@ pub(super) fn minimum(value: &str) -> Result<(), Reply> {
 }
 
 fn unknown_proof() -> Reply {
-    Reply::new(550, "5.7.1 Zegel: this kind of proof is not known; write \"code\", or \"name@domain code\"")
+    Reply::new(
+        550,
+        "5.7.1 Zegel: this kind of proof is not known; write \"code\" or \"sms +31612345678\", behind \"name@domain\" for one recipient",
+    )
 }
 
 #[cfg(test)]
@@ -174,29 +226,48 @@ mod tests {
     #[test]
     fn proofs() {
         let recipient = "Piet@b.example".parse().unwrap();
+        let sms = |number: &str| Some(Proof::Sms(number.to_owned()));
+        let code = (For::Nobody, Some(Proof::Code));
         for (value, said) in [
-            ("code", None),
-            ("CODE", None),
-            ("piet@b.example code", None),
-            ("<piet@B.example> code", None),
-            ("other@b.example sms +31612345678", None),
-            ("other@b.example nonsense", None),
-            ("piet@b.example sms +31612345678", Some("sms is not available")),
-            ("sms +31612345678", Some("sms is not available")),
-            ("sms:+31612345678", Some("sms is not available")),
-            ("hold", Some("not available")),
-            ("piet@b.example", Some("not known")),
-            ("piet@b.example mail", Some("not known")),
-            ("piet@b.example code sms", Some("not known")),
-            ("piet@ code", Some("not known")),
-            ("", Some("not known")),
+            ("code", Ok(code.clone())),
+            ("CODE", Ok(code.clone())),
+            ("piet@b.example code", Ok((For::This, Some(Proof::Code)))),
+            ("<piet@B.example> code", Ok((For::This, Some(Proof::Code)))),
+            ("other@b.example sms +31612345678", Ok((For::Other, None))),
+            ("other@b.example nonsense", Ok((For::Other, None))),
+            ("piet@b.example sms +31612345678", Ok((For::This, sms("+31612345678")))),
+            ("<PIET@b.example> SMS: 06 - 12 34 56 78 ", Ok((For::This, sms("06 - 12 34 56 78")))),
+            ("sms +31612345678", Ok((For::Nobody, sms("+31612345678")))),
+            ("sms:+31612345678", Ok((For::Nobody, sms("+31612345678")))),
+            ("sms", Err("needs a telephone number")),
+            ("piet@b.example sms", Err("needs a telephone number")),
+            ("hold", Err("not available")),
+            ("piet@b.example", Err("not known")),
+            ("piet@b.example mail", Err("not known")),
+            ("piet@b.example code sms", Err("not known")),
+            ("piet@ code", Err("not known")),
+            ("", Err("not known")),
         ] {
-            let reply = proof(value, &recipient).err();
-            assert_eq!(reply.is_none(), said.is_none(), "{value:?}");
-            if let (Some(reply), Some(said)) = (reply, said) {
-                assert!(reply.code() == 550 && reply.text()[0].contains(said), "{value:?}: {reply}");
-                assert!(!reply.text()[0].contains("316"), "the number is content");
+            match (proof(value, &recipient), said) {
+                (Err(reply), Err(said)) => {
+                    assert!(reply.code() == 550 && reply.text()[0].contains(said), "{value:?}: {reply}");
+                }
+                (read, said) => assert_eq!(read.ok(), said.ok(), "{value:?}"),
             }
+        }
+        assert_eq!(format!("{:?}", sms("+31612345678")), "Some(Sms(…))", "the number is content");
+    }
+
+    #[test]
+    fn a_number_with_blanks_is_one_argument() {
+        for (tag, expected) in [
+            (&["veilig", "sms:06", "12345678"][..], &["veilig", "sms:06 12345678"][..]),
+            (&["sms", "+31", "6", "12", "30d", "veilig"], &["sms +31 6 12", "30d", "veilig"]),
+            (&["veilig", "30d", "code"], &["veilig", "30d", "code"]),
+            (&["30", "veilig"], &["30", "veilig"]),
+        ] {
+            let tag: Vec<String> = tag.iter().map(ToString::to_string).collect();
+            assert_eq!(whole_flags(&tag), expected);
         }
     }
 }

@@ -319,7 +319,8 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
             Outcome::Later(answer) => {
                 let random = u32::from_be_bytes(random(&*self.entropy));
                 let give_up = match job.kind {
-                    JobKind::Notice { .. } => self.settings.notice_give_up,
+                    // The last try of an answer is shorter: who wrote it waits to hear of it.
+                    JobKind::Notice { .. } | JobKind::Answer { fallback: true, .. } => self.settings.notice_give_up,
                     _ => self.settings.sender_give_up,
                 };
                 let life = Life { created: job.created, attempts: job.attempts.saturating_add(1), give_up };
@@ -340,9 +341,17 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
         let kind = match job.kind {
             JobKind::Notice { grant } => Some(JobKind::Undeliverable { grant, answer: answer.clone() }),
             JobKind::Code { contact } => Some(JobKind::CodeUndeliverable { contact, answer: answer.clone() }),
+            JobKind::Answer { conversation, answer, fallback } => Some(if fallback {
+                JobKind::AnswerUndeliverable { conversation, answer, lost: true }
+            } else {
+                JobKind::Answer { conversation, answer, fallback: true }
+            }),
             JobKind::Closed { .. }
+            | JobKind::Asked { .. }
+            | JobKind::SmsFailed { .. }
             | JobKind::Undeliverable { .. }
             | JobKind::CodeUndeliverable { .. }
+            | JobKind::AnswerUndeliverable { .. }
             | JobKind::Sms { .. } => None,
         };
         let mail = kind.map(|kind| NewJob { id: JobId::random(&*self.entropy), kind, secret: None, due: now });

@@ -34,7 +34,6 @@ impl Door {
 
     /// What holds for a session of this client.
     pub(super) fn rules(&self, client: IpAddr, starttls: bool) -> Rules {
-        let offered = self.services.relay.capabilities();
         Rules {
             hostname: self.settings.hostname.clone(),
             max_size: self.settings.max_size,
@@ -43,18 +42,28 @@ impl Door {
             max_errors: self.settings.limits.errors,
             command_timeout: self.settings.command_timeout,
             data_timeout: self.settings.data_timeout,
-            offer: extension::Offer {
-                eightbit: offered.eightbit,
-                smtputf8: offered.smtputf8,
-                dsn: offered.dsn,
-                auth: false,
-            },
+            offer: self.offer(),
             starttls,
             require_tls: self.listener.require_tls,
             admitted: self.admits(client),
             xclient: self.listener.xclient.iter().any(|network| network.contains(&client)),
             login: self.listener.kind == Kind::Submission && self.services.users.is_some(),
             identity: self.listener.kind == Kind::Submission || self.listener.clients.is_some(),
+        }
+    }
+
+    /// What a mail binds its next hop to is offered where every next hop has it; a report ends here.
+    fn offer(&self) -> extension::Offer {
+        if self.listener.kind == Kind::Mx {
+            return extension::Offer { eightbit: true, smtputf8: true, ..extension::Offer::default() };
+        }
+        let offered = self.services.relay.capabilities();
+        extension::Offer {
+            eightbit: offered.eightbit,
+            smtputf8: offered.smtputf8,
+            dsn: offered.dsn,
+            requiretls: offered.requiretls,
+            auth: false,
         }
     }
 }

@@ -4,31 +4,38 @@
 //! - Every read and write has a time limit; the relay's calls have their own.
 //! - A session that ends, for whatever reason, ends its transaction: completed or aborted, never left.
 
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use zeroize::Zeroize;
 
 use super::door::Door;
 use super::listener::too_many;
+use super::mail::UnderWay;
 use super::places::{Handshake, Place};
 use super::proxy;
 use super::secure::{self, Secured};
 use super::session::{Action, Credentials, Ending, Login, Session};
+use crate::base::Alarm;
 use crate::mail::{MailFrom, RcptTo, Reply};
 use crate::metrics::Refusal;
-use crate::relay::{Peer, Transaction};
+use crate::relay::Peer;
 use crate::users::{Checked, Identity};
 
-/// Octets read at once: of a mail, and of commands. Most sessions wait for one, so that is what a session costs.
+/// Octets read at once. They lie on the stack while they are read: a session that waits holds no memory for them.
 const BUFFER: usize = 16 * 1024;
-const COMMANDS: usize = 2 * 1024;
 const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long we go on reading, and dropping, what a refused client still sends, so that it can read why: a socket closed with
 /// unread input loses the reply (RFC 1122 §4.2.2.13).
@@ -95,9 +102,12 @@ struct Driver<'a> {
     /// Held from the moment the client may begin its handshake until that is over.
     handshake: Option<Handshake>,
     session: Session,
-    buffer: Vec<u8>,
+    /// When the client has kept us waiting for too long.
+    alarm: Alarm,
+    /// Resolves when we stop.
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
     stopping: bool,
-    mail: Option<Transaction>,
+    mail: Option<UnderWay>,
     mails: u64,
     user: Option<Identity>,
 }
@@ -110,7 +120,8 @@ impl<'a> Driver<'a> {
             place,
             handshake: None,
             session: Session::new(door.rules(client, starttls)),
-            buffer: vec![0; COMMANDS],
+            alarm: Alarm::new(),
+            stop: Box::pin(door.stop.clone().cancelled_owned()),
             stopping: false,
             mail: None,
             mails: 0,
@@ -200,34 +211,25 @@ impl<'a> Driver<'a> {
     }
 
     async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S) {
-        let size = if self.session.is_in_mail() { BUFFER } else { COMMANDS };
-        if self.buffer.len() != size {
-            self.buffer = vec![0; size];
-        }
         let deadline = self.session.poll_timeout().map_or_else(Instant::now, Instant::from_std);
         tokio::select! {
             biased;
-            () = self.door.stop.cancelled(), if !self.stopping => {
+            () = self.stop.as_mut(), if !self.stopping => {
                 self.stopping = true;
                 self.session.stop();
             }
-            read = timeout_at(deadline, stream.read(&mut self.buffer)) => match read {
-                Ok(Ok(len @ 1..)) => {
-                    self.door.metrics.received(len);
-                    self.session.received(self.buffer.get(..len).unwrap_or_default(), now());
-                }
-                Ok(_) => self.session.disconnected(),
-                Err(_) => self.session.timed_out(now()),
+            read = receive(stream, &mut self.session) => match read {
+                Ok(len @ 1..) => self.door.metrics.received(len),
+                _ => self.session.disconnected(),
             },
+            () = poll_fn(|cx| self.alarm.poll(deadline, cx)) => self.session.timed_out(now()),
         }
     }
 
     /// Best effort: what has not arrived yet cannot be seen.
     async fn peek<S: AsyncRead + Unpin>(&mut self, stream: &mut S) {
         tokio::task::yield_now().await;
-        if let Some(Ok(len @ 1..)) = stream.read(&mut self.buffer).now_or_never() {
-            self.session.received(self.buffer.get(..len).unwrap_or_default(), now());
-        }
+        let _nothing_yet = receive(stream, &mut self.session).now_or_never();
     }
 
     async fn write<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, bytes: &[u8]) {
@@ -243,10 +245,10 @@ impl<'a> Driver<'a> {
 
     async fn open(&mut self, from: MailFrom) -> Reply {
         let peer = self.peer();
-        match self.door.services.relay.mail(&peer, from).await {
-            Ok(transaction) => {
+        match UnderWay::begin(self.door, &peer, from).await {
+            Ok(mail) => {
                 self.mails += 1;
-                self.mail = Some(transaction);
+                self.mail = Some(mail);
                 Reply::new(250, "2.1.0 Ok")
             }
             Err(reply) => reply,
@@ -282,9 +284,6 @@ impl<'a> Driver<'a> {
 
     /// Compares name and password. The log names neither.
     async fn login(&mut self, credentials: Credentials) -> Login {
-        // What was read last held the password.
-        self.buffer.zeroize();
-        self.buffer.resize(COMMANDS, 0);
         let Some(users) = &self.door.services.users else { return Login::Wrong };
         let Credentials { name, password } = credentials;
         match users.check(&name, password, self.client, self.door.services.clock.now()).await {
@@ -332,13 +331,31 @@ impl<'a> Driver<'a> {
         if ending != Ending::Fault || !matches!(shut, Ok(Ok(()))) {
             return ending;
         }
-        let drain = async { while let Ok(Ok(1..)) = timeout(LINGER_IDLE, stream.read(&mut self.buffer)).await {} };
+        let mut dropped = [0; 1024];
+        let drain = async { while let Ok(Ok(1..)) = timeout(LINGER_IDLE, stream.read(&mut dropped)).await {} };
         tokio::select! {
             () = self.door.stop.cancelled() => {}
             _ = timeout(LINGER, drain) => {}
         }
         ending
     }
+}
+
+/// Gives the session what the client sent: how many octets, 0 at the end. What is no mail may hold a password, and is wiped.
+async fn receive<S: AsyncRead + Unpin>(stream: &mut S, session: &mut Session) -> io::Result<usize> {
+    poll_fn(|cx| {
+        let mut space = [MaybeUninit::uninit(); BUFFER];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer))?;
+        if !buffer.filled().is_empty() {
+            session.received(buffer.filled(), now());
+        }
+        if !session.is_in_mail() {
+            buffer.filled_mut().zeroize();
+        }
+        Poll::Ready(Ok(buffer.filled().len()))
+    })
+    .await
 }
 
 /// The session asked for a step of a transaction that the driver does not have.

@@ -1,7 +1,7 @@
 //! What EHLO offers, and whether the parameters of MAIL and RCPT keep to it.
 //!
-//! SIZE, PIPELINING, ENHANCEDSTATUSCODES, STARTTLS and AUTH are ours. 8BITMIME, SMTPUTF8 and DSN bind the next hop too, so they are
-//! offered only when every next hop has them. CHUNKING and BINARYMIME are never offered: a class of smuggling less.
+//! SIZE, PIPELINING, ENHANCEDSTATUSCODES, STARTTLS and AUTH are ours. 8BITMIME, SMTPUTF8, DSN and REQUIRETLS bind the next hop too, so they
+//! are offered only when every next hop has them. CHUNKING and BINARYMIME are never offered: a class of smuggling less.
 
 use crate::mail::{Address, MailFrom, Param, Reply};
 
@@ -15,6 +15,8 @@ pub struct Offer {
     pub smtputf8: bool,
     /// DSN (RFC 3461).
     pub dsn: bool,
+    /// REQUIRETLS (RFC 8689); only where the session itself is encrypted.
+    pub requiretls: bool,
     /// AUTH (RFC 4954), ours alone.
     pub auth: bool,
 }
@@ -66,6 +68,8 @@ pub fn check_mail(from: &MailFrom, offer: Option<Offer>, max_size: u64) -> Resul
             ("SIZE", Some(value)) => size(value, max_size),
             ("BODY", Some(value)) if offer.eightbit => one_of(value, &["7BIT", "8BITMIME"]),
             ("SMTPUTF8", None) if offer.smtputf8 => Ok(()),
+            ("REQUIRETLS", None) if offer.requiretls => Ok(()),
+            ("REQUIRETLS", Some(_)) if offer.requiretls => Err(ParamFault::Value),
             ("RET", Some(value)) if offer.dsn => one_of(value, &["FULL", "HDRS"]),
             ("ENVID", Some(value)) if offer.dsn => valid(value.len() <= 100 && is_xtext(value)),
             ("AUTH", Some(value)) if offer.auth => valid(value == "<>" || (value.len() <= 500 && is_xtext(value))),
@@ -173,7 +177,7 @@ mod tests {
     use super::super::command::{Command, Recipient, parse};
     use super::*;
 
-    const ALL: Offer = Offer { eightbit: true, smtputf8: true, dsn: true, auth: false };
+    const ALL: Offer = Offer { eightbit: true, smtputf8: true, dsn: true, requiretls: true, auth: false };
 
     fn mail(params: &str, offer: Option<Offer>) -> Result<(), ParamFault> {
         mail_of("a@b.example", params, offer)
@@ -221,7 +225,9 @@ mod tests {
             ("ENVID=a+2b", Some(ALL), Err(Value)),
             ("ENVID=é", Some(ALL), Err(Value)),
             ("AUTH=<>", Some(ALL), Err(NotOffered)),
-            ("REQUIRETLS", Some(ALL), Err(NotOffered)),
+            ("REQUIRETLS", Some(ALL), Ok(())),
+            ("REQUIRETLS=yes", Some(ALL), Err(Value)),
+            ("REQUIRETLS", Some(none), Err(NotOffered)),
             ("AUTH=<>", Some(Offer { auth: true, ..none }), Ok(())),
             ("AUTH=jan+40b.example", Some(Offer { auth: true, ..none }), Ok(())),
             ("AUTH=jan+zz", Some(Offer { auth: true, ..none }), Err(Value)),

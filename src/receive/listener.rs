@@ -17,7 +17,7 @@ use super::door::Door;
 use super::driver::{self, Arrival};
 use super::places::Places;
 use super::{Settings, TlsConfig};
-use crate::base::{Clock, Timestamp};
+use crate::base::{Clock, Pulse, Timestamp};
 use crate::metrics::{Refusal, Smtp};
 use crate::relay::Relay;
 use crate::users::Users;
@@ -39,6 +39,8 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// Counts sessions.
     pub metrics: Smtp,
+    /// Sees whether connections are still accepted.
+    pub pulse: Pulse,
 }
 
 /// Bound sockets, not yet accepting.
@@ -168,11 +170,13 @@ struct Reception {
 impl Reception {
     async fn accept_all(mut self, socket: TcpListener) {
         let stop = self.door.stop.clone();
+        let mut beat = self.door.services.pulse.beat();
         let mut pause = FIRST_PAUSE;
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
+                () = beat.answer() => {}
                 Some(ended) = self.sessions.join_next() => report(ended),
                 accepted = socket.accept() => match accepted {
                     Ok((tcp, client)) => {
@@ -189,7 +193,7 @@ impl Reception {
                 },
             }
         }
-        drop(socket);
+        drop((socket, beat));
         while let Some(ended) = self.sessions.join_next().await {
             report(ended);
         }

@@ -15,6 +15,7 @@ pub mod extension;
 mod limits;
 pub mod line;
 mod listener;
+mod mail;
 mod places;
 pub mod proxy;
 mod secure;
@@ -39,6 +40,8 @@ pub enum Kind {
     Relay,
     /// Who logged in, or showed a certificate (RFC 6409).
     Submission,
+    /// Anybody, but only delivery reports about mails of this gateway.
+    Mx,
 }
 
 /// One listening address and who may use it.
@@ -85,6 +88,8 @@ pub struct Settings {
     pub command_timeout: Duration,
     /// Wait for a block of data.
     pub data_timeout: Duration,
+    /// Where the addresses lie that reports about our own mails go to.
+    pub bounce_domain: Domain,
     /// How much clients may ask for.
     pub limits: Limits,
 }

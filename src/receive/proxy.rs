@@ -11,8 +11,10 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Octets of a header at most. Version 1 has 107, version 2 with addresses 52; the rest is room for what proxies like to add.
+/// Octets of a header at most. Version 2 with addresses has 52; the rest is room for what proxies like to add.
 pub const MAX_HEADER: usize = 4096;
+/// Octets of a header of version 1 at most (§2.1).
+const MAX_FIRST: usize = 107;
 
 /// A proxy sends its header at once.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -36,17 +38,20 @@ pub enum Start {
 /// Reads the octets that came so far.
 #[must_use]
 pub fn read(octets: &[u8]) -> Start {
+    let first = octets.first() == Some(&b'P');
     // The library takes any octet between the word and what follows.
-    let spaced = octets.get(5).is_none_or(|byte| octets.first() != Some(&b'P') || *byte == b' ');
+    let spaced = octets.get(5).is_none_or(|byte| !first || *byte == b' ');
+    // It also takes a longer first version, where that comes in one piece.
+    let most = if first { MAX_FIRST } else { MAX_HEADER };
     match ProxyHeader::parse(octets, ParseConfig::default()) {
-        Ok((header, len)) if spaced && len <= MAX_HEADER => match header.proxied_address() {
+        Ok((header, len)) if spaced && len <= most => match header.proxied_address() {
             Some(address) if address.protocol == Protocol::Stream => {
                 Start::Header { client: Some(address.source.ip().to_canonical()), len }
             }
             Some(_) => Start::Invalid,
             None => Start::Header { client: None, len },
         },
-        Err(Error::BufferTooShort) if spaced && octets.len() < MAX_HEADER => Start::Partial,
+        Err(Error::BufferTooShort) if spaced && octets.len() < most => Start::Partial,
         Ok(_) | Err(_) => Start::Invalid,
     }
 }
@@ -98,6 +103,8 @@ mod tests {
             (b"PROXY TCP6 ::ffff:192.0.2.7 ::1 1234 25\r\n".to_vec(), client("192.0.2.7", 41)),
             (b"PROXY UNKNOWN\r\n".to_vec(), unknown(15)),
             (b"PROXY UNKNOWN whatever this is\r\n".to_vec(), unknown(32)),
+            (format!("PROXY UNKNOWN {}\r\n", "x".repeat(91)).into_bytes(), unknown(107)),
+            (format!("PROXY UNKNOWN {}\r\n", "x".repeat(92)).into_bytes(), Start::Invalid),
             (ipv4.clone(), client("192.0.2.7", 28)),
             ([&ipv4[..], b"EHLO"].concat(), client("192.0.2.7", 28)),
             (with_tlv, client("192.0.2.7", 32)),

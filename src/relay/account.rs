@@ -31,6 +31,7 @@ pub(super) struct Account {
     passed: u64,
     sealed: u64,
     message: Option<MessageId>,
+    report: bool,
     over: bool,
 }
 
@@ -51,6 +52,7 @@ impl Account {
             passed: 0,
             sealed: 0,
             message: None,
+            report: false,
             over: false,
         }
     }
@@ -58,6 +60,11 @@ impl Account {
     /// The transaction's name.
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// It is a report about a mail of ours.
+    pub(super) const fn is_report(&mut self) {
+        self.report = true;
     }
 
     /// A RCPT was answered.
@@ -98,6 +105,7 @@ impl Account {
         let outcome = match (reply.class(), self.passed, self.sealed) {
             (2, 1.., 1..) => Outcome::Mixed,
             (2, _, 1..) => Outcome::Sealed,
+            (2, ..) if self.report => Outcome::Reported,
             (2, ..) => Outcome::Passed,
             (4, ..) => Outcome::Deferred,
             _ => Outcome::Refused,
@@ -122,7 +130,7 @@ impl Account {
             refused = self.refused,
             passed = self.passed,
             sealed = self.sealed,
-            message = message.map(tracing::field::display),
+            sealed_as = message.map(tracing::field::display),
             bytes = self.bytes,
             hop,
             envelope_ms = millis(body.saturating_duration_since(self.begun)),

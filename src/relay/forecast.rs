@@ -4,7 +4,7 @@
 
 use crate::mail::header::{HeaderBlock, HeaderFacts};
 use crate::mail::{Address, MailFrom, Reply};
-use crate::policy::{self, Considered, EnvelopeFacts, Finding, Terms, Verdict};
+use crate::policy::{self, Audience, Considered, EnvelopeFacts, Finding, Terms, Verdict};
 
 use super::{Peer, Settings, header};
 
@@ -69,9 +69,10 @@ pub fn forecast(
         question.to.iter().map(|to| at_rcpt(policy, question.from, to, &hop, &mut first)).collect();
     let Some(mail) = question.mail else { return Ok(forecasts) };
     let facts = read(settings, policy, question.peer, mail)?;
+    let audience = Audience::of(&policy.home, question.to);
     let mut refusal = None;
     for forecast in forecasts.iter_mut().filter(|forecast| is_in_the_mail(&forecast.fate)) {
-        let envelope = EnvelopeFacts { mail_from: question.from.path.as_ref(), recipient: &forecast.to };
+        let envelope = EnvelopeFacts { mail_from: question.from.path.as_ref(), recipient: &forecast.to, audience };
         let (considered, verdict) = policy.explain(&envelope, &facts);
         forecast.found = considered.into_iter().filter(|one| one.finding != Finding::No).collect();
         match verdict {
@@ -103,7 +104,8 @@ fn at_rcpt(
     hop: impl Fn(&Address) -> String,
     first: &mut Option<String>,
 ) -> Forecast {
-    let (found, verdict) = policy.explain_early(&EnvelopeFacts { mail_from: from.path.as_ref(), recipient: to });
+    let envelope = EnvelopeFacts { mail_from: from.path.as_ref(), recipient: to, audience: Audience::default() };
+    let (found, verdict) = policy.explain_early(&envelope);
     let fate = match verdict {
         Some(Verdict::Refuse(reply)) => Fate::Refuse(reply),
         Some(Verdict::Seal(terms)) => Fate::Seal(terms),
@@ -158,7 +160,15 @@ mod tests {
     fn fates(from: &str, to: &[&str], mail: Option<&str>, tenants: &[&str]) -> Vec<String> {
         let (memory, memory_wait) = (1 << 20, std::time::Duration::from_secs(1));
         let hostname = "z.example".into();
-        let settings = Settings { hostname, max_header: 500, collect: 1000, max_received: 3, memory, memory_wait };
+        let settings = Settings {
+            hostname,
+            max_header: 500,
+            collect: 1000,
+            max_received: 3,
+            memory,
+            memory_wait,
+            answer_domain: None,
+        };
         let home = Home { domains: DomainSet::Listed(vec!["home.example".parse().unwrap()]), fallback: None };
         let rules = vec![
             rule("artsen", "arts.example", Action::Seal),

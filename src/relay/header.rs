@@ -1,10 +1,15 @@
 //! What the relay itself asks of a header, and the one field that it adds. Pure.
 
+use jiff::fmt::rfc2822::DateTimePrinter;
+use jiff::tz::TimeZone;
+
 use crate::base::Timestamp;
 use crate::mail::header::{HeaderBlock, HeaderFacts};
 use crate::mail::{Address, Domain, MailFrom, Reply};
 
 use super::Peer;
+
+const DATES: DateTimePrinter = DateTimePrinter::new();
 
 /// What every mail must satisfy before any verdict is asked: no loop, and the stamp of its tenant.
 pub(super) fn check(facts: &HeaderFacts, peer: &Peer, max_received: usize) -> Result<(), Reply> {
@@ -104,7 +109,7 @@ pub(super) fn received(peer: &Peer, trace: &Trace<'_>) -> String {
     let recipient = recipient.map(|address| format!("\r\n\tfor <{address}>")).unwrap_or_default();
     let Trace { hostname, id, utf8, now, .. } = *trace;
     let protocol = protocol(peer, utf8);
-    let date = now.to_jiff().strftime("%a, %d %b %Y %H:%M:%S +0000");
+    let date = DATES.zoned_to_string(&now.to_jiff().to_zoned(TimeZone::UTC)).unwrap_or_default();
     format!("Received: from {helo} ([{addr}])\r\n\tby {hostname} with {protocol} id {id}{recipient};\r\n\t{date}\r\n")
 }
 

@@ -9,13 +9,14 @@ use std::time::Duration;
 use crate::mail::{MailFrom, RcptTo, Reply};
 use crate::nexthop::{HopError, Lease, NextHop};
 
-use super::parked::Parked;
+use super::parked::{Parked, Parking};
 use super::plan::{self, BeforeData, Plan};
 
 /// The hop of one transaction, fixed by its first forwarded RCPT.
 #[derive(Debug)]
 pub(super) struct HopSide {
     hop: NextHop,
+    parking: Parking,
     parked: Option<Parked>,
     patience: Duration,
     /// A dead connection was replaced already.
@@ -31,8 +32,8 @@ enum Said {
 }
 
 impl HopSide {
-    pub(super) fn new(hop: NextHop, patience: Duration) -> Self {
-        Self { hop, parked: None, patience, replaced: false }
+    pub(super) fn new(hop: NextHop, parking: Parking, patience: Duration) -> Self {
+        Self { hop, parking, parked: None, patience, replaced: false }
     }
 
     /// Its name in the config.
@@ -43,11 +44,14 @@ impl HopSide {
     /// Forwards a RCPT: the hop's answer to it (2xx, 4xx, 5xx). The error is the hop's failure, to be remembered.
     pub(super) async fn rcpt(&mut self, plan: &mut Plan, from: &MailFrom, to: &RcptTo) -> Result<Reply, Reply> {
         loop {
-            let mut lease = self.transaction(plan, from).await?;
-            let said = self.said(lease.rcpt(to).await);
-            match said {
+            let (mut lease, asked) = self.transaction(plan, from, Some(to)).await?;
+            let reply = match asked {
+                Some(reply) => reply,
+                None => lease.rcpt(to).await,
+            };
+            match self.said(reply) {
                 Said::Reply(reply) => {
-                    self.parked = Some(Parked::new(lease, self.patience));
+                    self.parked = Some(self.parking.park(lease, self.patience));
                     return Ok(reply);
                 }
                 Said::Lost(answer) => self.replace(&lease, plan, answer)?,
@@ -59,8 +63,8 @@ impl HopSide {
     pub(super) async fn data(&mut self, plan: &mut Plan, from: &MailFrom) -> Result<Lease, Reply> {
         loop {
             // The client was told 250 for MAIL: a refusal for good would contradict it.
-            let transaction = self.transaction(plan, from).await;
-            let mut lease =
+            let transaction = self.transaction(plan, from, None).await;
+            let (mut lease, _) =
                 transaction.map_err(|answer| if answer.class() == 5 { plan::confused() } else { answer })?;
             match self.exactly(&mut lease, plan, from).await {
                 Ok(()) => {}
@@ -99,12 +103,18 @@ impl HopSide {
         self.parked = None;
     }
 
-    /// A lease with a transaction open: the parked one, or another after MAIL.
-    async fn transaction(&mut self, plan: &mut Plan, from: &MailFrom) -> Result<Lease, Reply> {
+    /// A lease with a transaction open: the parked one, or another after MAIL. With the answer to RCPT for `first`, where that could go
+    /// along with MAIL.
+    async fn transaction(
+        &mut self,
+        plan: &mut Plan,
+        from: &MailFrom,
+        first: Option<&RcptTo>,
+    ) -> Result<(Lease, Option<Result<Reply, HopError>>), Reply> {
         if let Some(parked) = self.parked.take()
-            && let Some(lease) = parked.resume().await
+            && let Some(lease) = parked.resume()
         {
-            return Ok(lease);
+            return Ok((lease, None));
         }
         loop {
             plan.closed();
@@ -113,8 +123,12 @@ impl HopSide {
                 tracing::warn!(hop = self.hop.name(), %error, "next hop unreachable");
                 plan::unreachable()
             })?;
-            match self.said(lease.mail(from).await) {
-                Said::Reply(reply) if reply.is_positive() => return Ok(lease),
+            let (begun, asked) = match first {
+                Some(to) => lease.begin(from, to).await,
+                None => (lease.mail(from).await, None),
+            };
+            match self.said(begun) {
+                Said::Reply(reply) if reply.is_positive() => return Ok((lease, asked)),
                 Said::Reply(refusal) => {
                     lease.reset_and_give_back().await;
                     return Err(refusal);

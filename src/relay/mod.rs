@@ -14,8 +14,10 @@ pub mod forecast;
 mod header;
 mod hop;
 mod marker;
+mod outliving;
 mod parked;
 mod plan;
+mod report;
 mod stamp;
 mod transaction;
 
@@ -36,7 +38,9 @@ use crate::policy::{self, Pattern};
 
 use account::Account;
 use budget::Budget;
+use parked::Parking;
 
+pub use report::Report;
 pub use stamp::Stamp;
 pub use transaction::Transaction;
 
@@ -55,6 +59,8 @@ pub struct Settings {
     pub memory: u64,
     /// How long a mail waits for its part of them.
     pub memory_wait: Duration,
+    /// The domain of answer addresses: nothing to one of them passes.
+    pub answer_domain: Option<Domain>,
 }
 
 /// Who is at the other end, for policy, Received and log.
@@ -99,6 +105,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     budget: Budget,
+    /// Connections to next hops between two RCPTs.
+    parking: Parking,
     /// Transactions behind their dot.
     ends: TaskTracker,
 }
@@ -116,7 +124,8 @@ impl Relay {
     ) -> Self {
         let ends = TaskTracker::new();
         let budget = Budget::new(settings.memory, settings.memory_wait);
-        let shared = Arc::new(Shared { settings, policy, routes, intake, clock, entropy, budget, ends });
+        let parking = Parking::default();
+        let shared = Arc::new(Shared { settings, policy, routes, intake, clock, entropy, budget, parking, ends });
         Self { shared, mails: Mails::default() }
     }
     /// The same, counted.
@@ -124,18 +133,19 @@ impl Relay {
     pub fn observed(self, mails: Mails) -> Self {
         Self { mails, ..self }
     }
-    /// The same with other settings, rules and largest confidential mail, for new transactions. Routes, store and the bytes in memory stay
+    /// The same with other settings, rules, routes and largest confidential mail, for new transactions. Store and the bytes in memory stay
     /// those of before.
     #[must_use]
-    pub fn with(&self, settings: Settings, policy: Arc<policy::Settings>, intake: intake::Settings) -> Self {
+    pub fn with(
+        &self,
+        settings: Settings,
+        policy: Arc<policy::Settings>,
+        routes: Routes,
+        intake: intake::Settings,
+    ) -> Self {
         let intake = self.shared.intake.with(intake);
-        let shared = Arc::new(Shared { settings, policy, intake, ..Shared::clone(&self.shared) });
+        let shared = Arc::new(Shared { settings, policy, routes, intake, ..Shared::clone(&self.shared) });
         Self { shared, mails: self.mails.clone() }
-    }
-    /// Who is home.
-    #[must_use]
-    pub fn home(&self) -> &policy::Home {
-        &self.shared.policy.home
     }
     /// What every hop of this gateway offers: what EHLO may promise. A hop never yet reached offers nothing.
     #[must_use]
@@ -161,8 +171,7 @@ impl Relay {
     /// The refusal: the store is closed, or the sender may not use this listener.
     #[expect(clippy::unused_async, reason = "what MAIL is answered with may come to need the store")]
     pub async fn mail(&self, peer: &Peer, from: MailFrom) -> Result<Transaction, Reply> {
-        let id = BASE32_NOPAD.encode(&random::<10>(&*self.shared.entropy)).to_ascii_lowercase();
-        let mut account = Account::new(self.mails.clone(), peer, id);
+        let mut account = self.account(peer);
         match self.gate().map_or_else(|| header::check_sender(&from, peer), Err) {
             Ok(()) => Ok(Transaction::new(Arc::clone(&self.shared), peer.clone(), from, account)),
             Err(refusal) => {
@@ -170,5 +179,11 @@ impl Relay {
                 Err(refusal)
             }
         }
+    }
+
+    /// MAIL came: what log and metrics will say of it, under a new name.
+    fn account(&self, peer: &Peer) -> Account {
+        let id = BASE32_NOPAD.encode(&random::<10>(&*self.shared.entropy)).to_ascii_lowercase();
+        Account::new(self.mails.clone(), peer, id)
     }
 }

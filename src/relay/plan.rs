@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::mail::{RcptTo, Reply};
+use crate::mail::{Address, RcptTo, Reply};
 use crate::policy::{Terms, Verdict};
 
 /// How a recipient's RCPT was answered with 250.
@@ -118,6 +118,11 @@ impl Plan {
         refusal.map_or(Ok(()), Err)
     }
 
+    /// Every recipient.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.recipients.iter().map(|recipient| &recipient.to.address)
+    }
+
     /// The recipients that pass, with the index for [`opened`](Self::opened).
     pub(super) fn passing(&self) -> impl Iterator<Item = (usize, &RcptTo)> {
         let all = self.recipients.iter().enumerate();
@@ -192,7 +197,12 @@ mod tests {
     }
 
     fn terms(reason: &str) -> Terms {
-        Terms { reason: reason.to_owned(), expires: Duration::from_secs(1), mode: crate::policy::Mode::Assisted }
+        Terms {
+            reason: reason.to_owned(),
+            expires: Duration::from_secs(1),
+            mode: crate::policy::Mode::Assisted,
+            proof: None,
+        }
     }
 
     /// `p…` passes, `s…` is sealed, `r…` is refused.

@@ -12,8 +12,8 @@ use tracing::Instrument;
 use crate::intake::{Recipient, Sealing};
 use crate::mail::dot::{Unstuffer, stuff};
 use crate::mail::header::{HeaderBlock, HeaderFacts};
-use crate::mail::{Address, MailFrom, RcptTo, Reply};
-use crate::policy::{EnvelopeFacts, Verdict};
+use crate::mail::{Address, MailFrom, RcptTo, Reply, answer_address};
+use crate::policy::{Audience, EnvelopeFacts, Verdict};
 
 use super::account::Account;
 use super::budget::Share;
@@ -22,6 +22,7 @@ use super::deliver::Delivery;
 use super::header::{self, Trace};
 use super::hop::HopSide;
 use super::marker::Marker;
+use super::outliving::Outliving;
 use super::plan::{self, BeforeData, Plan, Standing};
 use super::{Peer, Shared};
 
@@ -101,7 +102,12 @@ impl Transaction {
     }
 
     async fn judge(&mut self, to: RcptTo) -> Reply {
-        let envelope = EnvelopeFacts { mail_from: self.from.path.as_ref(), recipient: &to.address };
+        if self.shared.settings.answer_domain.as_ref().is_some_and(|domain| answer_address::is_one(&to.address, domain))
+        {
+            return no_answers();
+        }
+        let envelope =
+            EnvelopeFacts { mail_from: self.from.path.as_ref(), recipient: &to.address, audience: Audience::default() };
         match self.shared.policy.early(&envelope) {
             Some(Verdict::Refuse(reply)) => {
                 self.account.ruled_out();
@@ -121,7 +127,7 @@ impl Transaction {
 
     async fn forward(&mut self, to: RcptTo) -> Reply {
         let hop = self.shared.routes.of(self.from.path.as_ref().map(Address::domain), &to.address);
-        let side = self.hop.get_or_insert_with(|| HopSide::new(hop.clone(), PATIENCE));
+        let side = self.hop.get_or_insert_with(|| HopSide::new(hop.clone(), self.shared.parking.clone(), PATIENCE));
         if side.name() != hop.name() {
             return header::other_way();
         }
@@ -208,8 +214,8 @@ impl Transaction {
     /// It runs to its end also when the caller stops waiting: a client that goes away after its dot changes nothing.
     pub async fn end(self) -> Reply {
         let shared = Arc::clone(&self.shared);
-        let task = shared.ends.spawn(self.finish().in_current_span());
-        task.await.unwrap_or_else(|_| Reply::new(451, "4.3.0 Something went wrong here; try again later"))
+        let end = Outliving::new(self.finish().in_current_span(), &shared.ends);
+        end.await.unwrap_or_else(|| Reply::new(451, "4.3.0 Something went wrong here; try again later"))
     }
 
     async fn finish(mut self) -> Reply {
@@ -218,7 +224,7 @@ impl Transaction {
             self.start(true).await;
         }
         let reply = match self.stage {
-            Stage::Streaming(delivery) => delivery.finish(&self.shared.intake).await,
+            Stage::Streaming(delivery) => Box::pin(delivery.finish(&self.shared.intake)).await,
             Stage::Answered(reply) => reply,
             Stage::Collecting(_) => unexpected(),
         };
@@ -271,8 +277,10 @@ impl Transaction {
         header::check(&facts, &self.peer, self.shared.settings.max_received)?;
         header::check_user(&facts, &self.peer)?;
         let (policy, from) = (&self.shared.policy, self.from.path.as_ref());
-        let judged =
-            self.plan.judge(|to| policy.decide(&EnvelopeFacts { mail_from: from, recipient: &to.address }, &facts));
+        let audience = Audience::of(&policy.home, self.plan.addresses());
+        let judged = self
+            .plan
+            .judge(|to| policy.decide(&EnvelopeFacts { mail_from: from, recipient: &to.address, audience }, &facts));
         self.account.judged(self.plan.passing().count(), self.plan.sealed().count());
         judged?;
         let marker = self.marker(&facts)?;
@@ -360,6 +368,17 @@ fn stuffed(raw: &[u8]) -> Vec<u8> {
 
 fn accepted() -> Reply {
     Reply::new(250, "2.1.5 Recipient accepted")
+}
+
+/// Nothing to an answer address passes: it would leave in clear.
+fn no_answers() -> Reply {
+    Reply::lines(
+        550,
+        [
+            "5.7.1 Zegel: answers to this address cannot be taken yet, and nothing was sent;",
+            "5.7.1 write a new confidential mail to the recipient's own address instead",
+        ],
+    )
 }
 
 /// Stands where a caller went on after an end; nobody hears it unless the program is wrong.

@@ -39,7 +39,7 @@ pub enum ArchiveError {
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// No conversation of it has a lock for this key.
-    #[error("it has no lock for this recovery key")]
+    #[error("it has no lock for this recovery key; mail sent in strict mode never has one")]
     NoLock,
     /// A record or the body.
     #[error(transparent)]

@@ -1,6 +1,7 @@
 //! Codes of contacts: what is kept of them, and what a typed one is held against.
 //!
-//! Of a code of eight digits a verifier is kept, and the server enforces it. Of a strict one a pair is kept that only the code opens; its
+//! Of a code of eight digits a verifier is kept, and the server enforces it. Of codes by SMS the number that they go to is kept, and each is
+//! made when it is asked for (`sms`). Of a strict one a pair is kept that only the code opens; its
 //! generations stand beside each other, since earlier mail opens with the earlier code.
 
 use minicbor::bytes::ByteVec;
@@ -13,10 +14,11 @@ use crate::seal::lock::ConversationKey;
 use crate::seal::strict::{Asks, Epoch, LinkKey, asks};
 use crate::seal::token::LinkToken;
 
+use super::challenge::StoredPhone;
 use super::codec::{Draft, damaged};
 use super::plan::StoredVerifier;
 use super::proof::GrantView;
-use super::records::Proof;
+use super::records::{Phone, Proof};
 use super::strict::StrictKey;
 use super::{Store, StoreError, places};
 
@@ -27,6 +29,8 @@ pub enum KeptCode {
     Verifier(Verifier),
     /// A pair whose private half only the code opens, of this generation of its contact.
     Pair(ContactKey, u32),
+    /// No code: one goes to this number by SMS each time.
+    Sms(Phone),
 }
 
 impl KeptCode {
@@ -36,6 +40,7 @@ impl KeptCode {
         match self {
             Self::Verifier(_) => Proof::Code,
             Self::Pair(..) => Proof::StrictCode,
+            Self::Sms(_) => Proof::Sms,
         }
     }
 }
@@ -222,5 +227,6 @@ pub(super) fn put_code(
             draft.delete(places::verifier(contact));
             draft.put(places::contact_key(Generation { contact, number: *number }), pair)
         }
+        KeptCode::Sms(phone) => draft.put(places::phone(contact), &StoredPhone { phone: phone.clone(), generation }),
     }
 }

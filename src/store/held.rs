@@ -14,7 +14,7 @@ use super::engine::{Engine, Space};
 use super::open::OpenReport;
 use super::{Store, StoreError, places};
 
-/// Sessions that one commit ends.
+/// Records that one commit drops.
 const PAGE: usize = 256;
 
 /// Why and since when nothing is sent.
@@ -29,10 +29,11 @@ pub struct Held {
 }
 
 impl Store {
-    /// A folder that was restored: no session of the time of the backup goes on, and the queue waits. May be done again.
+    /// A folder that was restored: no session or code by SMS of the time of the backup goes on, and the queue waits. May be done again.
     pub(super) async fn begin_held(&self, report: &mut OpenReport) -> Result<(), StoreError> {
         if let Some(note) = self.restored()? {
-            self.end_all_sessions().await?;
+            self.drop_all(Space::Session).await?;
+            self.drop_all(Space::Challenge).await?;
             let held = Held { since: self.inner.clock.now(), why: format!("restored from the {}", note.trim()) };
             let mut draft = self.inner.draft();
             draft.put(places::held(), &held)?;
@@ -70,14 +71,14 @@ impl Store {
         }
     }
 
-    async fn end_all_sessions(&self) -> Result<(), StoreError> {
+    async fn drop_all(&self, space: Space) -> Result<(), StoreError> {
         loop {
-            let sessions = self.inner.keys_of(Space::Session, &[], PAGE).await?;
-            if sessions.is_empty() {
+            let records = self.inner.keys_of(space, &[], PAGE).await?;
+            if records.is_empty() {
                 return Ok(());
             }
             let mut draft = self.inner.draft();
-            for place in sessions {
+            for place in records {
                 draft.delete(place);
             }
             draft.commit().await?;

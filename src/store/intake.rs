@@ -10,11 +10,11 @@ use crate::seal::token::LinkToken;
 use super::codec::{ATTEMPTS, Draft, busy, stands};
 use super::codes::KeptCode;
 use super::engine::{Batch, CommitError};
-use super::plan::{Plan, Taken, add_hidden, contact_place, known_contact_place};
+use super::plan::{Plan, Taken, add_hidden, contact_place};
 use super::records::{Contact, Conversation, JobKind, JobSecret, Message};
 use super::root::Wrapping;
 use super::strict::Locks;
-use super::{BodyWriter, SealedBody, Store, StoreError, places, stopped};
+use super::{BodyWriter, Inner, SealedBody, Store, StoreError, places, stopped};
 
 /// A sealed mail with everything that must be durable before we answer 250.
 #[derive(Debug)]
@@ -150,10 +150,8 @@ impl Store {
         let mut draft = inner.draft();
         for delivery in new.deliveries.iter().filter(|delivery| delivery.new_contact.is_none()) {
             // A contact that is being erased serves no new mail: without this check it could go just before the commit.
-            let place = known_contact_place(inner, &delivery.conversation);
-            match inner.read::<ContactId>(&place).await? {
-                Some(found) if found.record == delivery.conversation.contact => draft.unchanged(place, Some(&found)),
-                _ => return Ok(Err(Box::new(new))),
+            if !inner.still_serves(&mut draft, delivery.conversation.contact).await? {
+                return Ok(Err(Box::new(new)));
             }
         }
         for delivery in &new.deliveries {
@@ -286,6 +284,17 @@ impl Store {
             inner.engine.remove_body(id).await?;
         }
         dropped.map(|_| ())
+    }
+}
+
+impl Inner {
+    /// Whether new mail still finds a contact, its sender's or the organisation's; a draft is checked for that.
+    async fn still_serves(&self, draft: &mut Draft<'_>, id: ContactId) -> Result<bool, StoreError> {
+        let Some(contact) = self.read::<Contact>(&places::contact(id)).await? else { return Ok(false) };
+        let place = contact_place(self, &contact.record);
+        let found = self.read::<ContactId>(&place).await?.filter(|found| found.record == id);
+        draft.unchanged(place, found.as_ref());
+        Ok(found.is_some())
     }
 }
 

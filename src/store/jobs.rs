@@ -135,6 +135,7 @@ impl Store {
         let subject = match job.kind.subject() {
             Subject::Grant(grant) => places::grant(grant),
             Subject::Contact(contact) => places::contact(contact),
+            Subject::Answer(conversation, answer) => places::answer(conversation, answer),
         };
         if self.inner.engine.get(&subject).await?.is_none() {
             return Ok(Loaded::Pointless);
@@ -156,13 +157,13 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be written. The lease stays then, so that a mail that left is not sent again: end it once more.
-    pub async fn finish_job(&self, id: JobId, end: JobEnd) -> Result<(), StoreError> {
+    pub async fn finish_job(&self, id: JobId, mut end: JobEnd) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS {
             let Some(found) = self.inner.read::<Job>(&places::job(id)).await? else {
                 self.inner.leases.release(id);
                 return Ok(());
             };
-            let batch = self.end(id, &found, &end).await?;
+            let batch = self.end(id, &found, &mut end).await?;
             if self.commit_then(batch, move |inner| inner.leases.release(id)).await? {
                 return Ok(());
             }
@@ -177,7 +178,7 @@ impl Store {
     }
 
     /// What the end of an attempt writes.
-    async fn end(&self, id: JobId, found: &Found<Job>, end: &JobEnd) -> Result<Batch, StoreError> {
+    async fn end(&self, id: JobId, found: &Found<Job>, end: &mut JobEnd) -> Result<Batch, StoreError> {
         let mut draft = self.inner.draft();
         let job = &found.record;
         draft.unchanged(places::job(id), Some(found));
@@ -197,6 +198,7 @@ impl Store {
         draft.delete(places::job(id));
         draft.delete(places::job_secret(id));
         let now = self.inner.clock.now();
+        self.end_answer(&mut draft, (id, job), end, now).await?;
         if let JobKind::Notice { grant } = &job.kind {
             self.mark_notice(&mut draft, *grant, end, now).await?;
         }

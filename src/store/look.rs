@@ -163,6 +163,31 @@ impl Store {
         Ok(contacts)
     }
 
+    /// Up to so many contacts, of all senders or of one (as [`crate::mail::Address::key`]). A damaged one is left out and reported to the log.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn all_contacts(
+        &self,
+        sender: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<(ContactId, Contact)>, StoreError> {
+        const PAGE: usize = 256;
+        let ends = sender.map(|sender| places::contact_index_parts(&self.inner.keys, sender).1);
+        let (mut contacts, mut from) = (Vec::new(), Vec::new());
+        loop {
+            let keys = self.inner.engine.keys(Space::ContactIndex, &from, None, PAGE).await?;
+            let Some(last) = keys.last() else { return Ok(contacts) };
+            from = [last.as_slice(), &[0]].concat();
+            for bytes in keys.into_iter().filter(|key| ends.is_none_or(|end| key.ends_with(&end))) {
+                contacts.extend(readable(self.contact_at(&Key { space: Space::ContactIndex, bytes }).await)?);
+                if contacts.len() >= most {
+                    return Ok(contacts);
+                }
+            }
+        }
+    }
+
     async fn contact_at(&self, index: &Key) -> Result<Option<(ContactId, Contact)>, StoreError> {
         let Some(id) = self.inner.read::<ContactId>(index).await? else { return Ok(None) };
         let contact = self.inner.need(&places::contact(id.record)).await?;

@@ -1,4 +1,4 @@
-//! Everything that is kept: sealed messages, conversations, contacts, grants, sessions and jobs.
+//! Everything that is kept: sealed messages, answers, conversations, contacts, grants, sessions and jobs.
 //!
 //! The store offers the gateway's operations, written once over a small private engine: ordered key-value spaces with `get`,
 //! `scan` and one atomic, durable `commit` with preconditions. Engines: `local` (journal on disk, and an index made from it) and
@@ -9,11 +9,15 @@
 //! that returns an error has changed nothing, or, for [`StoreError::Uncertain`], may have: callers answer 4xx. After
 //! [`StoreError::NotErased`] it has, and only the erasing is still to come.
 
+pub mod answers;
 pub mod archive;
 pub mod backup;
+mod bounces;
+pub mod challenge;
 pub mod check;
 mod codec;
 pub mod codes;
+pub mod contacts;
 #[doc(hidden)] // public for benchmarks only
 pub mod engine;
 mod held;
@@ -23,6 +27,7 @@ mod leases;
 pub mod look;
 mod migrate;
 pub mod open;
+mod phone;
 mod places;
 mod plan;
 pub mod progress;
@@ -34,6 +39,7 @@ pub mod root;
 mod sessions;
 pub mod sms;
 pub mod strict;
+pub mod verp;
 
 use std::sync::Arc;
 
@@ -41,6 +47,7 @@ use crate::base::{Clock, Entropy};
 use crate::metrics::Commits;
 use crate::seal::keyring::{RootKeyring, StoreKeys, StoreSecret};
 
+pub use engine::Loss;
 pub use engine::body::{BodyReader, BodyWriter, SealedBody};
 pub use held::Held;
 pub(crate) use open::write_durably;
@@ -167,6 +174,7 @@ struct Inner {
     seen: sessions::Seen,
     purges: std::sync::atomic::AtomicU64,
     open_keys: strict::OpenKeys,
+    desk: answers::Desk,
 }
 
 impl Store {
@@ -194,7 +202,8 @@ impl Store {
         let (leases, held) = (leases::Leases::default(), std::sync::atomic::AtomicBool::new(false));
         let (turns, seen) = (proof::Turns::default(), sessions::Seen::default());
         let (purges, open_keys) = (std::sync::atomic::AtomicU64::new(0), strict::OpenKeys::default());
-        let inner = Inner { engine, keys, keyring, clock, entropy, leases, held, turns, seen, purges, open_keys };
+        let desk = answers::Desk::default();
+        let inner = Inner { engine, keys, keyring, clock, entropy, leases, held, turns, seen, purges, open_keys, desk };
         Self { inner: Arc::new(inner) }
     }
 
@@ -210,6 +219,12 @@ impl Store {
         self.inner.engine.health()
     }
 
+    /// Whether reads are open, at the least. It is asked for every mail, and asks no disk.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.inner.engine.is_open()
+    }
+
     /// The worst of what is wrong; nothing when it takes everything.
     #[must_use]
     pub fn trouble(&self) -> Option<Trouble> {
@@ -220,6 +235,12 @@ impl Store {
     #[must_use]
     pub fn room(&self) -> Option<Room> {
         self.inner.engine.room()
+    }
+
+    /// Parts of the journal that are known to be gone, and neither put back nor given up.
+    #[must_use]
+    pub fn losses(&self) -> Vec<Loss> {
+        self.inner.engine.losses()
     }
 
     /// How long commits take.

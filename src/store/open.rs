@@ -10,7 +10,7 @@ use crate::base::{Clock, Entropy, MessageId};
 use crate::seal;
 use crate::seal::keyring::{RootKeyring, StoreSecret};
 
-use super::engine::{Engine, Space};
+use super::engine::{Engine, Loss, Space};
 use super::intake::Prepared;
 use super::migrate;
 use super::places::last_id;
@@ -22,7 +22,7 @@ pub(super) use super::migrate::SCHEMA;
 /// So often a start goes on with an index that was made again. One that was is whole: a disk that spoils it once more has its chance.
 const BEGINS: usize = 3;
 /// The store secret's file, wrapped under the root keyring.
-const KEY_FILE: &str = "store.key";
+pub(super) const KEY_FILE: &str = "store.key";
 /// More than a wrapped secret takes.
 const KEY_FILE_MOST: u64 = 4096;
 
@@ -45,8 +45,15 @@ pub enum OpenError {
     #[error("{0} is in use by another process")]
     InUse(PathBuf),
     /// The keyring does not open it.
-    #[error("the root keyring does not fit this data folder: {0}")]
+    #[error(
+        "the root keyring does not fit this data folder: {0}. Either it is not the keyring of this folder, or store.key is damaged: put that back from a backup (its store.key-… file)"
+    )]
     Key(seal::OpenError),
+    /// The folder's own secret has not the shape that it is written in.
+    #[error(
+        "{0} is damaged, and nothing in this data folder opens without it: put it back from a backup (its store.key-… file)"
+    )]
+    DamagedSecret(PathBuf),
     /// The folder's own secret is gone.
     #[error("{0} is missing, and nothing in this data folder opens without it: put it back from a copy")]
     NoSecret(PathBuf),
@@ -80,9 +87,12 @@ pub struct OpenReport {
     pub cut: u64,
     /// Frames quarantined in the middle, as `segment:offset`.
     pub quarantined: Vec<String>,
-    /// Segments of the journal that held something and are gone.
-    pub missing: Vec<u64>,
-    /// Damaged frames of this or an earlier start lie in quarantine, or a note that a segment is missing: what they held can still
+    /// Parts of the journal that are gone, by this start or an earlier one: whole files, or what stood at the end of one though it
+    /// was acknowledged. Until they are put back or given up.
+    pub lost: Vec<Loss>,
+    /// Files of the journal that were missing and are back.
+    pub returned: Vec<u64>,
+    /// Damaged frames of this or an earlier start lie in quarantine, or a note of what is lost: what they held can still
     /// be mended by hand.
     pub quarantine_held: bool,
     /// Prepared messages dropped.
@@ -95,6 +105,8 @@ pub struct OpenReport {
     pub restored: Option<String>,
     /// Superseded values that could not be overwritten and are still on disk.
     pub unerased: usize,
+    /// Entries of the erasure ledger that are damaged or gone.
+    pub ledger_lacks: u64,
 }
 
 impl Store {
@@ -132,6 +144,7 @@ impl Store {
         }
         migrate::run(self, schema).await?;
         self.begin_held(report).await?;
+        self.count_drafts().await?;
         report.dropped = self.drop_all_prepared().await?;
         // A quarantined frame may be the one that named a body.
         if report.quarantined.is_empty() && !report.quarantine_held {
@@ -211,7 +224,7 @@ impl Store {
         for id in bodies {
             let (from, to) = (id.as_bytes(), places::after(id.as_bytes()));
             let mut named = false;
-            for space in [Space::Message, Space::Prepared] {
+            for space in [Space::Message, Space::Prepared, Space::Piece] {
                 named |= !engine.keys(space, from, to.as_deref(), 1).await?.is_empty();
             }
             if !named {
@@ -243,12 +256,14 @@ async fn open_engine(
     opened.unwrap_or_else(|_| Err(OpenError::Store(StoreError::NotReady("recovery was interrupted".to_owned()))))
 }
 
-/// Whether the quarantine holds frames that were proven and are damaged, or notes of lost segments; a folder that cannot be listed
+/// Whether the quarantine holds frames that were proven and are damaged, or notes of what is lost; a folder that cannot be listed
 /// may.
 fn holds_damage(quarantine: &Path) -> bool {
     let damaged = |entry: std::io::Result<std::fs::DirEntry>| {
         entry.map_or(true, |entry| {
-            Path::new(&entry.file_name()).extension().is_some_and(|end| end == "damaged" || end == "missing")
+            Path::new(&entry.file_name())
+                .extension()
+                .is_some_and(|end| ["damaged", "missing", "lost"].iter().any(|kind| end == *kind))
         })
     };
     std::fs::read_dir(quarantine).map_or(true, |mut entries| entries.any(damaged))
@@ -282,7 +297,11 @@ fn store_secret(
 ) -> Result<StoreSecret, OpenError> {
     let path = folder.join(KEY_FILE);
     match wrapped_secret(folder) {
-        Ok(Some(wrapped)) => StoreSecret::unwrap(keyring, &wrapped).map_err(OpenError::Key),
+        Ok(Some(wrapped)) => StoreSecret::unwrap(keyring, &wrapped).map_err(|error| match error {
+            // What no key whatever opens.
+            seal::OpenError::Truncated | seal::OpenError::Format => OpenError::DamagedSecret(path),
+            error => OpenError::Key(error),
+        }),
         Err(cause) => Err(OpenError::Io { path, cause }),
         // A new one would only hide that nothing here opens again.
         Ok(None) if used => Err(OpenError::NoSecret(path)),

@@ -21,6 +21,9 @@ pub(super) fn schema() -> Key {
 pub(super) fn checked() -> Key {
     key(Space::Meta, &[b"checked"])
 }
+pub(super) fn ledger() -> Key {
+    key(Space::Meta, &[b"ledger"])
+}
 pub(super) fn held() -> Key {
     key(Space::Meta, &[b"held"])
 }
@@ -76,6 +79,25 @@ pub(super) fn contact_key(generation: Generation) -> Key {
 pub(super) fn content_key(conversation: ConversationId, message: MessageId) -> Key {
     key(Space::ContentKey, &[conversation.as_bytes(), message.as_bytes()])
 }
+pub(super) fn answer(conversation: ConversationId, id: MessageId) -> Key {
+    key(Space::Answer, &[conversation.as_bytes(), id.as_bytes()])
+}
+/// `id` is that of the file's body.
+pub(super) fn piece(id: MessageId) -> Key {
+    key(Space::Piece, &[id.as_bytes()])
+}
+pub(super) fn answer_end(at: Timestamp, conversation: ConversationId, id: MessageId) -> Key {
+    key(Space::AnswerEnd, &[&at.millis().to_be_bytes(), conversation.as_bytes(), id.as_bytes()])
+}
+/// The two ids at the end of such a key, or that are a key of [`Space::Answer`].
+pub(super) fn answer_of(key: &[u8]) -> Option<(ConversationId, MessageId)> {
+    let (conversation, id) = key.last_chunk::<32>()?.split_at(16);
+    Some((ConversationId(conversation.try_into().ok()?), MessageId(id.try_into().ok()?)))
+}
+/// `token` is what stands in the address.
+pub(super) fn answer_address(keys: &StoreKeys, token: &[u8]) -> Key {
+    key(Space::AnswerAddress, &[&keys.blind("answer address", token)])
+}
 pub(super) fn delivery(message: MessageId, conversation: ConversationId) -> Key {
     key(Space::Delivery, &[message.as_bytes(), conversation.as_bytes()])
 }
@@ -85,6 +107,33 @@ pub(super) fn contact(id: ContactId) -> Key {
 pub(super) fn verifier(id: ContactId) -> Key {
     key(Space::Verifier, &[id.as_bytes()])
 }
+pub(super) fn phone(id: ContactId) -> Key {
+    key(Space::Phone, &[id.as_bytes()])
+}
+pub(super) fn challenge(id: GrantId) -> Key {
+    key(Space::Challenge, &[id.as_bytes()])
+}
+/// SMS for one link.
+pub(super) fn sent_for(id: GrantId) -> Key {
+    key(Space::Sent, &[&[SENT_FOR], id.as_bytes()])
+}
+/// SMS to one number, in E.164 form.
+pub(super) fn sent_to(keys: &StoreKeys, number: &str) -> Key {
+    key(Space::Sent, &[&[SENT_TO], &keys.blind("sms to number", number.as_bytes())])
+}
+/// SMS in all.
+pub(super) fn sent_in_all() -> Key {
+    key(Space::Sent, &[&[SENT_IN_ALL]])
+}
+/// What was asked of the sender through one link.
+pub(super) fn asked(id: GrantId) -> Key {
+    key(Space::Sent, &[&[ASKED], id.as_bytes()])
+}
+/// First bytes of the keys of [`Space::Sent`].
+pub(super) const SENT_FOR: u8 = 1;
+pub(super) const SENT_TO: u8 = 2;
+const SENT_IN_ALL: u8 = 3;
+pub(super) const ASKED: u8 = 4;
 pub(super) fn grant(id: GrantId) -> Key {
     key(Space::Grant, &[id.as_bytes()])
 }
@@ -190,7 +239,7 @@ pub(super) fn last_id(key: &[u8]) -> Option<[u8; 16]> {
     key.last_chunk::<16>().copied()
 }
 
-/// The time at the start of a key of [`Space::JobDue`], [`Space::Expiry`] or [`Space::StubEnd`].
+/// The time at the start of a key of [`Space::JobDue`], [`Space::Expiry`], [`Space::StubEnd`] or [`Space::AnswerEnd`].
 pub(super) fn due_of(key: &[u8]) -> Option<Timestamp> {
     key.first_chunk::<8>().map(|bytes| Timestamp(u64::from_be_bytes(*bytes)))
 }

@@ -18,7 +18,7 @@ use crate::seal::strict::Epoch;
 use super::codec::{Draft, Found};
 use super::codes::put_code;
 use super::intake::{NewDelivery, NewJob, NewMessage};
-use super::records::{Contact, Conversation, Delivery, Grant, Job, JobKind, Message};
+use super::records::{Contact, Conversation, Delivery, Grant, Job, JobKind, Message, Proof};
 use super::retention::{Ending, Stub};
 use super::root::Wrapping;
 use super::strict::Locks;
@@ -126,6 +126,7 @@ impl Plan {
         message.conversations = new.deliveries.iter().map(|d| d.conversation_id).collect();
         message.sealed_len = new.body.len();
         message.in_file = new.body.inline().is_none();
+        message.checksum = new.body.checksum();
         let planned = |delivery: &NewDelivery| PlannedDelivery {
             conversation_id: delivery.conversation_id,
             conversation: delivery.conversation.clone(),
@@ -225,9 +226,13 @@ impl PlannedDelivery {
         }
         draft.delete(places::content_key(self.conversation_id, id));
         draft.delete(places::delivery(id, self.conversation_id));
-        if let Some(contact) = &self.new_contact {
-            let (contact, number) = (self.conversation.contact, contact.generation);
-            draft.delete(places::verifier(contact));
+        if let Some(contact_record) = &self.new_contact {
+            let (contact, number) = (self.conversation.contact, contact_record.generation);
+            if contact_record.proof == Proof::Sms {
+                draft.delete(places::phone(contact));
+            } else {
+                draft.delete(places::verifier(contact));
+            }
             draft.delete(places::contact_key(Generation { contact, number }));
         }
         self.jobs.iter().for_each(|job| remove_hidden_job(draft, job.id));
@@ -245,10 +250,11 @@ impl PlannedDelivery {
 
     /// Another mail of this sender made the contact first: uses that one. The code that was made here goes to nobody.
     ///
-    /// In strict mode the key is sealed to the code that was made here and to no other, so that this message keeps a contact of its own,
-    /// which later mails do not find.
+    /// In strict mode the key is sealed to the code that was made here and to no other, and an SMS goes to the number that this mail named and
+    /// to no other: such a message keeps a contact of its own, which later mails do not find.
     pub(super) fn use_contact(&mut self, draft: &mut Draft<'_>, contact: ContactId) -> Result<(), StoreError> {
-        if self.grant.strict.is_some() {
+        let by_sms = self.new_contact.as_ref().is_some_and(|own| own.proof == Proof::Sms);
+        if self.grant.strict.is_some() || by_sms {
             let own = self.new_contact.take();
             return own.map_or(Ok(()), |own| draft.put(places::contact(self.conversation.contact), &own));
         }
@@ -268,12 +274,6 @@ impl PlannedDelivery {
 pub(super) fn contact_place(inner: &Inner, contact: &Contact) -> super::engine::Key {
     let (sender, recipient) = (places::address_key(&contact.sender), places::address_key(&contact.address));
     places::contact_index(&inner.keys, &sender, &recipient)
-}
-
-/// Where the contact of a conversation is found, when it is not new.
-pub(super) fn known_contact_place(inner: &Inner, conversation: &Conversation) -> super::engine::Key {
-    let sender = places::address_key(&conversation.sender.address);
-    places::contact_index(&inner.keys, &sender, &places::address_key(&conversation.recipient))
 }
 
 fn remove_hidden_job(draft: &mut Draft<'_>, id: JobId) {

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 
-use crate::access::{Admission, ContactTries, GrantTries, Limits, Network};
+use crate::access::{Admission, ContactTries, GrantTries, Limits, Network, sms};
 use crate::base::{ContactId, GrantId, JobId, MessageId, Timestamp};
 use crate::seal::code::Verifier;
 use crate::seal::token::{LinkToken, SessionToken};
 
+use super::challenge::Tried;
 use super::codec::{ATTEMPTS, Draft, Found, busy, readable};
-use super::codes::{KeptCode, put_code};
 use super::engine::Space;
 use super::intake::NewJob;
 use super::plan::{StoredVerifier, add_job};
@@ -46,7 +46,7 @@ impl Default for Turns {
 
 impl Turns {
     #[expect(clippy::indexing_slicing, reason = "there is one for every byte")]
-    async fn of(&self, contact: ContactId) -> tokio::sync::MutexGuard<'_, ()> {
+    pub(super) async fn of(&self, contact: ContactId) -> tokio::sync::MutexGuard<'_, ()> {
         let [first, ..] = *contact.as_bytes();
         self.0[usize::from(first)].lock().await
     }
@@ -106,7 +106,7 @@ impl Counted {
 const CLOSED_MAIL_WAITS: Duration = Duration::from_mins(1);
 
 /// What the visitor looked at is no longer so.
-fn changed() -> StoreError {
+pub(super) fn changed() -> StoreError {
     StoreError::NotReady("the link or its code changed meanwhile".to_owned())
 }
 
@@ -188,6 +188,18 @@ impl Store {
         network: Network,
         limits: &Limits,
     ) -> Result<Admission, StoreError> {
+        // There is always something to compare with: no code by SMS was asked for.
+        Ok(self.count(view, network, (limits, None)).await?.0)
+    }
+
+    /// Counts a try; with limits on SMS also on the link's code by SMS, which is named when it may be compared. Where that holds no longer,
+    /// nothing is counted.
+    pub(super) async fn count(
+        &self,
+        view: &GrantView,
+        network: Network,
+        (limits, sms): (&Limits, Option<&sms::Limits>),
+    ) -> Result<(Admission, Option<Tried>), StoreError> {
         let inner = &self.inner;
         let _turn = inner.turns.of(view.grant.contact).await;
         for _ in 0..ATTEMPTS {
@@ -200,7 +212,14 @@ impl Store {
             draft.unchanged(places::contact(view.grant.contact), Some(&contact));
             let (mut of_grant, mut of_contact) = counted.take(&mut draft, view, contact.record.generation);
             let admission = of_grant.tries.admit(&mut of_contact.tries, network, limits, now);
-            let Admission::Try { closes, .. } = admission else { return Ok(admission) };
+            let Admission::Try { closes, .. } = admission else { return Ok((admission, None)) };
+            let tried = match sms {
+                Some(limits) => match inner.try_challenge(&mut draft, view.id, &contact.record, (limits, now)).await? {
+                    Some(tried) => Some(tried),
+                    None => return Ok((admission, None)),
+                },
+                None => None,
+            };
             if closes {
                 let id = JobId::random(&*inner.entropy);
                 let kind = JobKind::Closed { grant: view.id };
@@ -216,7 +235,7 @@ impl Store {
                 }
             };
             if self.commit_then(draft.into_batch(), follow).await? {
-                return Ok(admission);
+                return Ok((admission, tried));
             }
         }
         Err(busy())
@@ -242,6 +261,16 @@ impl Store {
         network: Network,
         token: &SessionToken,
     ) -> Result<(), StoreError> {
+        self.begin_session(view, network, (token, None)).await.map(drop)
+    }
+
+    /// The same; a code by SMS is used up in that commit. `false`: it was used up before, and nothing is open.
+    pub(super) async fn begin_session(
+        &self,
+        view: &GrantView,
+        network: Network,
+        (token, tried): (&SessionToken, Option<&Tried>),
+    ) -> Result<bool, StoreError> {
         let inner = &self.inner;
         let _turn = inner.turns.of(view.grant.contact).await;
         for _ in 0..ATTEMPTS {
@@ -260,10 +289,15 @@ impl Store {
             draft.unchanged(places::contact(view.grant.contact), Some(&contact));
             let session = Session { grant: view.id, created: now, seen: now, generation };
             draft.put(places::session(&token.hash(&inner.keys)), &session)?;
+            if let Some(tried) = tried
+                && !inner.use_challenge(&mut draft, view.id, tried).await?
+            {
+                return Ok(false);
+            }
             self.give_back(&mut draft, view, network).await?;
             self.mark_opened(&mut draft, &grant.record, now).await?;
             if draft.commit().await? {
-                return Ok(());
+                return Ok(true);
             }
         }
         Err(busy())
@@ -324,55 +358,13 @@ impl Store {
             // A count in progress checks what it read, finds it gone, and counts anew.
             draft.delete(places::grant_tries(grant));
             draft.delete(places::contact_tries(found.record.contact));
+            if inner.engine.get(&places::sent_for(grant)).await?.is_some() {
+                draft.delete(places::sent_for(grant));
+            }
             links += 1;
         }
         draft.commit().await?;
         Ok(Some(links))
-    }
-
-    /// Gives a contact a new code: generation raised, counts cleared, open sessions end, code mail queued. `false` when there is no such
-    /// contact.
-    ///
-    /// An eight-digit code takes the place of the one before, and a mail that still waits with that is withdrawn. A strict code stands
-    /// beside the strict codes before it, which earlier mail still needs, also those that are on their way.
-    ///
-    /// # Errors
-    /// When the store cannot be read or written; [`StoreError::NotReady`] also when a pair is not of the generation that comes next.
-    pub async fn replace_code(&self, contact: ContactId, code: KeptCode, mail: NewJob) -> Result<bool, StoreError> {
-        let inner = &self.inner;
-        for _ in 0..ATTEMPTS {
-            let Some(mut found) = inner.read::<Contact>(&places::contact(contact)).await? else { return Ok(false) };
-            let mut draft = inner.draft();
-            draft.unchanged(places::contact(contact), Some(&found));
-            let before = readable(inner.read::<StoredVerifier>(&places::verifier(contact)).await)?;
-            if let Some(old_mail) = before.and_then(|before| before.record.mail) {
-                self.withdraw_job(&mut draft, old_mail).await?;
-            }
-            found.record.generation = found.record.generation.saturating_add(1);
-            let generation = found.record.generation;
-            if matches!(code, KeptCode::Pair(_, number) if number != generation) {
-                return Err(StoreError::NotReady("the contact got another code meanwhile".to_owned()));
-            }
-            found.record.proof = code.proof();
-            draft.put(places::contact(contact), &found.record)?;
-            put_code(&mut draft, contact, generation, (&code, Some(mail.id)))?;
-            // Counts of its grants name the generation that they are for.
-            draft.delete(places::contact_tries(contact));
-            add_job(&mut draft, &mail, inner.clock.now())?;
-            if self.commit_then(draft.into_batch(), |inner| inner.leases.wake()).await? {
-                return Ok(true);
-            }
-            tokio::task::yield_now().await;
-        }
-        Err(busy())
-    }
-
-    /// A contact by id.
-    ///
-    /// # Errors
-    /// When the store cannot be read, or the record is damaged.
-    pub async fn contact(&self, id: ContactId) -> Result<Option<Contact>, StoreError> {
-        Ok(self.inner.read(&places::contact(id)).await?.map(|found| found.record))
     }
 
     /// Wrong codes on a link so far, and whether a try closed it or its contact.

@@ -1,8 +1,14 @@
 //! What is stored, as numbered CBOR fields: a field's number never changes its meaning, new ones are optional.
 
+mod secret;
+
 use minicbor::{Decode, Encode};
 
-use crate::base::{ChallengeId, ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
+use crate::base::{ChallengeId, ContactId, ConversationId, GrantId, MessageId, Timestamp};
+
+pub use super::phone::Phone;
+use super::sms::Refusal;
+pub use secret::{JobSecret, LeasedJob};
 
 /// Who sent a sealed mail, and where mails to that person go.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -48,6 +54,9 @@ pub struct Message {
     /// Its conversations, one per recipient.
     #[n(8)]
     pub conversations: Vec<ConversationId>,
+    /// CRC-32C of the sealed body, of one that is a file. Records of release 0.1.0 do not tell it.
+    #[n(9)]
+    pub checksum: Option<u32>,
 }
 
 /// The messages between one sender and one recipient in one thread.
@@ -97,6 +106,29 @@ pub enum Proof {
     /// An access code that nobody can guess, of which a pair is kept that only the code opens.
     #[n(1)]
     StrictCode,
+    /// A code of six digits by SMS, to the number that is kept apart.
+    #[n(2)]
+    Sms,
+}
+
+/// What a recipient asks of the sender on the page. It changes nothing: the sender gets a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Wish {
+    /// "Is the number not right?"
+    #[n(0)]
+    OtherNumber,
+    /// "I have no code or lost it."
+    #[n(1)]
+    Code,
+    /// "I would rather get a code by SMS", or an access code in its place.
+    #[n(2)]
+    OtherProof,
+}
+
+impl Wish {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::OtherNumber, Self::Code, Self::OtherProof];
 }
 
 /// What one sender knows of one recipient.
@@ -126,7 +158,7 @@ pub struct Contact {
     /// Who gets a new code: the sender's home mailbox, or the fallback.
     #[n(7)]
     pub mailbox: String,
-    /// Whose contact it is: the sender's address.
+    /// Whose contact it is: the sender's address; empty for the organisation's own, which serves every sender who has none.
     #[n(8)]
     pub sender: String,
     /// The sender's display name.
@@ -252,6 +284,52 @@ pub enum JobKind {
         #[n(2)]
         expires: Timestamp,
     },
+    /// Tells the sender what the recipient asks for.
+    #[n(10)]
+    Asked {
+        /// Through which link.
+        #[n(0)]
+        grant: GrantId,
+        /// What.
+        #[n(1)]
+        wish: Wish,
+    },
+    /// Tells the sender that no SMS comes.
+    #[n(11)]
+    SmsFailed {
+        /// Through which link it was asked for.
+        #[n(0)]
+        grant: GrantId,
+        /// Why.
+        #[n(1)]
+        why: Refusal,
+    },
+    /// An answer that the recipient wrote on the page, to the sender.
+    #[n(20)]
+    Answer {
+        /// In which conversation.
+        #[n(0)]
+        conversation: ConversationId,
+        /// Which.
+        #[n(1)]
+        answer: MessageId,
+        /// To the organisation's fallback mailbox, since the sender's did not take it.
+        #[n(2)]
+        fallback: bool,
+    },
+    /// Tells who wrote an answer that it did not arrive.
+    #[n(21)]
+    AnswerUndeliverable {
+        /// In which conversation.
+        #[n(0)]
+        conversation: ConversationId,
+        /// Which.
+        #[n(1)]
+        answer: MessageId,
+        /// No other mailbox took it either.
+        #[n(2)]
+        lost: bool,
+    },
 }
 
 /// Whom or what a job is about: when that is gone, so is the job.
@@ -261,6 +339,8 @@ pub enum Subject {
     Grant(GrantId),
     /// A contact.
     Contact(ContactId),
+    /// An answer.
+    Answer(ConversationId, MessageId),
 }
 
 impl JobKind {
@@ -271,9 +351,13 @@ impl JobKind {
             Self::Notice { .. } => "notice",
             Self::Code { .. } => "code",
             Self::Closed { .. } => "closed",
+            Self::Asked { .. } => "asked",
+            Self::SmsFailed { .. } => "sms-failed",
             Self::Undeliverable { .. } => "undeliverable",
             Self::CodeUndeliverable { .. } => "code-undeliverable",
             Self::Sms { .. } => "sms",
+            Self::Answer { .. } => "answer",
+            Self::AnswerUndeliverable { .. } => "answer-undeliverable",
         }
     }
 
@@ -284,8 +368,13 @@ impl JobKind {
             Self::Notice { grant }
             | Self::Closed { grant }
             | Self::Undeliverable { grant, .. }
-            | Self::Sms { grant, .. } => Subject::Grant(*grant),
+            | Self::Sms { grant, .. }
+            | Self::Asked { grant, .. }
+            | Self::SmsFailed { grant, .. } => Subject::Grant(*grant),
             Self::Code { contact } | Self::CodeUndeliverable { contact, .. } => Subject::Contact(*contact),
+            Self::Answer { conversation, answer, .. } | Self::AnswerUndeliverable { conversation, answer, .. } => {
+                Subject::Answer(*conversation, *answer)
+            }
         }
     }
 }
@@ -308,55 +397,4 @@ pub struct Job {
     /// The last answer or cause, cleaned; for `queue list`.
     #[n(4)]
     pub last: String,
-}
-
-/// What a job needs in clear until it is delivered. Debug shows nothing.
-#[derive(Clone, Default, PartialEq, Eq, Encode, Decode, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
-pub struct JobSecret {
-    /// The link token of a notice.
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub token: Option<Vec<u8>>,
-    /// The code of a code mail.
-    #[n(1)]
-    pub code: Option<String>,
-    /// The telephone number of an SMS (E.164).
-    #[n(2)]
-    pub number: Option<String>,
-}
-
-impl JobSecret {
-    /// Of a notice.
-    #[must_use]
-    pub const fn token(token: Vec<u8>) -> Self {
-        Self { token: Some(token), code: None, number: None }
-    }
-
-    /// Of a code mail.
-    #[must_use]
-    pub const fn code(code: String) -> Self {
-        Self { token: None, code: Some(code), number: None }
-    }
-
-    /// Of an SMS.
-    #[must_use]
-    pub const fn number(number: String) -> Self {
-        Self { token: None, code: None, number: Some(number) }
-    }
-}
-
-impl std::fmt::Debug for JobSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("JobSecret(…)")
-    }
-}
-
-/// A job that is ours to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeasedJob {
-    /// Its id.
-    pub id: JobId,
-    /// What to do.
-    pub job: Job,
-    /// What it needs in clear.
-    pub secret: Option<JobSecret>,
 }

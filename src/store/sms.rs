@@ -11,7 +11,10 @@ use minicbor::{Decode, Encode};
 
 use crate::base::{ChallengeId, GrantId, JobId, Timestamp};
 
+use super::challenge::StoredWishes;
 use super::codec::{ATTEMPTS, Draft, Found, busy};
+use super::intake::NewJob;
+use super::plan::add_job;
 use super::records::{Grant, Job, JobKind};
 use super::{Store, StoreError, places};
 
@@ -206,7 +209,33 @@ impl Store {
         let progress = reported.map_or(end.progress, |found| found.record.progress);
         let at = self.inner.clock.now();
         let (provider, own) = (end.provider.clone(), end.id.clone());
-        draft.put(places::sms(grant), &SmsState { job: id, challenge, progress, at, provider, id: own })
+        draft.put(places::sms(grant), &SmsState { job: id, challenge, progress, at, provider, id: own })?;
+        if let SmsProgress::Failed(why) = progress {
+            self.tell_failed(draft, grant, why).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds a mail to the sender to the draft: no SMS comes. Once a day for each link, whatever the reasons are.
+    async fn tell_failed(&self, draft: &mut Draft<'_>, grant: GrantId, why: Refusal) -> Result<(), StoreError> {
+        let inner = &self.inner;
+        let (now, place) = (inner.clock.now(), places::asked(grant));
+        let found = match inner.read::<StoredWishes>(&place).await {
+            Ok(found) => found,
+            Err(StoreError::Damaged(cause)) => {
+                tracing::error!(%cause, "a sender is not told that an SMS failed");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        draft.unchanged(place.clone(), found.as_ref());
+        let mut told = found.map(|found| found.record).unwrap_or_default();
+        if !told.failed_now(now) {
+            return Ok(());
+        }
+        draft.put(place, &told)?;
+        let id = JobId::random(&*inner.entropy);
+        add_job(draft, &NewJob { id, kind: JobKind::SmsFailed { grant, why }, secret: None, due: now }, now)
     }
 
     async fn link_and_sms(&self, grant: GrantId) -> Result<LinkAndSms, StoreError> {
@@ -253,9 +282,16 @@ impl Store {
             };
             let mut draft = self.inner.draft();
             draft.unchanged(places::sms(grant), Some(&found));
-            draft
-                .put(places::sms(grant), &SmsState { progress, at: self.inner.clock.now(), ..found.record.clone() })?;
-            if draft.commit().await? {
+            let state = SmsState { progress, at: self.inner.clock.now(), ..found.record.clone() };
+            draft.put(places::sms(grant), &state)?;
+            if let SmsProgress::Failed(why) = progress {
+                // A link that is gone has nobody to tell.
+                if let Some(link) = self.inner.read::<Grant>(&places::grant(grant)).await? {
+                    draft.unchanged(places::grant(grant), Some(&link));
+                    self.tell_failed(&mut draft, grant, why).await?;
+                }
+            }
+            if self.commit_then(draft.into_batch(), |inner| inner.leases.wake()).await? {
                 return Ok(true);
             }
         }

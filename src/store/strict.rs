@@ -236,7 +236,7 @@ impl Store {
 
 impl Inner {
     /// Along the chain, from a key to that of its own epoch or a later one. `None` for one before.
-    async fn reach(&self, from: &StrictKey, epoch: u32) -> Result<Option<ConversationKey>, StoreError> {
+    pub(super) async fn reach(&self, from: &StrictKey, epoch: u32) -> Result<Option<ConversationKey>, StoreError> {
         if epoch < from.at.number {
             return Ok(None);
         }

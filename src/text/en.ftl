@@ -40,6 +40,76 @@ unlock-busy-what = Try again in a minute. This try does not count.
 unlock-stale = This page was open for too long.
 unlock-stale-what = Enter your code once more. This try does not count.
 
+## Page 1 with a code by SMS. The number shows its last three digits only.
+
+phone-send = We send a code of 6 digits to { $number }.
+phone-button = Send me the code
+phone-label = SMS code
+phone-help = 6 digits, sent to { $number }. You can use the code until { $until }.
+phone-empty = Enter the code from the SMS.
+phone-form = An SMS code has 6 digits.
+phone-form-what = Look at the SMS and enter all 6 digits. This try does not count.
+phone-spent = This code was entered wrongly too often.
+phone-expired = This code has expired.
+phone-none = This code was used already, or is no longer valid.
+phone-anew = Ask for a new code.
+phone-stale-what = Try once more. This try does not count.
+phone-wait =
+    { $seconds ->
+        [one] We have just sent an SMS. You can ask for another in 1 second.
+       *[other] We have just sent an SMS. You can ask for another in { $seconds } seconds.
+    }
+phone-full = You asked for an SMS often already.
+phone-full-what = You can ask for another from { $time }.
+phone-over = We send no more SMS for this message.
+phone-over-what = An SMS was asked for too often. Call the sender, who can unlock the message for you.
+phone-ceiling = We cannot send an SMS now.
+phone-ceiling-what = This is our fault. Try again later or call the sender.
+phone-failed-number = The SMS was not sent.
+phone-failed-number-what = This number cannot get an SMS. Tell the sender.
+phone-failed-ours = We cannot send an SMS now.
+phone-failed-ours-what = This is our fault. Try again later or call the sender.
+phone-failed-late = The SMS did not arrive.
+phone-failed-late-what = Is your telephone on, and does it have a signal? Then ask for another SMS.
+phone-delayed = The SMS has not been sent yet. We keep trying. Stay on this page.
+phone-missing = No SMS received?
+phone-missing-wait = Wait a minute. Sometimes it takes a while.
+phone-missing-reach = Check that your telephone has a signal. Turn it off and on again if need be.
+phone-missing-number = Check that { $number } is the end of your number.
+phone-again = Send the SMS again
+phone-again-wait =
+    { $seconds ->
+        [one] You can ask for the SMS again in 1 second.
+       *[other] You can ask for the SMS again in { $seconds } seconds.
+    }
+phone-again-now = You can ask for the SMS again now.
+phone-again-what = You will get the same code.
+phone-number = Is the telephone number not right?
+phone-number-tell = Tell the sender
+ask-other = Rather open it in another way?
+ask-other-sms = Ask for an access code
+ask-other-code = Ask for a code by SMS
+
+## Asking the sender for something: first what happens, then that it happened
+
+ask-number-title = Is the telephone number not right?
+ask-number-what = The SMS with the code goes to { $number }. Is that not the end of your number? Then we send { $sender } an e-mail.
+ask-number-next = The sender must give the right number first. Only then can you open the message, with the same link. You can also call the sender. That is often quicker.
+ask-number-button = Tell the sender
+ask-sms-title = Rather an access code?
+ask-sms-what = You get an access code from the sender, by post, by telephone or in person. You need no SMS then. We send { $sender } an e-mail with your question.
+ask-code-title = Rather a code by SMS?
+ask-code-what = We send { $sender } an e-mail with your question. Give your mobile number to the sender yourself, by telephone for example. That cannot be done on this page.
+ask-other-next = The sender decides. Nothing changes until the sender has changed it. Until then you open the message as you do now.
+ask-other-button = Ask the sender
+ask-lost-what = Cannot call? Then we send { $sender } an e-mail that says that you have no code.
+ask-lost-button = E-mail the sender
+ask-done-title = We are e-mailing the sender
+ask-done-what = { $sender } now gets an e-mail from us. The sender must then do something. We do not know when that will be.
+ask-done-again = We sent { $sender } an e-mail about this today already. We do not send another.
+ask-done-next = Are you in a hurry? Call the sender. Has it been settled? Open the link in your e-mail again.
+ask-back = Back
+
 ## No code, or lost
 
 lost-title = No code, or lost?
@@ -63,6 +133,14 @@ message-empty = This message has no text.
 message-cut = This message is too long to show here in full. You can download all of it.
 message-files = Attachments
 message-file = attachment { $number }
+message-pdf = Save as PDF
+message-pdf-what = The text, to keep or to print. Download attachments separately.
+pdf-title = { $subject } ({ $organisation })
+pdf-files = Attachments of this message
+pdf-file = { $name } ({ $size })
+pdf-note = Saved on { $moment } from the website of { $organisation }. This is the text of the message, without layout.
+pdf-cut = This message is too long for this PDF. The whole message is on the website.
+pdf-page = Page { $page }
 message-original = Download message
 message-original-what = As an e-mail file (.eml), { $size }.
 message-logout = Log out
@@ -90,10 +168,36 @@ message-view = View
 nested-files = To open these attachments, download the whole e-mail.
 nested-cut = This e-mail is too long to show here completely. Download the e-mail to read all of it.
 
+## An appointment in the message
+
+calendar-invites = Appointment: { $what }
+calendar-cancels = Cancelled: { $what }
+calendar-answers = Answer to an appointment: { $what }
+calendar-untitled = without a title
+calendar-when = When
+calendar-elsewhere = In the appointment’s own time zone ({ $zone }): { $time }
+calendar-zone = { $time } (time zone: { $zone })
+calendar-day = { $day }, all day
+calendar-days = { $first } up to and including { $last }
+calendar-times = { $day }, { $from } to { $until }
+calendar-time = { $day }, { $from }
+calendar-between = { $from } to { $until }
+calendar-repeats = This appointment comes more than once. This is the first time.
+calendar-where = Where
+calendar-host = From
+calendar-guests = Invited
+calendar-more =
+    { $count ->
+        [one] and 1 other
+       *[other] and { $count } others
+    }
+calendar-save = Download appointment
+calendar-save-what = Open the file to put the appointment in your calendar.
+
 ## Is this mail genuine?
 
 page-genuine = Is my e-mail genuine?
-genuine-title = Is your e-mail genuine?
+genuine-title = Is your e‑mail genuine?
 genuine-intro = Did you get an e-mail from { $organisation } with the button ‘Open bericht’? Here you can check whether it comes from us.
 genuine-label = Reference
 genuine-help = You find the reference at the end of the e-mail. It has 8 letters and digits, for example K7QF-2M9D.
@@ -110,6 +214,43 @@ genuine-how-code = You need a code to open the message. We never ask for a passw
 genuine-how-nothing = The e-mail itself holds no confidential information and no attachment.
 genuine-doubt = Still in doubt? Do not press anything, and call the sender on a number that you already know.
 genuine-doubt-phone = Still in doubt? Do not press anything, and call us: { $phone }.
+
+## Answering, below the message
+
+answer-title = Answer
+answer-yours = Your answer
+answer-label = Your answer to { $sender }
+answer-most = At most { $file } a file, and { $total } together.
+answer-files-most =
+    { $most ->
+        [one] At most 1 file.
+       *[other] At most { $most } files.
+    }
+answer-add = Add attachment
+answer-remove = Remove
+answer-send = Send
+answer-keep = Keep for later
+answer-discard = Discard
+answer-kept = We are keeping your answer for you. It has not been sent yet.
+answer-saved = Kept. Your answer has not been sent yet.
+answer-busy = Your attachment is being uploaded. One moment.
+answer-failed = That did not work. Check your connection and try again.
+answer-sent = Sent.
+answer-sent-below = Your answer is below.
+answer-state-sent = sent
+answer-state-delivered = delivered to the sender
+answer-state-elsewhere = delivered to another mailbox of the organisation
+answer-state-lost = not delivered, please call the sender
+answer-empty = Write an answer first, or add an attachment.
+answer-text-long = Your text is too long. At most { $most } characters. Make your text shorter.
+answer-file-large = The file { $file } is too large. A file may be { $size } at most.
+answer-total-large = With the file { $file } your attachments become too large. Together they may be { $size } at most.
+answer-files-many = The file { $file } cannot be added.
+answer-stale = The page stood open too long. Press the button once more.
+answer-merged = You wrote this answer in another window too. The attachments of both are below. Check your answer, then press the button once more.
+answer-today = You have sent many answers today. Your answer is kept. Try again tomorrow, or call the sender.
+answer-no-room = There is no room for the file { $file } now. Try again later. Your text is kept.
+answer-ended = You were away too long, so your answer was not sent. Your text is below. Copy it, open the message again with the link in your e-mail, and paste your text into the answer.
 
 ## Pages that only say something: a title and what to do
 
@@ -142,7 +283,7 @@ broken-text = Your message is kept. Try again in a few minutes. If it keeps goin
 
 ## Every mail
 
-mail-greeting = Dear Sir or Madam,
+mail-greeting = Good day,
 mail-greeting-name = Dear { $name },
 mail-from = { $organisation } (secure mail)
 mail-recipient = { $name } ({ $address })
@@ -155,9 +296,11 @@ mail-notice-who = { $sender } of { $organisation } has sent you a secure message
 mail-notice-open = Open message
 mail-notice-address = This is the address of your message:
 mail-notice-code = You open the message with your access code. The sender gives you that code by post, by telephone or in person. You can read the message until the end of { $until }.
+mail-notice-sms = You open the message with a code of 6 digits, which we send to your telephone by SMS when you ask for it. You can read the message until the end of { $until }.
 mail-notice-strict = This message has extra protection. Keep this e-mail and your code in a safe place: without both of them nobody can open the message, and we cannot either.
 mail-notice-genuine = Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }. The reference of your message is { $reference }. You can check it at { $page }/echt.
 mail-notice-short = { $sender } of { $organisation } has sent you a secure message. Open it with the button and your access code. You can read it until the end of { $until }. Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }.
+mail-notice-short-sms = { $sender } of { $organisation } has sent you a secure message. Open it with the button and a code that we send you by SMS. You can read it until the end of { $until }. Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }.
 
 ## Mail: the access code, to the sender
 
@@ -198,7 +341,50 @@ mail-undeliverable-ended = The message had already expired before the mail serve
 mail-undeliverable-answer = This was the last answer:
 mail-undeliverable-do = Check the address or call the recipient. Then send your message again. Is the address right? Ask your administrator for help. The reference is { $reference }.
 
+## Mail: what the recipient asks for on the page, to the sender
+
+mail-asked-number-subject = Wrong telephone number: your message to { $recipient }
+mail-asked-number-what = { $recipient } says that the telephone number is not right for your secure message of { $date }. The SMS with the code goes to { $number }. The recipient cannot open the message like this.
+mail-asked-number-do = Ask the recipient for the right number yourself. Call a number that you already know: someone else may have said this. Then give the number to your administrator, for this command:
+mail-asked-number-tag = Or send the recipient a new message with { $tag } at the start of the subject. The new number then holds for this message too.
+mail-asked-code-subject = No access code: your message to { $recipient }
+mail-asked-code-what = { $recipient } has no access code, or lost it. This is about your secure message of { $date }.
+mail-asked-code-do = Do you still have the code? Pass it on yourself, by telephone or in person. Call a number that you already know: someone else may have asked this. Do not send the code by e-mail.
+mail-asked-code-new = Do you no longer have the code? Ask your administrator for a new one, with this command:
+mail-asked-code-new-strict = This message has extra protection. If you no longer have the code, nobody can open it any more. Ask your administrator for a new code and send the message again after that:
+mail-asked-other-subject = Rather in another way: your message to { $recipient }
+mail-asked-other-sms = { $recipient } now opens your secure message of { $date } with a code by SMS, and would rather have an access code.
+mail-asked-other-code = { $recipient } now opens your secure message of { $date } with an access code, and would rather have a code by SMS.
+mail-asked-other-do = You decide. Nothing has changed yet. Talk to the recipient, on a number that you already know: someone else may have asked this. Do you want to change it? Ask your administrator, with this command:
+mail-asked-reference = The reference of the message is { $reference }.
+
+## Mail: no SMS comes, to the sender
+
+mail-sms-subject = No SMS: your message to { $recipient }
+mail-sms-what = { $recipient } wanted to open your secure message of { $date } and asked for a code by SMS. That SMS does not come.
+mail-sms-number = No SMS can be sent to the number { $number }.
+mail-sms-late = The SMS to { $number } did not arrive. Perhaps the number is not right, or the telephone was switched off for long.
+mail-sms-number-do = Ask the recipient for the right number. Call a number that you already know. Then pass it on to your administrator, for this command:
+mail-sms-ours = The number is { $number }. We could not send the SMS. That has nothing to do with the recipient or the number.
+mail-sms-ours-do = Ask your administrator what is wrong. The recipient can try again later. Can it not wait? With this command the recipient gets an access code instead of an SMS:
+
 ## SMS
 
 sms-code = { $organisation }: your code is { $code }. Do not share it with anyone.
 sms-test = { $organisation }: this is a test message. You need not do anything.
+
+## Mail: an answer that was written on the page, to the sender
+
+mail-answer-from = { $name } (by secure mail)
+mail-answer-from-address = { $local } at { $domain } (by secure mail)
+mail-answer-below =
+    This is the answer of { $writer } to your secure message of { $date }. It was written on the website of { $organisation }.
+    Would you like to respond? The Reply button cannot do that yet. Send a new confidential e-mail to { $writer }.
+
+## Mail: an answer that did not arrive, to who wrote it
+
+mail-answer-lost-subject = Your answer to { $sender }
+mail-answer-lost-what = On { $date } you wrote an answer to { $sender }. That answer did not arrive in the sender's mailbox.
+mail-answer-lost-passed = We did deliver your answer to another mailbox of { $organisation }. Is your answer urgent? Then call { $sender }: { $phone }.
+mail-answer-lost-call = So { $organisation } has not read your answer. Call { $sender }: { $phone }. Your answer is still with the message on our website.
+mail-answer-lost-reference = The reference of the message is { $reference }.

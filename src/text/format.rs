@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Zoned;
-use jiff::civil::Weekday;
+use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 
 use crate::base::Timestamp;
@@ -43,7 +43,7 @@ fn zoned(moment: Timestamp, zone: &TimeZone) -> Zoned {
     moment.to_jiff().to_zoned(zone.clone())
 }
 
-fn month(lang: Lang, at: &Zoned) -> &'static str {
+fn month(lang: Lang, at: Date) -> &'static str {
     let months = match lang {
         Lang::Nl => &MONTHS_NL,
         Lang::En => &MONTHS_EN,
@@ -74,8 +74,17 @@ const fn weekday(lang: Lang, day: Weekday) -> &'static str {
 /// A day: `19 februari 2027`, `19 February 2027`.
 #[must_use]
 pub fn date(lang: Lang, moment: Timestamp, zone: &TimeZone) -> String {
-    let at = zoned(moment, zone);
-    format!("{} {} {}", at.day(), month(lang, &at), at.year())
+    day_of(lang, zoned(moment, zone).date())
+}
+
+fn day_of(lang: Lang, day: Date) -> String {
+    format!("{} {} {}", day.day(), month(lang, day), day.year())
+}
+
+/// A day of the calendar, whatever the zone: `zaterdag 21 november 2026`.
+#[must_use]
+pub fn day(lang: Lang, day: Date) -> String {
+    format!("{} {}", weekday(lang, day.weekday()), day_of(lang, day))
 }
 
 /// The last day that is wholly before `end`, for "tot en met": what can be read until the 20th at ten in the morning can be

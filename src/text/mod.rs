@@ -15,6 +15,7 @@ mod bundle;
 pub mod format;
 pub mod mail;
 pub mod page;
+pub mod pdf;
 
 pub use bundle::{TextError, Texts, Words};
 

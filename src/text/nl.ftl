@@ -41,6 +41,76 @@ unlock-busy-what = Probeer het over een minuut opnieuw. Deze keer telt niet mee.
 unlock-stale = De pagina stond te lang open.
 unlock-stale-what = Vul uw code nog een keer in. Deze keer telt niet mee.
 
+## Page 1 with a code by SMS. The number shows its last three digits only.
+
+phone-send = Wij sturen een code van 6 cijfers naar { $number }.
+phone-button = Stuur mij de code
+phone-label = Sms-code
+phone-help = 6 cijfers, naar { $number } gestuurd. U kunt de code gebruiken tot { $until } uur.
+phone-empty = Vul de code uit de sms in.
+phone-form = Een sms-code heeft 6 cijfers.
+phone-form-what = Kijk in de sms en vul alle 6 cijfers in. Deze keer telt niet mee.
+phone-spent = Deze code is te vaak verkeerd ingevuld.
+phone-expired = Deze code is verlopen.
+phone-none = Deze code is al gebruikt of geldt niet meer.
+phone-anew = Vraag een nieuwe code.
+phone-stale-what = Probeer het nog een keer. Deze keer telt niet mee.
+phone-wait =
+    { $seconds ->
+        [one] Wij hebben net een sms gestuurd. Over 1 seconde kunt u een nieuwe vragen.
+       *[other] Wij hebben net een sms gestuurd. Over { $seconds } seconden kunt u een nieuwe vragen.
+    }
+phone-full = U heeft al vaak een sms gevraagd.
+phone-full-what = U kunt er weer een vragen vanaf { $time } uur.
+phone-over = Wij sturen voor dit bericht geen sms meer.
+phone-over-what = Er is al te vaak een sms gevraagd. Bel met de afzender. Die kan het bericht weer voor u openzetten.
+phone-ceiling = Wij kunnen nu geen sms sturen.
+phone-ceiling-what = Dat ligt aan ons. Probeer het later opnieuw of bel met de afzender.
+phone-failed-number = De sms is niet verstuurd.
+phone-failed-number-what = Naar dit nummer kan geen sms. Stel de afzender op de hoogte.
+phone-failed-ours = Het lukt nu niet om een sms te sturen.
+phone-failed-ours-what = Dat ligt aan ons. Probeer het later opnieuw of bel met de afzender.
+phone-failed-late = De sms is niet aangekomen.
+phone-failed-late-what = Staat uw telefoon aan en heeft u bereik? Vraag dan nog een sms.
+phone-delayed = De sms is nog niet verstuurd. Wij blijven het proberen. Blijf op deze pagina.
+phone-missing = Geen sms ontvangen?
+phone-missing-wait = Wacht een minuut. Soms duurt het even.
+phone-missing-reach = Kijk of uw telefoon bereik heeft. Zet hem eventueel uit en weer aan.
+phone-missing-number = Kijk of { $number } het einde van uw nummer is.
+phone-again = Stuur de sms opnieuw
+phone-again-wait =
+    { $seconds ->
+        [one] Over 1 seconde kunt u de sms opnieuw vragen.
+       *[other] Over { $seconds } seconden kunt u de sms opnieuw vragen.
+    }
+phone-again-now = U kunt de sms nu opnieuw vragen.
+phone-again-what = U krijgt dan dezelfde code.
+phone-number = Is het telefoonnummer niet juist?
+phone-number-tell = Stel de afzender op de hoogte
+ask-other = Liever op een andere manier openen?
+ask-other-sms = Vraag om een toegangscode
+ask-other-code = Vraag om een code per sms
+
+## Asking the sender for something: first what happens, then that it happened
+
+ask-number-title = Is het telefoonnummer niet juist?
+ask-number-what = De sms met de code gaat naar { $number }. Is dat niet het einde van uw nummer? Dan sturen wij { $sender } een e-mail.
+ask-number-next = De afzender moet eerst het juiste nummer doorgeven. Pas daarna kunt u het bericht openen, met dezelfde link. U kunt de afzender ook bellen. Dat gaat vaak sneller.
+ask-number-button = Stel de afzender op de hoogte
+ask-sms-title = Liever een toegangscode?
+ask-sms-what = Een toegangscode krijgt u van de afzender zelf: per post, telefonisch of persoonlijk. U heeft dan geen sms nodig. Wij sturen { $sender } een e-mail met uw vraag.
+ask-code-title = Liever een code per sms?
+ask-code-what = Wij sturen { $sender } een e-mail met uw vraag. Geef uw mobiele nummer zelf door, bijvoorbeeld telefonisch. Dat kan niet op deze pagina.
+ask-other-next = De afzender beslist. Er verandert pas iets als de afzender het heeft aangepast. Tot die tijd opent u het bericht zoals nu.
+ask-other-button = Vraag het de afzender
+ask-lost-what = Bellen lukt niet? Dan sturen wij { $sender } een e-mail. Daarin staat dat u geen code heeft.
+ask-lost-button = Mail de afzender
+ask-done-title = Wij mailen de afzender
+ask-done-what = { $sender } krijgt nu een e-mail van ons. De afzender moet daarna zelf iets doen. Wanneer dat gebeurt, weten wij niet.
+ask-done-again = Wij hebben { $sender } hier vandaag al een e-mail over gestuurd. Nog een e-mail sturen wij niet.
+ask-done-next = Heeft u haast? Bel dan met de afzender. Is het geregeld? Open dan opnieuw de link in uw e-mail.
+ask-back = Terug
+
 ## No code, or lost
 
 lost-title = Geen code, of kwijt?
@@ -64,6 +134,14 @@ message-empty = Dit bericht heeft geen tekst.
 message-cut = Dit bericht is te lang om hier helemaal te laten zien. U kunt het hele bericht downloaden.
 message-files = Bijlagen
 message-file = bijlage { $number }
+message-pdf = Bewaren als PDF
+message-pdf-what = De tekst, om te bewaren of af te drukken. Bijlagen downloadt u apart.
+pdf-title = { $subject } ({ $organisation })
+pdf-files = Bijlagen bij dit bericht
+pdf-file = { $name } ({ $size })
+pdf-note = Bewaard op { $moment } van de website van { $organisation }. Dit is de tekst van het bericht, zonder opmaak.
+pdf-cut = Dit bericht is te lang voor deze PDF. Het hele bericht staat op de website.
+pdf-page = Pagina { $page }
 message-original = Bericht downloaden
 message-original-what = Als e-mailbestand (.eml), { $size }.
 message-logout = Uitloggen
@@ -91,10 +169,36 @@ message-view = Bekijken
 nested-files = Wilt u deze bijlagen openen? Download dan de hele e-mail.
 nested-cut = Deze e-mail is te lang om hier helemaal te laten zien. Download de e-mail om alles te lezen.
 
+## An appointment in the message
+
+calendar-invites = Afspraak: { $what }
+calendar-cancels = Gaat niet door: { $what }
+calendar-answers = Antwoord op een afspraak: { $what }
+calendar-untitled = zonder titel
+calendar-when = Wanneer
+calendar-elsewhere = In de tijdzone van de afspraak ({ $zone }): { $time }
+calendar-zone = { $time } (tijdzone: { $zone })
+calendar-day = { $day }, hele dag
+calendar-days = { $first } tot en met { $last }
+calendar-times = { $day }, { $from } tot { $until } uur
+calendar-time = { $day }, { $from } uur
+calendar-between = { $from } uur tot { $until } uur
+calendar-repeats = Deze afspraak komt vaker terug. Hier staat de eerste keer.
+calendar-where = Waar
+calendar-host = Van
+calendar-guests = Genodigd
+calendar-more =
+    { $count ->
+        [one] en nog 1 ander
+       *[other] en nog { $count } anderen
+    }
+calendar-save = Afspraak downloaden
+calendar-save-what = Open het bestand om de afspraak in uw agenda te zetten.
+
 ## Is this mail genuine?
 
 page-genuine = Is mijn e-mail echt?
-genuine-title = Is uw e-mail echt?
+genuine-title = Is uw e‑mail echt?
 genuine-intro = Heeft u een e-mail gekregen van { $organisation } met de knop ‘Open bericht’? Hier kunt u nakijken of die e-mail van ons is.
 genuine-label = Kenmerk
 genuine-help = U vindt het kenmerk onderaan de e-mail. Het heeft 8 letters en cijfers, bijvoorbeeld K7QF-2M9D.
@@ -111,6 +215,43 @@ genuine-how-code = U heeft een code nodig om het bericht te openen. Wij vragen n
 genuine-how-nothing = In de e-mail zelf staat geen vertrouwelijke informatie, en er zit geen bijlage bij.
 genuine-doubt = Twijfelt u nog? Klik dan nergens op en bel met de afzender, op een nummer dat u al kent.
 genuine-doubt-phone = Twijfelt u nog? Klik dan nergens op en bel ons: { $phone }.
+
+## Answering, below the message
+
+answer-title = Beantwoorden
+answer-yours = Uw antwoord
+answer-label = Uw antwoord aan { $sender }
+answer-most = Hoogstens { $file } per bestand, en { $total } samen.
+answer-files-most =
+    { $most ->
+        [one] Hoogstens 1 bestand.
+       *[other] Hoogstens { $most } bestanden.
+    }
+answer-add = Bijlage toevoegen
+answer-remove = Verwijderen
+answer-send = Versturen
+answer-keep = Bewaren voor later
+answer-discard = Weggooien
+answer-kept = Wij bewaren uw antwoord voor u. Het is nog niet verstuurd.
+answer-saved = Bewaard. Uw antwoord is nog niet verstuurd.
+answer-busy = Uw bijlage wordt geüpload. Een moment.
+answer-failed = Dat lukte niet. Controleer uw verbinding en probeer het opnieuw.
+answer-sent = Verstuurd.
+answer-sent-below = Uw antwoord staat hieronder.
+answer-state-sent = verstuurd
+answer-state-delivered = bezorgd bij de afzender
+answer-state-elsewhere = bezorgd in een andere mailbox van de organisatie
+answer-state-lost = niet bezorgd, bel met de afzender
+answer-empty = Schrijf eerst een antwoord, of voeg een bijlage toe.
+answer-text-long = Uw tekst is te lang. Hoogstens { $most } tekens. Maak uw tekst korter.
+answer-file-large = Het bestand { $file } is te groot. Een bestand mag hoogstens { $size } zijn.
+answer-total-large = Met het bestand { $file } erbij worden uw bijlagen te groot. Samen mogen ze hoogstens { $size } zijn.
+answer-files-many = Het bestand { $file } kan er niet meer bij.
+answer-stale = De pagina stond te lang open. Druk nog een keer op de knop.
+answer-merged = U schreef dit antwoord ook in een ander venster. De bijlagen van allebei staan hieronder. Controleer uw antwoord en druk dan nog een keer op de knop.
+answer-today = U heeft vandaag al veel antwoorden verstuurd. Uw antwoord blijft bewaard. Probeer het morgen weer, of bel met de afzender.
+answer-no-room = Er is nu geen ruimte voor het bestand { $file }. Probeer het later opnieuw. Uw tekst blijft bewaard.
+answer-ended = U was te lang weg, en daarom is uw antwoord niet verstuurd. Hieronder staat uw tekst. Kopieer die, open het bericht opnieuw met de link in uw e-mail, en plak uw tekst in het antwoord.
 
 ## Pages that only say something: a title and what to do
 
@@ -156,9 +297,11 @@ mail-notice-who = { $sender } van { $organisation } heeft u een beveiligd berich
 mail-notice-open = Open bericht
 mail-notice-address = Dit is het adres van uw bericht:
 mail-notice-code = U opent het bericht met uw toegangscode. De afzender geeft u die code per post, telefonisch of persoonlijk. U kunt het bericht lezen tot en met { $until }.
+mail-notice-sms = U opent het bericht met een code van 6 cijfers. Die sturen wij per sms naar uw telefoon als u daarom vraagt. U kunt het bericht lezen tot en met { $until }.
 mail-notice-strict = Dit bericht is extra beveiligd. Bewaar deze e-mail en uw code goed: zonder die twee kan niemand het bericht openen, ook wij niet.
 mail-notice-genuine = Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }. Het kenmerk van uw bericht is { $reference }. Dat kunt u nakijken op { $page }/echt.
 mail-notice-short = { $sender } van { $organisation } heeft u een beveiligd bericht gestuurd. Open het met de knop en uw toegangscode. U kunt het lezen tot en met { $until }. Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }.
+mail-notice-short-sms = { $sender } van { $organisation } heeft u een beveiligd bericht gestuurd. Open het met de knop en een code die wij u per sms sturen. U kunt het lezen tot en met { $until }. Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }.
 
 ## Mail: the access code, to the sender
 
@@ -199,7 +342,50 @@ mail-undeliverable-ended = Het bericht was al verlopen voordat de mailserver de 
 mail-undeliverable-answer = Dit was het laatste antwoord:
 mail-undeliverable-do = Controleer het adres of bel de ontvanger. Stuur uw bericht daarna opnieuw. Klopt het adres? Vraag dan uw beheerder om hulp. Het kenmerk is { $reference }.
 
+## Mail: what the recipient asks for on the page, to the sender
+
+mail-asked-number-subject = Telefoonnummer klopt niet: uw bericht aan { $recipient }
+mail-asked-number-what = { $recipient } meldt dat het telefoonnummer niet klopt bij uw beveiligde bericht van { $date }. De sms met de code gaat naar { $number }. De ontvanger kan het bericht zo niet openen.
+mail-asked-number-do = Vraag de ontvanger zelf om het juiste nummer. Bel daarvoor een nummer dat u al kent: ook een ander kan dit hebben gemeld. Geef het nummer dan door aan uw beheerder, voor deze opdracht:
+mail-asked-number-tag = Of stuur de ontvanger een nieuw bericht met { $tag } vooraan in het onderwerp. Dan geldt het nieuwe nummer ook voor dit bericht.
+mail-asked-code-subject = Geen toegangscode: uw bericht aan { $recipient }
+mail-asked-code-what = { $recipient } heeft geen toegangscode of is hem kwijt. Het gaat om uw beveiligde bericht van { $date }.
+mail-asked-code-do = Heeft u de code nog? Geef hem dan zelf door, telefonisch of persoonlijk. Bel daarvoor een nummer dat u al kent: ook een ander kan dit hebben gevraagd. Stuur de code niet per e-mail.
+mail-asked-code-new = Heeft u de code niet meer? Vraag dan uw beheerder om een nieuwe, met deze opdracht:
+mail-asked-code-new-strict = Dit bericht is extra beveiligd. Heeft u de code niet meer? Dan kan niemand het nog openen. Vraag dan uw beheerder om een nieuwe code en stuur het bericht daarna opnieuw:
+mail-asked-other-subject = Liever op een andere manier: uw bericht aan { $recipient }
+mail-asked-other-sms = { $recipient } opent uw beveiligde bericht van { $date } nu met een code per sms, en wil liever een toegangscode.
+mail-asked-other-code = { $recipient } opent uw beveiligde bericht van { $date } nu met een toegangscode, en wil liever een code per sms.
+mail-asked-other-do = U beslist. Er is nog niets veranderd. Overleg met de ontvanger, op een nummer dat u al kent: ook een ander kan dit hebben gevraagd. Wilt u het aanpassen? Vraag dit dan aan uw beheerder, met deze opdracht:
+mail-asked-reference = Het kenmerk van het bericht is { $reference }.
+
+## Mail: no SMS comes, to the sender
+
+mail-sms-subject = Geen sms: uw bericht aan { $recipient }
+mail-sms-what = { $recipient } wilde uw beveiligde bericht van { $date } openen en vroeg om een code per sms. Die sms komt niet.
+mail-sms-number = Naar het nummer { $number } kan geen sms.
+mail-sms-late = De sms naar { $number } is niet aangekomen. Misschien klopt het nummer niet, of stond de telefoon lang uit.
+mail-sms-number-do = Vraag de ontvanger om het juiste nummer. Bel daarvoor een nummer dat u al kent. Geef het dan door aan uw beheerder, voor deze opdracht:
+mail-sms-ours = Het nummer is { $number }. De sms kon bij ons niet worden verstuurd. Dat ligt niet aan de ontvanger en niet aan het nummer.
+mail-sms-ours-do = Vraag uw beheerder wat er aan de hand is. De ontvanger kan het later nog een keer proberen. Kan dat niet wachten? Met deze opdracht krijgt de ontvanger een toegangscode in plaats van een sms:
+
 ## SMS
 
 sms-code = { $organisation }: uw code is { $code }. Geef deze code aan niemand.
 sms-test = { $organisation }: dit is een proefbericht. U hoeft niets te doen.
+
+## Mail: an answer that was written on the page, to the sender
+
+mail-answer-from = { $name } (via veilig mailen)
+mail-answer-from-address = { $local } bij { $domain } (via veilig mailen)
+mail-answer-below =
+    Dit is het antwoord van { $writer } op uw beveiligde bericht van { $date }. Het is geschreven op de website van { $organisation }.
+    Wilt u reageren? Dat kan nog niet met de knop Beantwoorden. Stuur een nieuwe vertrouwelijke e-mail aan { $writer }.
+
+## Mail: an answer that did not arrive, to who wrote it
+
+mail-answer-lost-subject = Uw antwoord aan { $sender }
+mail-answer-lost-what = U schreef op { $date } een antwoord aan { $sender }. Dat antwoord is niet in de mailbox van de afzender aangekomen.
+mail-answer-lost-passed = Wij hebben uw antwoord wel bezorgd in een andere mailbox van { $organisation }. Heeft uw antwoord haast? Bel dan met { $sender }: { $phone }.
+mail-answer-lost-call = { $organisation } heeft uw antwoord dus niet gelezen. Bel met { $sender }: { $phone }. Uw antwoord staat nog bij het bericht op onze website.
+mail-answer-lost-reference = Het kenmerk van het bericht is { $reference }.

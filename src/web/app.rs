@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::base::{Clock, Entropy};
 use crate::metrics;
 use crate::seal::hashers::Hashers;
 use crate::store::Store;
-use crate::text::page::{Page, SESSION_SCRIPT, STYLE};
+use crate::text::page::{AGAIN_SCRIPT, Accent, Page, SCRIPT, SESSION_SCRIPT, STYLE};
 use crate::text::{Lang, TextError, Texts};
 
 use super::Settings;
 use super::genuine::Questions;
-use super::message::Cleaners;
+use super::message::{Cleaners, Surveys};
+use super::uploads::Uploads;
 
 /// Handed to every handler.
 pub(super) type Shared = Arc<App>;
@@ -30,19 +32,31 @@ pub(super) struct App {
     pub hashers: Hashers,
     /// A turn for each mail whose HTML is made harmless at the same time.
     pub cleaners: Cleaners,
+    /// What is known of the base64 of attachments, of which ranges were asked for.
+    pub surveys: Surveys,
     /// Counts requests and tries.
     pub metrics: metrics::Page,
     /// References asked after on the page for that.
     pub questions: Questions,
+    /// The style sheet with the organisation's colour.
+    pub style_sheet: Bytes,
+    /// A place for each answer that comes in at the same time.
+    pub uploads: Uploads,
+    /// Address of the script of the answer form.
+    pub script: String,
     /// Address of the style sheet.
     pub style: String,
+    /// Address of the logo.
+    pub logo: Option<String>,
     /// Address of the script that warns before a session ends.
     pub session_script: String,
+    /// Address of the script that counts down until one more SMS can be asked for.
+    pub again_script: String,
 }
 
 /// The address of a file of ours, with a hash of its content, so that a new release is seen at once.
-fn hashed(path: &str, content: &str) -> String {
-    let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(content.as_bytes()));
+fn hashed(path: &str, content: &[u8]) -> String {
+    let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(content));
     format!("{path}?v={}", hash.get(..16).unwrap_or_default())
 }
 
@@ -54,7 +68,10 @@ impl App {
         entropy: Arc<dyn Entropy>,
         metrics: metrics::Page,
     ) -> Result<Self, TextError> {
+        let uploads = Uploads::new(settings.max_uploads);
         let hashers = Hashers::new(settings.hashers);
+        let style_sheet = format!("{STYLE}{}", settings.brand.accent.map(Accent::css).unwrap_or_default());
+        let logo = settings.brand.logo.as_ref().map(|logo| hashed("/logo", logo.bytes()));
         Ok(Self {
             settings,
             store,
@@ -63,10 +80,16 @@ impl App {
             texts: Texts::load()?,
             hashers,
             cleaners: Cleaners::default(),
+            surveys: Surveys::default(),
             metrics,
             questions: Questions::default(),
-            style: hashed("/stijl.css", STYLE),
-            session_script: hashed("/sessie.js", SESSION_SCRIPT),
+            style: hashed("/stijl.css", style_sheet.as_bytes()),
+            style_sheet: style_sheet.into(),
+            logo,
+            session_script: hashed("/sessie.js", SESSION_SCRIPT.as_bytes()),
+            uploads,
+            script: hashed("/antwoord.js", SCRIPT.as_bytes()),
+            again_script: hashed("/opnieuw.js", AGAIN_SCRIPT.as_bytes()),
         })
     }
 
@@ -80,6 +103,7 @@ impl App {
             privacy: settings.privacy.as_deref(),
             accessibility: settings.accessibility.as_deref(),
             style: &self.style,
+            logo: self.logo.as_deref(),
         }
     }
 }

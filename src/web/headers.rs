@@ -2,12 +2,15 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Every page: nothing is loaded but our own style sheet, forms go nowhere but here, nobody frames us.
+/// Every page: nothing is loaded but our own style sheet and logo, forms go nowhere but here, nobody frames us.
 const PAGE_POLICY: &str =
-    "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The message page also shows the frame, and runs our own script, which asks nothing of anybody but us.
-pub(super) const MESSAGE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+pub(super) const MESSAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// The page that takes a code by SMS, while one more SMS has to wait, runs our own script, which asks for nothing.
+pub(super) const WAITING_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// Seconds until the session ends, in the answer to the form that extends it.
 pub(super) const SESSION_SECONDS: HeaderName = HeaderName::from_static("zegel-session-seconds");

@@ -1,4 +1,6 @@
-//! A recipient's address, masked: enough to know it as one's own, too little to learn it.
+//! A recipient's address and telephone number, masked: enough to know them as one's own, too little to learn them.
+
+use crate::store::records::Phone;
 
 /// The first and last character of the name, and the domain: `j•••••s@example.nl`. The number of dots tells nothing.
 pub(super) fn address(address: &str) -> String {
@@ -10,6 +12,11 @@ pub(super) fn address(address: &str) -> String {
     let last = letters.next_back().filter(|_| name.chars().count() > 3).map(String::from).unwrap_or_default();
     let at = if domain.is_empty() { "" } else { "@" };
     format!("{first}{DOTS}{last}{at}{domain}")
+}
+
+/// A telephone number's last digits, as its owner knows it: `*******678`.
+pub(super) fn phone(phone: &Phone) -> String {
+    format!("*******{}", phone.end())
 }
 
 #[cfg(test)]

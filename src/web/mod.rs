@@ -2,6 +2,8 @@
 
 mod answer;
 mod app;
+mod ask;
+mod brand;
 mod client;
 mod dress;
 mod genuine;
@@ -9,22 +11,27 @@ mod guard;
 mod headers;
 mod mask;
 mod message;
+mod multipart;
 mod page_token;
 mod routes;
 mod serve;
 mod session;
+mod sms;
 mod sms_reports;
 mod unlock;
+mod uploads;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::access::Limits;
+use crate::access::{self, Limits};
 use crate::sms::Reports;
+use crate::store::answers;
 use crate::store::proof::SessionLimits;
 
+pub use brand::{Brand, Logo, MOST_LOGO};
 pub use routes::{observed, router};
 pub use serve::{Bound, bind};
 
@@ -49,10 +56,16 @@ pub struct Settings {
     pub privacy: Option<String>,
     /// Link to its accessibility statement, if any.
     pub accessibility: Option<String>,
+    /// Its logo and colour.
+    pub brand: Brand,
     /// Time zone of dates.
     pub time_zone: jiff::tz::TimeZone,
     /// Limits on wrong codes.
     pub limits: Limits,
+    /// Limits on codes by SMS.
+    pub sms_limits: access::sms::Limits,
+    /// Codes go out by SMS: recipients may ask their sender for that.
+    pub sends_sms: bool,
     /// Life of sessions.
     pub sessions: SessionLimits,
     /// How many codes are verified at the same time.
@@ -61,6 +74,10 @@ pub struct Settings {
     pub max_requests: usize,
     /// Who may report what became of SMSes.
     pub sms_reports: Reports,
+    /// What recipients may write.
+    pub answers: answers::Limits,
+    /// Forms with an answer that come in at the same time.
+    pub max_uploads: usize,
 }
 
 /// The certificate of the page; `None` behind a proxy that ends TLS, or in the demo.
@@ -83,12 +100,17 @@ mod tests {
             phone: "010 - 000 00 00".to_owned(),
             privacy: None,
             accessibility: None,
+            brand: Brand::default(),
             time_zone: jiff::tz::TimeZone::UTC,
             limits: Limits::default(),
+            sms_limits: access::sms::Limits::default(),
+            sends_sms: true,
             sessions: SessionLimits { idle: minutes(15), longest: minutes(240) },
             hashers: 1,
             max_requests: 10,
             sms_reports: Reports::default(),
+            answers: answers::Limits::default(),
+            max_uploads: 4,
         }
     }
 }

@@ -7,6 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::base::{GrantId, SecretBytes, Timestamp};
+use crate::store::records::Wish;
 
 /// How long a page may stand open. The code field survives a night beside the letter that brings the code.
 const LIFE: Duration = Duration::from_hours(24);
@@ -16,12 +17,23 @@ const LIFE: Duration = Duration::from_hours(24);
 pub(super) enum Purpose {
     /// Opens a message with a code.
     Open,
+    /// Asks for a code by SMS.
+    Sms,
+    /// Asks the sender for something.
+    Ask(Wish),
+    /// Writes an answer.
+    Answer,
 }
 
 impl Purpose {
     const fn label(self) -> &'static [u8] {
         match self {
             Self::Open => b"zegel page token v1: open\0",
+            Self::Sms => b"zegel page token v1: sms\0",
+            Self::Ask(Wish::OtherNumber) => b"zegel page token v1: other number\0",
+            Self::Ask(Wish::Code) => b"zegel page token v1: no code\0",
+            Self::Ask(Wish::OtherProof) => b"zegel page token v1: other proof\0",
+            Self::Answer => b"zegel page token v1: answer\0",
         }
     }
 }
@@ -78,6 +90,10 @@ mod tests {
         assert_eq!(check(&key, grant, 24 * 3600 + 1, &token), None);
         assert_eq!(check(&other, grant, 1, &token), None);
         assert_eq!(check(&key, elsewhere, 1, &token), None);
+        for purpose in [Purpose::Sms].into_iter().chain(Wish::ALL.map(Purpose::Ask)) {
+            assert_eq!(age(&key, purpose, grant, shown, &token), None, "{purpose:?}");
+            assert!(age(&key, purpose, grant, shown, &make(&key, purpose, grant, shown)).is_some());
+        }
         let (millis, tag) = token.split_once('.').unwrap();
         let later = shown.millis() + 1;
         for wrong in

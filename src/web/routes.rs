@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -20,12 +21,12 @@ use crate::metrics::Page;
 use crate::seal::hashers::Hashers;
 use crate::store::Store;
 use crate::text::TextError;
-use crate::text::page::{Plain, PlainPage, SESSION_SCRIPT, STYLE};
+use crate::text::page::{AGAIN_SCRIPT, Plain, PlainPage, SCRIPT, SESSION_SCRIPT};
 
 use super::answer::{Problem, html};
 use super::app::{App, Shared};
 use super::client::Visitor;
-use super::{Settings, dress, genuine, message, sms_reports, unlock};
+use super::{Settings, ask, brand, dress, genuine, message, sms, sms_reports, unlock};
 
 /// Most bytes of a form: a code of 64 characters, encoded, and a page token.
 const MOST_FORM: usize = 4096;
@@ -64,30 +65,41 @@ pub fn observed(
     let pages = Router::new()
         .route("/", get(home))
         .route("/b/{token}", get(unlock::show).post(unlock::open))
-        .route("/b/{token}/geen-code", get(unlock::lost))
+        .route("/b/{token}/sms", post(sms::send))
+        .route("/b/{token}/geen-code", get(unlock::lost).post(ask::lost))
+        .route("/b/{token}/nummer", get(ask::number).post(ask::tell_number))
+        .route("/b/{token}/anders", get(ask::other).post(ask::tell_other))
         .route("/echt", get(genuine::show).post(genuine::check))
         .route("/bericht", get(message::show))
         .route("/bericht/html", get(message::show_frame))
         .route("/bericht/bijlage/{number}", get(message::attachment))
         .route("/bericht/bijlage/{number}/bekijken", get(message::preview))
+        .route("/bericht/antwoord/{id}/{file}", get(message::answer::file))
         .route("/bericht/origineel.eml", get(message::original))
+        .route("/bericht/bericht.pdf", get(message::keep))
         .route("/verlengen", post(message::extend))
         .route("/uitloggen", post(message::log_out))
         .route("/sms/{name}/{secret}", reports)
-        .route("/stijl.css", get(async || kept("text/css; charset=utf-8", STYLE)))
-        .route("/sessie.js", get(async || kept("text/javascript; charset=utf-8", SESSION_SCRIPT)))
+        .route("/stijl.css", get(style))
+        .route("/logo", get(brand::logo))
+        .route("/sessie.js", get(async || script(SESSION_SCRIPT)))
+        .route("/antwoord.js", get(async || script(SCRIPT)))
+        .route("/opnieuw.js", get(async || script(AGAIN_SCRIPT)))
         .route("/robots.txt", get(robots))
         .fallback(async || Problem::NotFound);
-    Ok((guarded(pages, app), hashers))
+    // What comes in here is bounded and timed by its handler.
+    let uploads = Router::new().route("/bericht/antwoord", post(message::answer::post).get(message::answer::back));
+    Ok((guarded(pages, uploads, app), hashers))
 }
 
 /// What stands around every route, from the inside out.
-fn guarded(routes: Router<Shared>, app: Shared) -> Router {
+fn guarded(routes: Router<Shared>, uploads: Router<Shared>, app: Shared) -> Router {
     let places = Arc::new(Semaphore::new(app.settings.max_requests.max(1)));
     routes
         .layer(DefaultBodyLimit::max(MOST_FORM))
-        .layer(CatchPanicLayer::custom(panicked))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIME))
+        .merge(uploads)
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(places, in_place))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), dress::dress))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), counted))
@@ -99,9 +111,17 @@ async fn home(State(app): State<Shared>, visitor: Visitor) -> Result<Response, P
 }
 
 /// A file of ours. Its address changes with its content, so it may be kept for ever.
-fn kept(kind: &'static str, content: &'static str) -> impl IntoResponse {
+pub(super) fn kept(kind: &'static str, content: Bytes) -> impl IntoResponse {
     let for_ever = HeaderValue::from_static("public, max-age=31536000, immutable");
     ([(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CACHE_CONTROL, for_ever)], content)
+}
+
+async fn style(State(app): State<Shared>) -> impl IntoResponse {
+    kept("text/css; charset=utf-8", app.style_sheet.clone())
+}
+
+fn script(content: &'static str) -> impl IntoResponse {
+    kept("text/javascript; charset=utf-8", Bytes::from_static(content.as_bytes()))
 }
 
 async fn robots() -> &'static str {
@@ -168,7 +188,7 @@ mod tests {
         let panics = async || -> StatusCode { panic!("geheim") };
         let hangs = async || std::future::pending::<StatusCode>().await;
         let pages = Router::new().route("/paniek", get(panics)).route("/hangt", get(hangs)).route("/", get(home));
-        let router = guarded(pages, app());
+        let router = guarded(pages, Router::new(), app());
         let (status, page) = ask(router.clone(), "/paniek").await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(page.contains("Er ging iets mis bij ons") && !page.contains("geheim"), "{page}");

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{Settings, TlsConfig, headers};
+use crate::base::Pulse;
 use idle::Idle;
 
 /// Time for a TLS handshake, and for the header of a request.
@@ -71,6 +72,7 @@ struct Listener {
     service: Service,
     tls: TlsConfig,
     connections: Arc<Semaphore>,
+    pulse: Pulse,
     stop: CancellationToken,
 }
 
@@ -95,10 +97,17 @@ impl Bound {
         self.redirect.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Serves until `stop`; then finishes the requests in flight (10 s at most) and returns.
-    pub async fn serve(self, settings: Arc<Settings>, router: Router, tls: TlsConfig, stop: CancellationToken) {
+    /// Serves until `stop`, answering `pulse`; then finishes the requests in flight (10 s at most) and returns.
+    pub async fn serve(
+        self,
+        settings: Arc<Settings>,
+        router: Router,
+        tls: TlsConfig,
+        pulse: Pulse,
+        stop: CancellationToken,
+    ) {
         let connections = Arc::new(Semaphore::new(settings.max_requests.saturating_mul(CONNECTIONS).max(1)));
-        let page = Listener { service: Service::Page(router), tls, connections, stop };
+        let page = Listener { service: Service::Page(router), tls, connections, pulse, stop };
         let redirect = Listener {
             service: Service::Redirect(settings.origin.as_str().into()),
             tls: TlsConfig::default(),
@@ -118,27 +127,33 @@ impl Bound {
 impl Listener {
     async fn run(self, socket: TcpListener) {
         let graceful = GracefulShutdown::new();
+        let (mut beat, mut place) = (self.pulse.beat(), None);
         loop {
-            let place = tokio::select! {
-                () = self.stop.cancelled() => break,
-                place = Arc::clone(&self.connections).acquire_owned() => place,
-            };
-            let Ok(place) = place else { break };
+            let free = place.is_some();
             let accepted = tokio::select! {
                 () = self.stop.cancelled() => break,
-                accepted = socket.accept() => accepted,
+                () = beat.answer() => continue,
+                taken = Arc::clone(&self.connections).acquire_owned(), if !free => match taken {
+                    Ok(taken) => {
+                        place = Some(taken);
+                        continue;
+                    }
+                    Err(_) => break,
+                },
+                accepted = socket.accept(), if free => accepted,
             };
-            match accepted {
-                Ok((stream, peer)) => {
+            match (accepted, place.take()) {
+                (_, None) => {}
+                (Ok((stream, peer)), Some(place)) => {
                     tokio::spawn(self.clone().greet(stream, peer, graceful.watcher(), place));
                 }
-                Err(error) => {
+                (Err(error), Some(_)) => {
                     tracing::warn!(cause = %error, "a connection to the page could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
-        drop(socket);
+        drop((socket, beat));
         if tokio::time::timeout(FAREWELL, graceful.shutdown()).await.is_err() {
             tracing::warn!("requests were still running when the page stopped");
         }

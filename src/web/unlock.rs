@@ -18,7 +18,7 @@ use crate::seal::hashers::Turn;
 use crate::seal::token::{LinkToken, SessionToken};
 use crate::store::codes::Proven;
 use crate::store::proof::GrantView;
-use crate::store::records::Proof;
+use crate::store::records::{Proof, Wish};
 use crate::store::retention::{Ending, Link};
 use crate::store::strict::StrictKey;
 use crate::text::format;
@@ -28,7 +28,7 @@ use super::answer::{Problem, html};
 use super::app::{App, Shared};
 use super::client::Visitor;
 use super::page_token::{self, Purpose};
-use super::{guard, mask, session};
+use super::{guard, mask, session, sms};
 
 /// A link that leads nowhere is answered after this long, whatever the reason was.
 const NOWHERE: Duration = Duration::from_millis(200);
@@ -43,9 +43,9 @@ const TURN: Duration = Duration::from_secs(5);
 #[derive(Debug, Deserialize)]
 pub(super) struct CodeForm {
     #[serde(default)]
-    code: SecretString,
+    pub(super) code: SecretString,
     #[serde(default)]
-    pagina: String,
+    pub(super) pagina: String,
 }
 
 /// `GET /b/{token}`.
@@ -57,6 +57,9 @@ pub(super) async fn show(
     let view = find(&app, &link).await?;
     let admission = app.store.may_try(&view, visitor.network, &app.settings.limits).await?;
     let page = First { app: &app, view: &view, visitor, link: &link };
+    if by_sms(&view) {
+        return sms::show(&page, admission).await;
+    }
     match admission {
         Admission::Try { .. } => page.answer(StatusCode::OK, None),
         Admission::Paused(until) => page.answer(StatusCode::OK, Some(Trouble::Paused(&page.clock(until)))),
@@ -71,12 +74,19 @@ pub(super) async fn lost(
     visitor: Visitor,
 ) -> Result<Response, Problem> {
     let view = find(&app, &link).await?;
-    let back = visitor.keep(&format!("/b/{link}"));
+    if by_sms(&view) {
+        return Err(Problem::NotFound);
+    }
     let page = app.page(visitor.lang(&view.contact.language));
-    html(
-        StatusCode::OK,
-        &LostPage { page, sender: sender_name(&view), back: &back, strict: view.grant.strict.is_some() },
-    )
+    let lost = LostPage {
+        page,
+        sender: sender_name(&view),
+        back: &visitor.keep(&format!("/b/{link}")),
+        action: &visitor.keep(&format!("/b/{link}/geen-code")),
+        token: &page_token::make(&app.store.keys().cookie, Purpose::Ask(Wish::Code), view.id, app.clock.now()),
+        strict: view.grant.strict.is_some(),
+    };
+    html(StatusCode::OK, &lost)
 }
 
 /// `POST /b/{token}`.
@@ -87,30 +97,54 @@ pub(super) async fn open(
     headers: HeaderMap,
     form: Result<Form<CodeForm>, FormRejection>,
 ) -> Result<Response, Problem> {
-    if !guard::from_our_page(&headers, &app.settings.origin) {
-        return Err(Problem::Refused);
-    }
-    let form = match form {
-        Ok(Form(form)) => form,
-        Err(FormRejection::BytesRejection(rejection)) => return Ok(rejection.into_response()),
-        Err(_) => return Err(Problem::Refused),
+    let form = match checked(&app, &headers, form)? {
+        Ok(form) => form,
+        Err(too_large) => return Ok(too_large),
     };
     let view = find(&app, &link).await?;
     let page = First { app: &app, view: &view, visitor, link: &link };
-    let key = &app.store.keys().cookie;
-    let Some(age) = page_token::age(key, Purpose::Open, view.id, app.clock.now(), &form.pagina) else {
+    if by_sms(&view) {
+        return sms::open(&page, &form).await;
+    }
+    let Some(age) = page.age(Purpose::Open, &form.pagina) else {
         return page.answer(StatusCode::BAD_REQUEST, Some(Trouble::Stale));
     };
     let Some(code) = AccessCode::normalise(form.code.expose_secret()) else {
         return page.answer(StatusCode::UNPROCESSABLE_ENTITY, Some(Trouble::Empty));
     };
-    tokio::time::sleep(THOUGHT.saturating_sub(age)).await;
+    think(age).await;
     page.attempt(code).await
+}
+
+/// A form from our own page, read; the inner error is an answer to one that is too large.
+pub(super) fn checked<T>(
+    app: &App,
+    headers: &HeaderMap,
+    form: Result<Form<T>, FormRejection>,
+) -> Result<Result<T, Response>, Problem> {
+    if !guard::from_our_page(headers, &app.settings.origin) {
+        return Err(Problem::Refused);
+    }
+    match form {
+        Ok(Form(form)) => Ok(Ok(form)),
+        Err(FormRejection::BytesRejection(rejection)) => Ok(Err(rejection.into_response())),
+        Err(_) => Err(Problem::Refused),
+    }
+}
+
+/// Waits until a person could have pressed the button of a page that was shown so long ago.
+pub(super) async fn think(age: Duration) {
+    tokio::time::sleep(THOUGHT.saturating_sub(age)).await;
+}
+
+/// Whether a link opens with a code by SMS. A strict one never does: what it was sealed to opens it.
+pub(super) fn by_sms(view: &GrantView) -> bool {
+    view.grant.strict.is_none() && view.contact.proof == Proof::Sms
 }
 
 /// The grant behind a link. A link that was never given out, and one so long ago that nothing is known of it, are answered alike,
 /// also in time. Who holds one that was hears whether its message expired or was taken back.
-async fn find(app: &App, link: &str) -> Result<GrantView, Problem> {
+pub(super) async fn find(app: &App, link: &str) -> Result<GrantView, Problem> {
     let nowhere = tokio::time::sleep(NOWHERE);
     if let Some(token) = LinkToken::parse(link) {
         match app.store.link(&token).await? {
@@ -125,31 +159,48 @@ async fn find(app: &App, link: &str) -> Result<GrantView, Problem> {
 }
 
 /// What people call the sender.
-fn sender_name(view: &GrantView) -> &str {
+pub(super) fn sender_name(view: &GrantView) -> &str {
     let sender = &view.conversation.sender;
     if sender.name.is_empty() { &sender.address } else { &sender.name }
 }
 
 /// Page 1 of one link for one visitor.
-struct First<'a> {
-    app: &'a Arc<App>,
-    view: &'a GrantView,
-    visitor: Visitor,
-    link: &'a str,
+pub(super) struct First<'a> {
+    pub(super) app: &'a Arc<App>,
+    pub(super) view: &'a GrantView,
+    pub(super) visitor: Visitor,
+    pub(super) link: &'a str,
 }
 
 impl First<'_> {
-    fn clock(&self, moment: Timestamp) -> String {
+    /// A page token for a form of this link.
+    pub(super) fn token(&self, purpose: Purpose) -> String {
+        page_token::make(&self.app.store.keys().cookie, purpose, self.view.id, self.app.clock.now())
+    }
+
+    /// How long ago the page of a form was shown; `None` when it is none of ours.
+    pub(super) fn age(&self, purpose: Purpose, token: &str) -> Option<Duration> {
+        page_token::age(&self.app.store.keys().cookie, purpose, self.view.id, self.app.clock.now(), token)
+    }
+
+    /// An address below this link's.
+    pub(super) fn path(&self, below: &str) -> String {
+        self.visitor.keep(&format!("/b/{}{below}", self.link))
+    }
+
+    pub(super) fn clock(&self, moment: Timestamp) -> String {
         format::clock(moment, &self.app.settings.time_zone)
     }
 
     /// Page 1 with what went wrong.
     fn answer(&self, status: StatusCode, trouble: Option<Trouble<'_>>) -> Result<Response, Problem> {
-        let Self { app, view, visitor, link } = self;
+        let Self { app, view, visitor, .. } = self;
         let page = app.page(visitor.lang(&view.contact.language));
         let sender = sender_name(view);
         let hint = view.contact.hint.trim();
         let strict = view.grant.strict.is_some();
+        // What is strict opens with no SMS.
+        let other = (app.settings.sends_sms && !strict).then(|| self.path("/anders"));
         let digits = !strict && view.contact.proof == Proof::Code;
         let unlock = UnlockPage {
             page,
@@ -160,9 +211,10 @@ impl First<'_> {
             hint,
             // A code that the sender chose, which the hint is for, may hold letters, and a strict one does.
             inputmode: if hint.is_empty() && digits { "numeric" } else { "text" },
-            action: &visitor.keep(&format!("/b/{link}")),
-            token: &page_token::make(&app.store.keys().cookie, Purpose::Open, view.id, app.clock.now()),
-            lost: &visitor.keep(&format!("/b/{link}/geen-code")),
+            action: &self.path(""),
+            token: &self.token(Purpose::Open),
+            lost: &self.path("/geen-code"),
+            other: other.as_deref(),
             strict,
             earlier: view.needs_earlier_code(),
             trouble,
@@ -236,14 +288,20 @@ impl First<'_> {
             None => app.store.open_session(view, visitor.network, &token).await?,
             Some(key) => app.store.open_strict_session(view, visitor.network, &token, key).await?,
         }
-        let cookie = session::cookie(&token, app.settings.demo).ok_or(Problem::Broken)?;
+        self.enter(&token)
+    }
+
+    /// On to the message, with the cookie of its session.
+    pub(super) fn enter(&self, token: &SessionToken) -> Result<Response, Problem> {
+        let Self { app, visitor, .. } = self;
+        let cookie = session::cookie(token, app.settings.demo).ok_or(Problem::Broken)?;
         let to = HeaderValue::from_str(&visitor.keep("/bericht")).map_err(|_| Problem::Broken)?;
         let headers: [(HeaderName, HeaderValue); 2] = [(header::SET_COOKIE, cookie), (header::LOCATION, to)];
         Ok((StatusCode::SEE_OTHER, headers).into_response())
     }
 }
 
-fn retry_after(mut page: Response, seconds: u64) -> Response {
+pub(super) fn retry_after(mut page: Response, seconds: u64) -> Response {
     page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     page
 }

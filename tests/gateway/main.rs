@@ -1,6 +1,8 @@
 //! The gateway as an organisation runs it: the real program between a real Postfix in front and a server behind, on loopback.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
+mod answers;
+mod bounces;
 mod confidential;
 mod crash;
 mod damage;
@@ -11,9 +13,11 @@ mod memory;
 mod ordinary;
 mod page;
 mod readonly;
+mod reloaded;
 mod retention;
 mod scanned;
 mod secured;
+mod sms;
 mod steady;
 mod strict;
 mod support;

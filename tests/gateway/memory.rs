@@ -1,10 +1,13 @@
-//! How much memory sessions take: many that are idle, and many that send large mails at the same time. In full with
+//! How much memory sessions take: many that are idle, many that send large mails at the same time, and a steady load for long (`ZEGEL_ROUNDS`
+//! seconds; by hand with `tests/soak memory`). In full with
 //! `ZEGEL_MEMORY=full`, on a release build: 1,000 idle sessions in 40 MB, 200 that send 25 MB each in 120 MB.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::support::client::Client;
 use crate::support::gateway::{Gateway, Site};
@@ -152,4 +155,61 @@ fn large_ordinary_mails_take_a_bounded_memory() {
 #[test]
 fn large_confidential_mails_take_a_bounded_memory() {
     large_mails("geheim@example.nl");
+}
+
+/// Mails of all kinds, one after the other, a new connection for every ten; until `over`.
+fn keep_sending(server: SocketAddr, sender: usize, sent: &AtomicUsize, over: &AtomicBool) {
+    let mut number = 0;
+    while !over.load(Ordering::Relaxed) {
+        let mut client = Client::connect(server).unwrap();
+        for _ in 0..10 {
+            number += 1;
+            let (to, subject) =
+                if number % 4 == 0 { ("geheim@example.nl", "[veilig] x") } else { ("gewoon@example.nl", "x") };
+            let lines = if number % 10 == 0 { 5_000 } else { 40 };
+            let text = format!("{}\r\n", "x".repeat(98)).repeat(lines);
+            let (_, reply) = client.send(ANNA, &[to], &letter(&format!("{sender}-{number}"), subject, &text)).unwrap();
+            assert_eq!(reply.code, 250, "{reply:?}");
+            sent.fetch_add(1, Ordering::Relaxed);
+        }
+        client.say("QUIT").unwrap();
+    }
+}
+
+#[test]
+fn memory_stays_flat_under_a_steady_load() {
+    const SAMPLES: u32 = 40;
+    let seconds = std::env::var("ZEGEL_ROUNDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(12);
+    let every = Duration::from_secs(seconds) / SAMPLES;
+    let (_site, gateway) = started("max_sessions = 100");
+    let (sent, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let mut samples = Vec::new();
+    std::thread::scope(|scope| {
+        for sender in 0..6 {
+            let (sent, over, server) = (&sent, &over, gateway.smtp);
+            scope.spawn(move || keep_sending(server, sender, sent, over));
+        }
+        for _ in 0..SAMPLES {
+            std::thread::sleep(every);
+            samples.push(status(&gateway, "VmRSS"));
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    // What is kept ready grows at first: the first fifth does not count.
+    let (first, last) = samples[SAMPLES as usize / 5..].split_at(SAMPLES as usize * 2 / 5);
+    let middle = |part: &[usize]| {
+        let mut part = part.to_vec();
+        part.sort_unstable();
+        part[part.len() / 2]
+    };
+    let (first, last, most) = (middle(first), middle(last), samples.iter().max().unwrap());
+    println!(
+        "{} mails in {seconds} s: {} kB in the first half, {} kB in the second, {} kB at most",
+        sent.into_inner(),
+        first / 1000,
+        last / 1000,
+        most / 1000
+    );
+    assert!(last <= first + first / 10 + 4 * MB, "memory grows: {samples:?}");
+    assert!(gateway.stop().success());
 }

@@ -1,6 +1,5 @@
 //! What the system calls say: a mail is on disk before its 250 is on the wire, and one sync of the journal serves many mails.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
@@ -11,47 +10,15 @@ use crate::support::client::{self, Client};
 use crate::support::gateway::{Gateway, Site};
 use crate::support::reader::{ANNA, SEAL_DOCTORS, letter, links_for, long_text};
 use crate::support::sink::Sink;
+use crate::support::strace::{self, Call};
 use crate::support::until;
 
 const CALLS: &str =
     "trace=openat,write,pwrite64,writev,fdatasync,fsync,sync_file_range,rename,renameat,renameat2,sendto,sendmsg";
 
-/// A call with the lines of the trace between which it ran.
-#[derive(Debug)]
-struct Call {
-    name: String,
-    /// Arguments and result.
-    text: String,
-    begun: usize,
-    ended: usize,
-}
-
-impl Call {
-    /// Whether it is one of `names`, worked, and has `part` in its arguments.
-    fn is(&self, names: &[&str], part: &str) -> bool {
-        names.contains(&self.name.as_str()) && !self.text.contains(") = -1 ") && self.text.contains(part)
-    }
-}
-
-/// Reads what `strace -f -y` wrote; calls that others interrupted are put together again.
-fn calls(trace: &str) -> Vec<Call> {
-    let (mut calls, mut open) = (Vec::new(), BTreeMap::new());
-    for (at, line) in trace.lines().enumerate() {
-        let (pid, rest) = line.trim_start().split_once(' ').unwrap_or((line, ""));
-        let rest = rest.trim_start();
-        if let Some(resumed) = rest.strip_prefix("<... ") {
-            let Some((name, begun, start)) = open.remove(pid) else { continue };
-            let end = resumed.split_once("resumed>").map_or("", |(_, end)| end);
-            calls.push(Call { name, text: format!("{start}{end}"), begun, ended: at });
-        } else if let Some((name, text)) = rest.split_once('(') {
-            match text.split_once("<unfinished ...>") {
-                Some((start, _)) => drop(open.insert(pid, (name.to_owned(), at, start.to_owned()))),
-                None => calls.push(Call { name: name.to_owned(), text: text.to_owned(), begun: at, ended: at }),
-            }
-        }
-    }
-    calls.sort_by_key(|call| call.begun);
-    calls
+/// Whether the call is one of `names`, worked, and has `part` in its arguments.
+fn is(call: &Call, names: &[&str], part: &str) -> bool {
+    names.contains(&call.name.as_str()) && call.result().is_some() && call.arguments.contains(part)
 }
 
 /// strace at work on a gateway.
@@ -89,7 +56,7 @@ impl Trace {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         self.child.wait().unwrap();
-        calls(&fs::read_to_string(&self.file).unwrap())
+        strace::calls(&fs::read_to_string(&self.file).unwrap())
     }
 }
 
@@ -115,21 +82,21 @@ fn a_mail_is_on_disk_before_its_250_is_on_the_wire() {
     let calls = trace.end();
 
     // The answer to the dot is the only 250 behind the 354.
-    let after = calls.iter().position(|call| call.is(&SENT, "\"354 ")).expect("the 354");
-    let answer = calls[after..].iter().find(|call| call.is(&SENT, "\"250 ")).expect("the answer to the dot");
+    let after = calls.iter().position(|call| is(call, &SENT, "\"354 ")).expect("the 354");
+    let answer = calls[after..].iter().find(|call| is(call, &SENT, "\"250 ")).expect("the answer to the dot");
     let first = |what: &str, from: usize, names: &[&str], part: &str| {
-        let found = calls.iter().find(|call| call.begun > from && call.is(names, part));
+        let found = calls.iter().find(|call| call.begun > from && is(call, names, part));
         let found = found.unwrap_or_else(|| panic!("no {what} behind line {from}: {calls:#?}"));
         assert!(found.ended < answer.begun, "{what} only behind the 250: {found:?} {answer:?}");
         found
     };
     let start = calls[after].begun;
     let body = first("fdatasync of the body", start, &SYNC, "/bodies/part/");
-    let written = calls.iter().rposition(|call| call.is(&["pwrite64", "write"], "/bodies/part/")).unwrap();
+    let written = calls.iter().rposition(|call| is(call, &["pwrite64", "write"], "/bodies/part/")).unwrap();
     assert!(calls[written].ended < body.begun, "bytes of the body behind its sync");
     let named = first("rename of the body", body.ended, &RENAME, "/bodies/part/");
     let folder = first("fsync of the body's folder", named.ended, &SYNC, "/bodies/");
-    assert!(!folder.text.contains("/part"), "{folder:?}");
+    assert!(!folder.arguments.contains("/part"), "{folder:?}");
     let frame = first("frame in the journal", folder.ended, &["pwrite64", "write"], "/journal/");
     first("fdatasync of the journal", frame.ended, &SYNC, "/journal/");
     assert!(gateway.stop().success());
@@ -164,12 +131,12 @@ fn one_sync_of_the_journal_serves_many_mails() {
     });
     let calls = trace.end();
     let taken = CLIENTS * EACH;
-    let syncs = calls.iter().filter(|call| call.is(&SYNC, "/journal/")).count();
+    let syncs = calls.iter().filter(|call| is(call, &SYNC, "/journal/")).count();
     println!("{syncs} syncs of the journal for {taken} mails of {CLIENTS} clients");
     assert!(syncs > 0, "no sync seen");
     assert!(syncs * 2 <= taken, "{syncs} syncs for {taken} mails");
     // Not by leaving syncs out: when a 250 goes out, every frame written before it is synced.
-    let frames = calls.iter().filter(|call| call.is(&["pwrite64", "write"], "/journal/")).count();
+    let frames = calls.iter().filter(|call| is(call, &["pwrite64", "write"], "/journal/")).count();
     assert!(syncs >= frames, "{frames} frames, {syncs} syncs");
     drop(gateway);
 }

@@ -7,6 +7,8 @@
 //   PAGE_WRONG  a code that does not (default 00000000); three of the five wrong tries in ten minutes are used
 //   PAGE_STRICT, PAGE_STRICT_CODE  address of a notice in strict mode, and the code that opens it (optional)
 //   PAGE_EXPIRED, PAGE_WITHDRAWN  addresses of notices whose messages are gone (optional)
+//   PAGE_SMS, PAGE_PHONE  address of a notice that opens with a code by SMS, which nobody asked for yet, and of a page that shows the SMS
+//               (the demo's mailbox page of that number); two SMS are asked for (optional)
 //   PAGE_SHOTS  folder for screenshots (optional)
 //   CHROMIUM    the browser (default /usr/bin/chromium)
 
@@ -14,21 +16,22 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { answer } from "./answer.mjs";
 
-const { PAGE_STRICT, PAGE_STRICT_CODE = "", PAGE_EXPIRED, PAGE_WITHDRAWN } = process.env;
+const { PAGE_STRICT, PAGE_STRICT_CODE = "", PAGE_EXPIRED, PAGE_WITHDRAWN, PAGE_SMS, PAGE_PHONE } = process.env;
 const { PAGE_LINKS = "", PAGE_CODE, PAGE_WRONG = "00000000", PAGE_SHOTS, CHROMIUM = "/usr/bin/chromium" } = process.env;
 const links = PAGE_LINKS.split(/\s+/).filter(Boolean);
-if (links.length === 0 || !PAGE_CODE) {
+if ((links.length === 0 || !PAGE_CODE) && !PAGE_SMS) {
   console.error("PAGE_LINKS and PAGE_CODE are needed; see the head of this file");
   process.exit(2);
 }
 if (PAGE_SHOTS) mkdirSync(PAGE_SHOTS, { recursive: true });
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const origin = new URL(links[0]).origin;
+const origin = new URL(links[0] ?? PAGE_SMS).origin;
 
 const words = {
-  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", extend: "Verlengen", check: "Nakijken", unknown: "Dit kenmerk kennen wij niet.", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken" },
-  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", extend: "Stay logged in", check: "Check", unknown: "We do not know this reference.", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn" },
+  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", extend: "Verlengen", check: "Nakijken", unknown: "Dit kenmerk kennen wij niet.", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken", send: "Stuur mij de code", again: "Stuur de sms opnieuw", missing: "Geen sms ontvangen?", free: "U kunt de sms nu opnieuw vragen.", tell: "Stel de afzender op de hoogte", told: "Wij mailen de afzender", wait: "kunt u een nieuwe vragen" },
+  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", extend: "Stay logged in", check: "Check", unknown: "We do not know this reference.", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn", send: "Send me the code", again: "Send the SMS again", missing: "No SMS received?", free: "You can ask for the SMS again now.", tell: "Tell the sender", told: "We are e-mailing the sender", wait: "You can ask for another" },
 };
 const problems = [];
 let looks = 0;
@@ -51,7 +54,7 @@ async function look(browser, way, visit) {
   });
   const page = await context.newPage();
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type()) && !/status of (403|404|410)/.test(message.text())) fail(`console: ${message.text()}`);
+    if (["error", "warning"].includes(message.type()) && !/status of (403|404|410|422|429)/.test(message.text())) fail(`console: ${message.text()}`);
   });
   page.on("pageerror", (error) => fail(`page error: ${error}`));
   try {
@@ -71,13 +74,13 @@ async function judge({ page, fail, name, lang, scripts }, state) {
     const found = [];
     const over = document.documentElement.scrollWidth - document.documentElement.clientWidth;
     if (over > 0) found.push(`${over} px wider than the window`);
-    for (const target of document.querySelectorAll("a, button, input:not([type=hidden]), summary")) {
+    for (const target of document.querySelectorAll("a, button, input:not([type=hidden]), textarea, summary")) {
       if (!target.checkVisibility()) continue;
       const { width, height } = target.getBoundingClientRect();
       const inText = target.closest(".text, .skip") !== null || target.classList.contains("skip");
       if (!inText && (width < 24 || height < 24)) found.push(`target of ${Math.round(width)}×${Math.round(height)}: ${target.textContent}`);
     }
-    for (const field of document.querySelectorAll("input:not([type=hidden])")) {
+    for (const field of document.querySelectorAll("input:not([type=hidden]), textarea")) {
       if (!field.labels?.length) found.push(`a field without label: ${field.name}`);
       if (field.name === "code" && field.autocomplete !== "one-time-code") found.push("autocomplete of the code");
       if (field.name === "code" && (field.type !== "text" || !["numeric", "text"].includes(field.inputMode))) found.push("kind of the code field");
@@ -85,7 +88,9 @@ async function judge({ page, fail, name, lang, scripts }, state) {
       if (said.some((id) => !document.getElementById(id))) found.push("a description that is not there");
     }
     if (document.querySelectorAll("h1").length !== 1) found.push("not one h1");
-    if (document.querySelectorAll("script:not([src^='/sessie.js?v=']), [style], link:not([rel=stylesheet])").length) found.push("a script, style or link that has no place here");
+    // A picture leaves an empty style behind.
+    const odd = document.querySelector("script:not([src^='/sessie.js?v='], [src^='/antwoord.js?v='], [src^='/opnieuw.js?v=']), [style]:not([style='']), link:not([rel=stylesheet])");
+    if (odd) found.push(`a script, style or link that has no place here: ${odd.outerHTML.slice(0, 200)}`);
     if (!document.title.includes("·")) found.push(`the title: ${document.title}`);
     return found;
   });
@@ -127,6 +132,8 @@ async function visit(way, link, wrongFirst, code = PAGE_CODE) {
   await judge(way, "3-message");
   await files(way);
   await frame(way);
+  // Twenty answers a day is the most in one conversation.
+  if (way.scheme === "light") await answer(way, judge, link, code.replace(/(....)(?=.)/g, "$1 "));
   if (way.scripts && !way.name.includes("mail")) await extend(way);
   await leave(way, link);
 }
@@ -249,12 +256,96 @@ async function keyboard(way) {
   seen.filter((s) => s.includes("unseen") && !s.startsWith("body")).forEach((s) => fail(`focus cannot be seen: ${s}`));
 }
 
+/** The minute until one more SMS can be asked for, by a clock of ours. */
+async function countdown(way) {
+  const { page, fail, t } = way;
+  await page.clock.install();
+  await page.goto(PAGE_SMS);
+  await page.getByText(t.missing).click();
+  const again = page.getByRole("button", { name: t.again });
+  const wait = page.locator("#wacht");
+  if (!(await again.isDisabled())) fail("one more SMS can be asked for at once");
+  const before = await wait.innerText();
+  await page.clock.runFor(3000);
+  if ((await wait.innerText()) === before) fail(`the seconds do not count down: ${before}`);
+  await judge(way, "s3-countdown");
+  await page.clock.runFor(60_000);
+  if (await again.isDisabled()) fail("after a minute no SMS can be asked for");
+  if ((await page.getByText(t.free).count()) !== 1 || (await wait.isVisible())) fail("the page does not say that the minute is over");
+}
+
+/** Every page of a code by SMS, before anybody asked for one, and then with the field. */
+async function bySms(browser) {
+  const ways = [320, 768, 1280].flatMap((width) => [
+    ...["nl", "en"].flatMap((lang) => ["light", "dark"].map((scheme) => ({ width, lang, scheme, scripts: true }))),
+    { width, lang: "nl", scheme: "light", scripts: false },
+  ]);
+  for (const way of ways) {
+    await look(browser, way, async (w) => {
+      await w.page.goto(`${PAGE_SMS}?taal=${w.lang}`);
+      if ((await w.page.getByRole("button", { name: w.t.send }).count()) !== 1) w.fail("the button that sends an SMS is not there");
+      await judge(w, "s1-send");
+      for (const below of ["nummer", "anders"]) {
+        await w.page.goto(`${PAGE_SMS}/${below}?taal=${w.lang}`);
+        await judge(w, `s2-${below}`);
+      }
+    });
+  }
+  const phone = { width: 320, lang: "nl", scheme: "light", scripts: false };
+  await look(browser, phone, async (w) => {
+    await w.page.goto(PAGE_SMS);
+    await Promise.all([w.page.waitForNavigation(), w.page.getByRole("button", { name: w.t.send }).click()]);
+    if ((await w.page.locator("#code").count()) !== 1) w.fail("after the press there is no field");
+    await w.page.getByText(w.t.missing).click();
+    if (!/\d+ seconden/.test(await w.page.locator("#wacht").innerText())) w.fail("without scripts no word about the minute to wait");
+  });
+  await look(browser, { ...phone, scripts: true }, countdown);
+  for (const way of ways) {
+    await look(browser, way, async (w) => {
+      await w.page.goto(`${PAGE_SMS}?taal=${w.lang}`);
+      await judge(w, "s3-field");
+      await w.page.getByText(w.t.missing).click();
+      await judge(w, "s4-missing");
+      await press(w, "12345");
+      await judge(w, "s5-form");
+      await w.page.getByText(w.t.missing).click();
+      const again = w.page.getByRole("button", { name: w.t.again });
+      // Within the minute the script holds the button.
+      if (await again.isDisabled()) return;
+      await Promise.all([w.page.waitForNavigation(), again.click()]);
+      if (!(await w.page.content()).includes(w.t.wait) && !(await w.page.locator("#code").count())) w.fail("a second press says nothing");
+      await judge(w, "s6-again");
+    });
+  }
+  // Typed on another device than the one that asked for it.
+  await look(browser, { width: 1280, lang: "nl", scheme: "light", scripts: true }, async (w) => {
+    await w.page.goto(PAGE_SMS);
+    await press(w, "000000");
+    if (!(await w.page.getByRole("alert").innerText()).includes(w.t.wrong)) w.fail("a wrong code is not called wrong beside the field");
+    await judge(w, "s7-wrong");
+    await w.page.getByRole("link", { name: w.t.tell }).click();
+    await Promise.all([w.page.waitForNavigation(), w.page.getByRole("button", { name: w.t.tell }).click()]);
+    if ((await w.page.locator("h1").innerText()) !== w.t.told) w.fail("telling the sender does not say so");
+    await judge(w, "s8-told");
+    const text = async (path) => (await fetch(new URL(path, PAGE_PHONE))).text();
+    const newest = Math.max(...[...(await text(PAGE_PHONE)).matchAll(/\/mail\/(\d+)/g)].map((found) => Number(found[1])));
+    const shown = await text(`/mail/${newest}/source`);
+    const code = shown.match(/#(\d{6})\b/g)?.at(-1)?.slice(1);
+    if (!code) return w.fail("no SMS on the telephone");
+    await w.page.goto(PAGE_SMS);
+    await press(w, `${code.slice(0, 3)} ${code.slice(3)}`);
+    if (!new URL(w.page.url()).pathname.startsWith("/bericht")) w.fail(`after the code: ${w.page.url()}`);
+    await judge(w, "s9-message");
+  });
+}
+
 const browser = await chromium.launch({
   executablePath: CHROMIUM,
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
-await look(browser, { width: 1280, lang: "nl", scheme: "light", scripts: true }, keyboard);
-for (const width of [320, 1280]) {
+if (PAGE_SMS) await bySms(browser);
+if (links.length > 0) await look(browser, { width: 1280, lang: "nl", scheme: "light", scripts: true }, keyboard);
+for (const width of links.length > 0 ? [320, 1280] : []) {
   for (const lang of ["nl", "en"]) {
     for (const scheme of ["light", "dark"]) {
       const way = { width, lang, scheme, scripts: true };

@@ -5,6 +5,7 @@
 //! `ZEGEL_ROUNDS` says how many moments; `ZEGEL_SEED` repeats a run.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
+mod arguments;
 #[path = "../support/dice.rs"]
 mod dice;
 #[path = "../support/disk.rs"]
@@ -71,7 +72,7 @@ impl Run {
         let order = Order { folder: data.clone(), notes: notes.clone(), ..order.clone() };
         let (name, value) = order.environment();
         let output = Command::new("strace")
-            .args(strace::OPTIONS)
+            .args(arguments::OPTIONS)
             .arg("-o")
             .arg(&trace)
             .arg(std::env::current_exe().unwrap())
@@ -90,7 +91,7 @@ impl Run {
     /// Calls that change the folder: where a cut differs from the one before.
     fn moments(&self) -> Vec<usize> {
         let inside = |call: &&Call| {
-            call.file(0).or_else(|| call.opened.clone()).is_some_and(|path| path.starts_with(&self.data))
+            call.file(0).or_else(|| call.opened()).is_some_and(|path| path.starts_with(&self.data))
                 || call.name.starts_with("rename")
                 || call.name.starts_with("unlink")
                 || call.name.starts_with("mkdir")
@@ -135,7 +136,7 @@ fn another_boot(folder: &Path) {
 /// Opens what a cut left, compares, commits, and opens once more. Returns what was found.
 async fn recovers(folder: &Path, ledger: &Ledger) -> Records {
     let (engine, report) = work::open(folder);
-    assert!(report.quarantined.is_empty(), "damage, where there is none: {report:?}");
+    assert!(report.quarantined.is_empty() && report.lost.is_empty(), "damage, where there is none: {report:?}");
     let found = ledger.check(&engine).await;
     engine.commit(work::after_all()).await.expect("the next commit works");
     engine.close().await;

@@ -565,3 +565,15 @@ async fn parameters_reach_the_hop_as_they_came() {
     assert_eq!(heard("MAIL FROM:<bounces@example.nl> Size=1234 BODY=8bitmime ENVID=a+2Bb"), 2, "{commands:?}");
     assert_eq!(heard("RCPT TO:<p@pass.example> NOTIFY=Never"), 2);
 }
+
+#[tokio::test]
+async fn nothing_to_an_answer_address_passes() {
+    let server = FakeHop::polite().await;
+    let gateway = Gateway::before(&server);
+    let token = "a".repeat(32);
+    for address in [format!("antwoord+{token}@retour.example.nl"), "ANTWOORD+x@Retour.Example.NL".to_owned()] {
+        let (told, _) = gateway.send(&[&address, PASS], &mail(b"x\r\n")).await;
+        assert_eq!(told, [550, 250], "{address}");
+    }
+    assert!(server.transactions().iter().all(|heard| heard.accepted == [PASS]));
+}

@@ -60,7 +60,7 @@ async fn the_second_host_takes_what_the_first_does_not() {
         ("554 at the greeting", greeting, say("554 5.3.2 closed")),
         ("hangs at EHLO", hello, Act::Hang),
         ("closes at MAIL", at_mail, Act::Close),
-        ("hangs at MAIL", at_mail, Act::Silence),
+        ("hangs at MAIL", at_mail, Act::Hang),
         ("421 at MAIL", at_mail, Act::SayAndClose("421 4.3.2 stopping".into())),
     ];
     for (case, at, act) in cases {

@@ -88,6 +88,7 @@ impl Gateway {
             strict_cost: Cost { memory_kib: 8, passes: 1, lanes: 1 },
             hashers: 2,
             language: "nl".to_owned(),
+            numbers: Some(zegel::sms::Numbers::default()),
         };
         let intake = Intake::new(settings, store.clone(), Arc::clone(&clock), Arc::clone(&entropy));
         let settings = relay::Settings {
@@ -97,6 +98,7 @@ impl Gateway {
             max_received: 50,
             memory: 64 << 20,
             memory_wait: Duration::from_secs(20),
+            answer_domain: Some("retour.example.nl".parse().unwrap()),
         };
         let routes = others.into_iter().fold(Routes::all_to(default), |routes, (domain, hop)| {
             routes.and(Route { senders: Vec::new(), recipients: vec![domain.parse().unwrap()], hop })

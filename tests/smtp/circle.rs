@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio_util::sync::CancellationToken;
-use zegel::base::SystemClock;
+use zegel::base::{Pulse, SystemClock};
 use zegel::receive::{Served, Services, bind};
 
 use crate::gateway::{Client, PATIENCE, relay_to, settings};
@@ -19,7 +19,8 @@ async fn two_gateways_that_send_to_each_other_stop() {
     for (index, bound) in bound.into_iter().enumerate() {
         let relay = relay_to(addresses[1 - index], Duration::from_millis(300));
         let (tls, metrics) = (Arc::new(ArcSwapOption::empty()), zegel::metrics::Smtp::default());
-        let services = Services { relay, tls, users: None, clock: Arc::new(SystemClock), metrics };
+        let services =
+            Services { relay, tls, users: None, clock: Arc::new(SystemClock), metrics, pulse: Pulse::default() };
         serving.push(tokio::spawn(bound.serve(Served::new(settings(), services), stop.clone())));
     }
     let circle = async {

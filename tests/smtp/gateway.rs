@@ -71,6 +71,7 @@ pub fn settings() -> Settings {
         max_recipients: 100,
         command_timeout: Duration::from_mins(5),
         data_timeout: Duration::from_mins(3),
+        bounce_domain: "bounce.example".parse().unwrap(),
         limits: Limits { sessions: 100, ..Limits::default() },
     }
 }
@@ -95,6 +96,7 @@ impl Gateway {
             users,
             clock: Arc::new(SystemClock),
             metrics: zegel::metrics::Smtp::default(),
+            pulse: zegel::base::Pulse::default(),
         };
         let served = Served::new(settings, services);
         let serving = tokio::spawn(bound.serve(served.clone(), stop.clone()));
@@ -156,6 +158,7 @@ fn relay_through(hop: NextHop) -> Relay {
         strict_cost: Cost { memory_kib: 8, passes: 1, lanes: 1 },
         hashers: 1,
         language: "nl".to_owned(),
+        numbers: Some(zegel::sms::Numbers::default()),
     };
     let relay = relay::Settings {
         hostname: "zegel.example".to_owned(),
@@ -164,6 +167,7 @@ fn relay_through(hop: NextHop) -> Relay {
         max_received: 50,
         memory: MEMORY,
         memory_wait: MEMORY_WAIT,
+        answer_domain: None,
     };
     let policy = policy::Settings {
         home: Home { domains: DomainSet::Listed(vec!["b.example".parse().unwrap()]), fallback: None },

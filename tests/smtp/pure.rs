@@ -22,6 +22,8 @@ struct Player {
     /// Sent by the client, not yet read by the server.
     sent: VecDeque<u8>,
     replies: Vec<u8>,
+    /// The lines that follow belong to an answer to EHLO.
+    uncoded: bool,
     closed: bool,
     next: Vec<(Call, Reply)>,
     events: VecDeque<Event>,
@@ -52,6 +54,7 @@ pub fn play(dialog: &Dialog, segments: Segments) {
         now: tokio::time::Instant::now().into_std(),
         sent: VecDeque::new(),
         replies: Vec::new(),
+        uncoded: false,
         closed: false,
         next: Vec::new(),
         events: VecDeque::new(),
@@ -106,7 +109,26 @@ impl Player {
     fn reply_line(&mut self) -> Option<String> {
         let end = self.replies.windows(2).position(|pair| pair == b"\r\n")?;
         let line = self.replies.drain(..end + 2).collect::<Vec<u8>>();
-        Some(String::from_utf8_lossy(&line[..end]).into_owned())
+        let line = String::from_utf8_lossy(&line[..end]).into_owned();
+        self.coded(&line);
+        Some(line)
+    }
+
+    /// RFC 2034 §4: every line of a 2xx, 4xx or 5xx has an enhanced code of its class, but in the greeting and the answers to HELO and EHLO.
+    fn coded(&mut self, line: &str) {
+        let (code, text) = (&line[..3], &line[4..]);
+        let hello = ["zegel.example", "A domain name or an address literal"];
+        let exempt = self.uncoded || hello.iter().any(|begin| text.starts_with(begin));
+        self.uncoded = exempt && line.as_bytes()[3] == b'-';
+        if exempt || code.starts_with('3') {
+            return;
+        }
+        let enhanced: Vec<&str> = text.split(' ').next().unwrap().split('.').collect();
+        let number = |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+        assert!(
+            enhanced.len() == 3 && enhanced.iter().all(number) && enhanced[0] == &code[..1],
+            "no enhanced code: {line}"
+        );
     }
 
     fn pass(&mut self, time: Duration) {

@@ -153,6 +153,7 @@ impl Dialog {
                     "8bitmime" => self.offer.eightbit = true,
                     "smtputf8" => self.offer.smtputf8 = true,
                     "dsn" => self.offer.dsn = true,
+                    "requiretls" => self.offer.requiretls = true,
                     _ => panic!("{at}"),
                 }),
                 _ => panic!("{at}"),

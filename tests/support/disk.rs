@@ -124,7 +124,7 @@ impl Disk {
 
     /// Follows a call that has ended. Calls come in the order in which they ended.
     pub fn follow(&mut self, call: &Call) {
-        let Some(result) = call.result else { return };
+        let Some(result) = call.result() else { return };
         match call.name.as_str() {
             "open" | "creat" => panic!("a call that Rust's library does not make: {call:?}"),
             "openat" => self.open(call, result),
@@ -164,7 +164,7 @@ impl Disk {
     }
 
     fn open(&mut self, call: &Call, descriptor: i64) {
-        let Some(path) = call.opened.clone().filter(|path| path.starts_with(&self.root)) else { return };
+        let Some(path) = call.opened().filter(|path| path.starts_with(&self.root)) else { return };
         let flags = call.argument(2);
         if self.find(&path).is_none() && flags.contains("O_CREAT") {
             self.nodes.push(Node::File(Content::default()));

@@ -86,6 +86,9 @@ async fn a_report_changes_the_state_and_hears_nothing() {
     }
     assert_eq!(send(&site, Method::GET, &failed, "").await.status, StatusCode::NO_CONTENT);
     assert_eq!(progress(&site, grant).await, SmsProgress::Failed(Refusal::Undelivered));
+    let told = site.store.jobs(10).await.unwrap();
+    let told: Vec<_> = told.into_iter().map(|(_, job)| job.kind).collect();
+    assert_eq!(told, [JobKind::SmsFailed { grant, why: Refusal::Undelivered }], "the sender hears of it");
     let json = format!("{{\"status\":\"delivered\",\"reference\":\"{reference}\"}}");
     assert_eq!(send(&site, Method::POST, &place, &json).await.status, StatusCode::NO_CONTENT);
     assert_eq!(progress(&site, grant).await, SmsProgress::Delivered);

@@ -2,6 +2,8 @@
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
+use zegel::text::page::Accent;
+use zegel::web::{Brand, Logo, Settings};
 
 use crate::site::{Answer, form, request, settings, site, site_with};
 
@@ -29,13 +31,16 @@ pub fn assert_headers(what: &str, answer: &Answer) {
     }
     // Scripts only on the page behind a session, only ours, and they speak to nobody else.
     for directive in policy.split("; ").filter(|d| d.starts_with("script-src") || d.starts_with("connect-src")) {
-        assert!(what == "message" && directive.ends_with("-src 'self'"), "{what}: {directive}");
+        assert!(matches!(what, "message" | "sms field") && directive.ends_with("-src 'self'"), "{what}: {directive}");
     }
     assert!(!answer.header("permissions-policy").is_empty(), "{what}");
     let kept = answer.header("cache-control");
     assert!(
         kept == "no-store"
-            || (what.contains("/stijl.css") || what.contains("/sessie.js")) && kept.contains("immutable"),
+            || ["/stijl.css", "/logo", "/sessie.js", "/antwoord.js", "/opnieuw.js"]
+                .iter()
+                .any(|path| what.contains(path))
+                && kept.contains("immutable"),
         "{what}: {kept}"
     );
     if answer.status.is_client_error() || answer.status.is_server_error() {
@@ -43,20 +48,22 @@ pub fn assert_headers(what: &str, answer: &Answer) {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn every_route_and_method() {
-    let site = site();
-    let link = site.seal_text("jan@else.example", "Dag").await;
-    let lost = format!("{}/geen-code", link.path);
+/// An address for every route and some for none, around one link: path, status of GET without a session, status of a bare POST.
+pub fn table(link: &str) -> Vec<(String, u16, u16)> {
+    let below = |below: &str| format!("{link}/{below}");
     let nowhere = "/b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-    let no_code = format!("{nowhere}/geen-code");
-    // path, status of GET without a session, status of a bare POST
-    let routes: [(&str, u16, u16); 21] = [
+    let of_link = [
+        (link.to_owned(), 200, 400),
+        (below("geen-code"), 200, 400),
+        // This recipient opens with an access code: nothing goes by SMS.
+        (below("sms"), 405, 404),
+        (below("nummer"), 404, 404),
+        (below("anders"), 200, 400),
+        (nowhere.to_owned(), 404, 404),
+        (format!("{nowhere}/geen-code"), 404, 404),
+    ];
+    let others = [
         ("/", 200, 405),
-        (&link.path, 200, 400),
-        (&lost, 200, 405),
-        (nowhere, 404, 404),
-        (&no_code, 404, 405),
         ("/b/kort", 404, 404),
         ("/b/", 404, 404),
         ("/bericht", 403, 405),
@@ -65,16 +72,48 @@ async fn every_route_and_method() {
         ("/bericht/bijlage/x", 403, 405),
         ("/bericht/bijlage/1/bekijken", 403, 405),
         ("/bericht/origineel.eml", 403, 405),
+        ("/bericht/bericht.pdf", 403, 405),
         ("/echt", 200, 422),
         ("/verlengen", 405, 403),
+        ("/bericht/antwoord", 303, 403),
+        ("/bericht/antwoord/a/b", 403, 405),
         ("/uitloggen", 405, 200),
         ("/sessie.js", 200, 405),
+        ("/antwoord.js", 200, 405),
+        ("/opnieuw.js", 200, 405),
         ("/stijl.css", 200, 405),
+        ("/logo", 200, 405),
         ("/robots.txt", 200, 405),
         ("/.git/config", 404, 404),
         ("/%00/..%2f", 404, 404),
     ];
-    for (path, got, posted) in routes {
+    of_link.into_iter().chain(others.map(|(path, got, posted)| (path.to_owned(), got, posted))).collect()
+}
+
+/// Whoever adds a route adds it to the table, and with that to every test that walks it.
+#[test]
+fn the_table_holds_every_route_of_the_router() {
+    let source = include_str!("../../src/web/routes.rs");
+    let (source, _) = source.split_once("#[cfg(test)]").unwrap();
+    let routes: Vec<&str> = source.split(".route(").skip(1).map(|rest| rest.split('"').nth(1).unwrap()).collect();
+    assert!(routes.len() > 15, "{routes:?}");
+    let fits = |route: &str, path: &str| {
+        let (route, path): (Vec<&str>, Vec<&str>) = (route.split('/').collect(), path.split('/').collect());
+        route.len() == path.len() && route.iter().zip(path).all(|(r, p)| *r == p || r.starts_with('{') && !p.is_empty())
+    };
+    let table = table("/b/link");
+    // Delivery reports are no page: reports.rs.
+    for route in routes.into_iter().filter(|route| !route.starts_with("/sms/")) {
+        assert!(table.iter().any(|(path, ..)| fits(route, path)), "{route}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_route_and_method() {
+    let site = site_with(branded());
+    let link = site.seal_text("jan@else.example", "Dag").await;
+    for (path, got, posted) in table(&link.path) {
+        let path = path.as_str();
         for (method, expected) in [
             (Method::GET, got),
             (Method::HEAD, got),
@@ -166,7 +205,7 @@ async fn another_site_can_do_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn too_many_requests_are_turned_away_with_a_page() {
-    let site = site_with(zegel::web::Settings { max_requests: 1, ..settings() });
+    let site = site_with(Settings { max_requests: 1, ..settings() });
     // Waits 200 ms for a link that leads nowhere, and holds the only place meanwhile.
     let (first, second) = tokio::join!(site.get("/b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), site.get("/"));
     assert_eq!((first.status, second.status), (StatusCode::NOT_FOUND, StatusCode::SERVICE_UNAVAILABLE));
@@ -196,6 +235,32 @@ async fn the_language_of_the_pages() {
 
 #[tokio::test(start_paused = true)]
 async fn no_hsts_in_the_demo() {
-    let site = site_with(zegel::web::Settings { demo: true, ..settings() });
+    let site = site_with(Settings { demo: true, ..settings() });
     assert_eq!(site.get("/").await.header("strict-transport-security"), "");
+}
+
+const LOGO: &[u8] = b"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"3\"/>";
+
+fn branded() -> Settings {
+    let brand = Brand { logo: Logo::new(LOGO.to_vec()), accent: Accent::parse("#1a5fb4") };
+    Settings { brand, ..settings() }
+}
+
+#[tokio::test]
+async fn logo_and_colour() {
+    let site = site_with(branded());
+    let page = site.get("/").await.text();
+    let (_, rest) = page.split_once("<img class=\"logo\" src=\"").expect("a logo");
+    let (address, rest) = rest.split_once('"').unwrap();
+    assert!(rest.starts_with(" alt=\"Voorbeeld Zorg\">"), "{rest}");
+    let logo = site.get(address).await;
+    assert_headers("GET /logo", &logo);
+    assert_eq!((logo.header("content-type"), &logo.body[..]), ("image/svg+xml", LOGO));
+    assert!(logo.header("content-security-policy").contains("sandbox"), "an SVG by itself may run scripts");
+    let (_, rest) = page.split_once("<link rel=\"stylesheet\" href=\"").unwrap();
+    let style = site.get(rest.split_once('"').unwrap().0).await.text();
+    assert!(style.trim_end().ends_with('}') && style.contains(":root{--seal:#1a5fb4;--seal-ink:#fff}"), "{style}");
+    // Another colour has another address: browsers keep style sheets.
+    let plain = site_with(settings()).get("/").await.text();
+    assert!(plain.contains("<b>Voorbeeld Zorg</b>") && !plain.contains(rest.split_once('"').unwrap().0));
 }

@@ -27,7 +27,7 @@ async fn serve(router: Router, tls: TlsConfig) -> Server {
     let bound = bind(&settings).await.unwrap();
     let (page, redirect) = (bound.addresses()[0], bound.redirects()[0]);
     let stop = CancellationToken::new();
-    let task = tokio::spawn(bound.serve(settings, router, tls, stop.clone()));
+    let task = tokio::spawn(bound.serve(settings, router, tls, zegel::base::Pulse::default(), stop.clone()));
     Server { page, redirect, stop, task }
 }
 

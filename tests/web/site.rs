@@ -16,7 +16,7 @@ use zegel::base::{Clock, ManualClock, SecretBytes, SeededEntropy, Timestamp};
 use zegel::intake::{Intake, Recipient};
 use zegel::mail::Address;
 use zegel::mail::header::HeaderBlock;
-use zegel::policy::{Identity, Mode, Terms};
+use zegel::policy::{Identity, Mode, Proof, Terms};
 use zegel::seal::code::Cost;
 use zegel::seal::keyring::RootKeyring;
 use zegel::seal::token::LinkToken;
@@ -84,12 +84,17 @@ pub fn settings() -> Settings {
         phone: "010 - 000 00 00".to_owned(),
         privacy: Some("https://voorbeeld.nl/privacy".to_owned()),
         accessibility: None,
+        brand: zegel::web::Brand::default(),
         time_zone: jiff::tz::TimeZone::get("Europe/Amsterdam").unwrap(),
         limits: Limits::default(),
+        sms_limits: zegel::access::sms::Limits::default(),
+        sends_sms: true,
         sessions: SessionLimits { idle: Duration::from_mins(15), longest: Duration::from_hours(4) },
         hashers: 2,
         max_requests: 500,
         sms_reports: zegel::sms::Reports::default(),
+        answers: zegel::store::answers::Limits::default(),
+        max_uploads: 8,
     }
 }
 
@@ -117,8 +122,14 @@ pub fn site_over(
     cost: Cost,
     (clock, entropy): (Arc<ManualClock>, Arc<SeededEntropy>),
 ) -> Site {
-    let taking =
-        zegel::intake::Settings { max_size: 64 << 20, cost, strict_cost: cost, hashers: 2, language: String::new() };
+    let taking = zegel::intake::Settings {
+        max_size: 64 << 20,
+        cost,
+        strict_cost: cost,
+        hashers: 2,
+        language: String::new(),
+        numbers: Some(zegel::sms::Numbers::default()),
+    };
     let intake = Intake::new(taking, store.clone(), clock.clone(), entropy.clone());
     let router = router(Arc::new(settings), store.clone(), clock.clone(), entropy).unwrap();
     Site { router, store, clock, intake, mode: Mode::Assisted }
@@ -127,21 +138,27 @@ pub fn site_over(
 impl Site {
     /// Seals a little mail whose jobs stay.
     pub async fn mail(&self, to: &str) {
-        self.take(to, "From: Anna Jansen <a.jansen@zorg.example>\r\nSubject: [veilig] Dag\r\n", b"Dag").await;
+        self.take(to, "From: Anna Jansen <a.jansen@zorg.example>\r\nSubject: [veilig] Dag\r\n", b"Dag", None).await;
     }
 
     /// Seals a mail (header and body apart, both with CRLF) for one recipient.
     pub async fn seal(&self, to: &str, header: &str, body: &[u8]) -> Link {
-        self.take(to, header, body).await;
+        self.seal_asking(to, header, body, None).await
+    }
+
+    /// The same, with the proof that the mail asks for.
+    pub async fn seal_asking(&self, to: &str, header: &str, body: &[u8], proof: Option<Proof>) -> Link {
+        self.take(to, header, body, proof).await;
         self.link().await
     }
 
-    async fn take(&self, to: &str, header: &str, body: &[u8]) {
+    async fn take(&self, to: &str, header: &str, body: &[u8], proof: Option<Proof>) {
         let address: Address = "a.jansen@zorg.example".parse().unwrap();
         let identity = Identity { address: address.clone(), name: "Anna Jansen".to_owned(), mailbox: address };
         let block = HeaderBlock::new(header.as_bytes());
         let tags = ["veilig".to_owned()];
-        let terms = Terms { reason: "subject tag".to_owned(), expires: Duration::from_hours(90 * 24), mode: self.mode };
+        let terms =
+            Terms { reason: "subject tag".to_owned(), expires: Duration::from_hours(90 * 24), mode: self.mode, proof };
         let recipient = Recipient { address: to.parse().unwrap(), terms };
         let facts = block.facts(&tags);
         let mut sealing = self.intake.begin(identity, facts, vec![recipient], &block.stored(&tags)).await.unwrap();
@@ -160,7 +177,7 @@ impl Site {
     }
 
     /// The link and code of the mail taken last, from the jobs that bring them, which are done then.
-    async fn link(&self) -> Link {
+    pub async fn link(&self) -> Link {
         let mut link = Link { path: String::new(), code: String::new() };
         for job in self.store.lease_due(self.clock.now(), 100).await.unwrap() {
             let secret = job.secret.unwrap();

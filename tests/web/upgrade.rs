@@ -162,8 +162,12 @@ async fn seal(site: &Site, to: &str, mail: &str) -> zegel::intake::Sealing {
     let header = format!("{header}\r\n");
     let block = HeaderBlock::new(header.as_bytes());
     let tags = ["veilig".to_owned()];
-    let terms =
-        Terms { reason: "subject tag".to_owned(), expires: Duration::from_hours(90 * 24), mode: Mode::Assisted };
+    let terms = Terms {
+        reason: "subject tag".to_owned(),
+        expires: Duration::from_hours(90 * 24),
+        mode: Mode::Assisted,
+        proof: None,
+    };
     let recipient = Recipient { address: to.parse().unwrap(), terms };
     let mut sealing =
         site.intake.begin(identity, block.facts(&tags), vec![recipient], &block.stored(&tags)).await.unwrap();

@@ -1,6 +1,7 @@
 //! Taking mail, over a store in memory.
 
 mod refused;
+mod sms;
 mod strict;
 
 use std::sync::Arc;
@@ -34,7 +35,14 @@ fn gateway(max_size: u64) -> Gateway {
     let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_795_255_200)));
     let store = Store::in_memory(RootKeyring::generate(&*entropy), clock.clone(), entropy.clone());
     let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
-    let settings = Settings { max_size, cost, strict_cost: cost, hashers: 2, language: "nl".into() };
+    let settings = Settings {
+        max_size,
+        cost,
+        strict_cost: cost,
+        hashers: 2,
+        language: "nl".into(),
+        numbers: Some(crate::sms::Numbers::default()),
+    };
     Gateway { intake: Intake::new(settings, store.clone(), clock.clone(), entropy), store, clock }
 }
 
@@ -43,7 +51,12 @@ fn tags() -> Vec<String> {
 }
 
 fn recipients(addresses: &[&str]) -> Vec<Recipient> {
-    let terms = Terms { reason: "subject tag".into(), expires: Duration::from_hours(90 * 24), mode: Mode::Assisted };
+    let terms = Terms {
+        reason: "subject tag".into(),
+        expires: Duration::from_hours(90 * 24),
+        mode: Mode::Assisted,
+        proof: None,
+    };
     addresses.iter().map(|text| Recipient { address: text.parse().unwrap(), terms: terms.clone() }).collect()
 }
 
@@ -332,7 +345,12 @@ async fn more_new_recipients_than_hashers_all_get_their_codes() {
 async fn terms_that_differ_keep_the_message_for_the_longest() {
     let gateway = gateway(1 << 20);
     let mut to = recipients(&["p@else.example", "q@else.example"]);
-    to[1].terms = Terms { reason: "rule zorg".into(), expires: Duration::from_hours(365 * 24), mode: Mode::Assisted };
+    to[1].terms = Terms {
+        reason: "rule zorg".into(),
+        expires: Duration::from_hours(365 * 24),
+        mode: Mode::Assisted,
+        proof: None,
+    };
     let facts = HeaderBlock::new(HEADER.as_bytes()).facts(&tags());
     let sealing = gateway.intake.begin(identity(), facts, to, &stored(HEADER)).await.unwrap();
     let id = sealing.id();

@@ -36,7 +36,8 @@ async fn a_mail_with_bytes_missing_is_never_taken() {
 async fn a_code_that_cannot_be_made_is_a_451_and_takes_nothing() {
     let mut gateway = gateway(1 << 20);
     let cost = Cost { memory_kib: u32::MAX, passes: 1, lanes: 1 };
-    let settings = Settings { max_size: 1 << 20, cost, strict_cost: cost, hashers: 1, language: "nl".into() };
+    let settings =
+        Settings { max_size: 1 << 20, cost, strict_cost: cost, hashers: 1, language: "nl".into(), numbers: None };
     let entropy = Arc::new(SeededEntropy::new(2));
     gateway.intake = Intake::new(settings, gateway.store.clone(), gateway.clock.clone(), entropy);
     let mut sealing = gateway.begin(HEADER, &["p@else.example"]).await.unwrap();

@@ -23,8 +23,7 @@ impl<'a> Field<'a> {
     #[must_use]
     pub fn key(&self) -> String {
         let name = self.split().map_or(&[][..], |(name, _)| name);
-        let kept: Vec<u8> = name.iter().copied().filter(|byte| is_visible(*byte)).collect();
-        String::from_utf8_lossy(&kept).to_ascii_lowercase()
+        name.iter().filter(|byte| is_visible(**byte)).map(|byte| char::from(byte.to_ascii_lowercase())).collect()
     }
 
     /// Blanks, control or non-ASCII characters stand in the name, so that readers differ on what it is. Blanks between
@@ -45,7 +44,7 @@ impl<'a> Field<'a> {
     /// The value on one line: without CR and LF, trimmed, bytes that are not UTF-8 as Latin-1.
     #[must_use]
     pub fn text(&self) -> String {
-        super::words::glyphs_undecoded(self.value()).into_iter().map(|g| g.char).collect::<String>().trim().to_owned()
+        super::words::undecoded(self.value()).trim().to_owned()
     }
 
     fn split(&self) -> Option<(&'a [u8], &'a [u8])> {

@@ -48,9 +48,7 @@ fn second_reader_agrees(value: &[u8], mailboxes: &[(String, Address)]) -> bool {
     let Some(second) = parser::addresses(value) else { return false };
     let second: Option<Vec<String>> =
         second.iter().map(|text| text.parse::<Address>().ok().map(|address| address.key())).collect();
-    second.is_some_and(|keys| {
-        keys.iter().eq(mailboxes.iter().map(|(_, address)| address.key()).collect::<Vec<_>>().iter())
-    })
+    second.is_some_and(|keys| keys.into_iter().eq(mailboxes.iter().map(|(_, address)| address.key())))
 }
 
 #[derive(Debug)]

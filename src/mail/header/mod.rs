@@ -112,6 +112,8 @@ pub struct HeaderFacts {
     pub zegel_unknown: bool,
     /// `Message-ID`, without brackets.
     pub message_id: Option<String>,
+    /// The ids in `References` and `In-Reply-To`, oldest first, each once, without brackets; of more than 50 the newest.
+    pub references: Vec<String>,
     /// `Date`, as written.
     pub date: Option<String>,
     /// `Auto-Submitted` is present and not `no`.
@@ -142,6 +144,7 @@ impl HeaderFacts {
             "cc" => append(&mut self.cc, &text()),
             "sensitivity" => self.sensitivity.push(text().to_lowercase()),
             "message-id" => self.message_id = self.message_id.take().or_else(|| message_id(field)),
+            "references" | "in-reply-to" => self.refer(&field.text()),
             "date" => self.date = self.date.take().or_else(|| Some(readable(&field.text()))),
             "auto-submitted" => self.auto_submitted |= !first_word(&text()).eq_ignore_ascii_case("no"),
             "received" => self.received += 1,
@@ -162,6 +165,18 @@ impl HeaderFacts {
             }
             _ => {}
         }
+    }
+
+    /// The ids of one field. Each names a mail that this one continues.
+    fn refer(&mut self, text: &str) {
+        const MOST: usize = 50;
+        let ids = text.split('<').skip(1).filter_map(|rest| rest.split_once('>')).map(|(id, _)| id.trim());
+        for id in ids.filter(|id| is_id(id)) {
+            if !self.references.iter().any(|known| known == id) {
+                self.references.push(id.to_owned());
+            }
+        }
+        self.references.drain(..self.references.len().saturating_sub(MOST));
     }
 
     fn read_from(&mut self, field: &Field<'_>) {
@@ -209,6 +224,10 @@ impl Reading {
         let mut doubtful = found.doubtful;
         if found.flags.is_empty() {
             for glyphs in others {
+                // The same text has the same tags.
+                if glyphs.iter().map(|glyph| glyph.char).eq(usual.iter().map(|glyph| glyph.char)) {
+                    continue;
+                }
                 let found = tag::find(&glyphs, tags);
                 doubtful |= found.doubtful;
                 if !found.flags.is_empty() {
@@ -263,15 +282,28 @@ fn first_word(text: &str) -> &str {
 fn message_id(field: &Field<'_>) -> Option<String> {
     let text = field.text();
     let id = text.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or(text.as_str(), |(id, _)| id).trim();
-    let valid = !id.is_empty() && id.len() <= 995 && id.chars().all(|c| !c.is_control() && !c.is_whitespace());
-    valid.then(|| id.to_owned())
+    is_id(id).then(|| id.to_owned())
+}
+
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= 995 && id.chars().all(|c| !c.is_control() && !c.is_whitespace())
 }
 
 /// Text for people: no control or invisible characters, one blank at a time.
 pub(in crate::mail) fn readable(text: &str) -> String {
-    let spaced: String =
-        text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !is_invisible(*c)).collect();
-    spaced.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    let mut out = String::with_capacity(text.len());
+    let mut blank = false;
+    for c in text.chars() {
+        if c.is_whitespace() {
+            blank = true;
+        } else if !is_invisible(c) {
+            if std::mem::take(&mut blank) && !out.is_empty() {
+                out.push(' ');
+            }
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Characters that a reader does not see, or that change what is seen around them: controls, soft hyphen, zero width, direction

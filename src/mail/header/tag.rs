@@ -179,8 +179,9 @@ fn trailing_groups(seen: &[Seen], pairs: &[Option<usize>], from: usize, groups: 
 /// remaining text only its ends can, since signs are skipped on both sides.
 fn half(seen: &[Seen], start: usize, end: usize, tags: &[String]) -> bool {
     let text = |range: Range<usize>| seen.get(range).unwrap_or_default().iter().map(|s| s.char).collect::<String>();
-    let before = |at: usize| text(0..at).trim_end().chars().next_back();
-    let after = |at: usize| text(at..seen.len()).trim_start().chars().next();
+    let is_mark = |char: &char| !char.is_whitespace();
+    let before = |at: usize| seen.get(..at).unwrap_or_default().iter().rev().map(|s| s.char).find(is_mark);
+    let after = |at: usize| seen.get(at..).unwrap_or_default().iter().map(|s| s.char).find(is_mark);
     tags.iter().any(|tag| {
         let len = tag.chars().count();
         let is_tag = |range: Range<usize>| range.len() == len && text(range).to_lowercase() == tag.to_lowercase();

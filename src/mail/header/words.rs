@@ -1,5 +1,7 @@
 //! Encoded words (RFC 2047): reads them as leniently as mail programs do, and knows which bytes each character came from.
 
+use memchr::memmem;
+
 use crate::mail::charset;
 use crate::mail::mime::LeafDecoder;
 
@@ -19,7 +21,23 @@ pub(super) struct Glyph {
 /// The text of a value: unfolded, words decoded, blanks between two words dropped.
 #[must_use]
 pub fn decode(value: &[u8]) -> String {
-    glyphs(value).into_iter().map(|glyph| glyph.char).collect()
+    if has_words(value) { glyphs(value).into_iter().map(|glyph| glyph.char).collect() } else { undecoded(value) }
+}
+
+/// The text of a value: unfolded, without decoding words.
+pub(super) fn undecoded(value: &[u8]) -> String {
+    let mut out = String::with_capacity(value.len());
+    let on_one_line = |char: &char| !matches!(char, '\r' | '\n');
+    for chunk in value.utf8_chunks() {
+        out.extend(chunk.valid().chars().filter(on_one_line));
+        out.extend(chunk.invalid().iter().map(|byte| char::from(*byte)));
+    }
+    out
+}
+
+/// Whether encoded words may stand in a value.
+fn has_words(value: &[u8]) -> bool {
+    memmem::find(value, b"=?").is_some()
 }
 
 /// The characters of a value, unfolded, without decoding words.
@@ -40,7 +58,7 @@ pub(super) fn other_glyphs(value: &[u8]) -> impl Iterator<Item = Vec<Glyph>> {
     type Reader = fn(&str, &[u8]) -> String;
     const READERS: [Reader; 3] =
         [charset::to_text, |_, bytes| charset::as_ascii(bytes), |_, bytes| charset::as_ebcdic(bytes)];
-    let words = value.windows(2).any(|pair| pair == b"=?");
+    let words = has_words(value);
     READERS.into_iter().filter(move |_| words).map(|reader| read(value, Word::parse_open, reader))
 }
 
@@ -53,8 +71,9 @@ fn read<'a>(
     let mut run: Option<Run> = None;
     let mut at = 0;
     let mut literal_start = 0;
-    while let Some(rest) = value.get(at..).filter(|rest| !rest.is_empty()) {
-        let Some(word) = parse(rest) else {
+    while let Some(next) = value.get(at..).and_then(|rest| memmem::find(rest, b"=?")) {
+        at += next;
+        let Some(word) = value.get(at..).and_then(&parse) else {
             at += 1;
             continue;
         };
@@ -197,6 +216,7 @@ pub(in crate::mail) const fn hex(digit: u8) -> u8 {
 
 fn literal(bytes: &[u8], offset: usize, out: &mut Vec<Glyph>) {
     let mut at = offset;
+    out.reserve(bytes.len());
     let mut push = |char: char, len: usize| {
         if !matches!(char, '\r' | '\n') {
             out.push(Glyph { char, start: at, end: at + len, encoded: false });
@@ -316,6 +336,8 @@ mod tests {
 
         #[test]
         fn any_value_is_read_and_spans_are_within_it(value in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert_eq!(undecoded(&value), glyphs_undecoded(&value).iter().map(|glyph| glyph.char).collect::<String>());
+            prop_assert_eq!(decode(&value), glyphs(&value).iter().map(|glyph| glyph.char).collect::<String>());
             for glyph in other_glyphs(&value).flatten().chain(glyphs(&value)) {
                 prop_assert!(glyph.start < glyph.end && glyph.end <= value.len());
             }

@@ -135,7 +135,8 @@ impl Session {
 
     /// What is offered now.
     fn offer(&self) -> extension::Offer {
-        extension::Offer { auth: self.rules.login && self.tls, ..self.rules.offer }
+        let (auth, requiretls) = (self.rules.login && self.tls, self.rules.offer.requiretls && self.tls);
+        extension::Offer { requiretls, auth, ..self.rules.offer }
     }
 
     fn on_rcpt(&mut self, to: Recipient) -> Option<Action> {

@@ -1,5 +1,7 @@
 //! Every reply that the session gives of its own accord, and what it makes of the replies of others.
 
+use std::borrow::Cow;
+
 use super::Rules;
 use crate::mail::Reply;
 use crate::receive::data::DataFault;
@@ -30,6 +32,7 @@ pub(super) fn hello(rules: &Rules, esmtp: bool, tls: bool) -> Reply {
         (rules.offer.eightbit, "8BITMIME"),
         (rules.offer.smtputf8, "SMTPUTF8"),
         (rules.offer.dsn, "DSN"),
+        (rules.offer.requiretls && tls, "REQUIRETLS"),
     ];
     Reply::lines(250, keywords.iter().filter(|(offered, _)| *offered).map(|(_, keyword)| *keyword))
 }
@@ -178,16 +181,21 @@ pub(super) fn outward(reply: &Reply) -> Reply {
         return Reply::new(451, "4.3.0 The next server answered out of turn; try again");
     }
     let code = if reply.code() == 421 { 451 } else { reply.code() };
-    let lines: Vec<String> = reply.text().iter().map(|line| with_status(line, reply.class())).collect();
-    Reply::lines(code, lines.iter().map(String::as_str))
+    let lines: Vec<Cow<'_, str>> = reply.text().iter().map(|line| with_status(line, reply.class())).collect();
+    Reply::lines(code, lines.iter().map(|line| &**line))
 }
 
-fn with_status(line: &str, class: u16) -> String {
+fn with_status(line: &str, class: u16) -> Cow<'_, str> {
     let status = line.split(' ').next().unwrap_or_default();
-    let number = |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-    let parts: Vec<&str> = status.split('.').collect();
-    let sound = parts.len() == 3 && parts.iter().all(number) && parts.first() == Some(&class.to_string().as_str());
-    if sound { line.to_owned() } else { format!("{class}.0.0 {line}") }
+    let is_number = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = status.split('.');
+    let sound = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(first), Some(subject), Some(detail), None) => {
+            first.len() == 1 && first.parse() == Ok(class) && is_number(subject) && is_number(detail)
+        }
+        _ => false,
+    };
+    if sound { Cow::Borrowed(line) } else { Cow::Owned(format!("{class}.0.0 {line}")) }
 }
 
 #[cfg(test)]

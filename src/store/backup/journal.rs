@@ -4,13 +4,16 @@
 //! are copied in rounds while commits go on, each round what came since the last. When little is left, the rest is
 //! read while the journal stands still for a moment: what was read before is of older moments, but nothing that a commit up to
 //! this one relies on has been overwritten meanwhile, and what was overwritten since is superseded by what is read last.
+//!
+//! What is damaged in the store's own file stays as the copy of an earlier run has it, frame by frame: no copy gets worse.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use crate::store::StoreError;
-use crate::store::engine::{Frames, JournalFile, Moment};
+use crate::store::engine::{Damaged, JournalFile, Judged, Moment};
 
 use super::manifest::{Entry, Hash, hex};
 use super::target::{Target, Unfinished};
@@ -58,6 +61,8 @@ pub(super) struct JournalRun<'a> {
     copies: BTreeMap<u64, Copy>,
     /// Copies that were not what they were.
     mended: BTreeSet<String>,
+    /// In files that are as they were.
+    damaged: Vec<Damaged>,
 }
 
 /// What was copied.
@@ -70,10 +75,10 @@ pub(super) struct Journal {
     pub copied_bytes: u64,
     /// Copies that were not what they were, and are made anew.
     pub mended: Vec<String>,
-    /// Damaged places, as `segment:offset`.
-    pub damaged: Vec<String>,
-    /// Older copies of segments in which damage was found: perhaps the only good ones.
-    spared: BTreeSet<String>,
+    /// Damaged places of the store's own files.
+    pub damaged: Vec<Damaged>,
+    /// Files that are lost, of which the copy of an earlier run stays.
+    pub lost: Vec<String>,
 }
 
 /// The number of the segment that a path of the manifest names.
@@ -88,7 +93,7 @@ fn path(number: u64, hash: &str) -> String {
 
 impl<'a> JournalRun<'a> {
     pub(super) fn new(run: &'a Run, target: &'a Target, old: Option<&'a Old>) -> Self {
-        Self { run, target, old, copies: BTreeMap::new(), mended: BTreeSet::new() }
+        Self { run, target, old, copies: BTreeMap::new(), mended: BTreeSet::new(), damaged: Vec::new() }
     }
 
     pub(super) fn copy(mut self) -> Result<Journal, BackupError> {
@@ -141,6 +146,7 @@ impl<'a> JournalRun<'a> {
             return Ok(None);
         }
         if self.run.is_sound(self.target, entry)? {
+            self.damaged.append(&mut self.judge(file, None, None)?.damaged);
             return Ok(Some(entry.clone()));
         }
         self.mended.insert(entry.path.clone());
@@ -154,8 +160,8 @@ impl<'a> JournalRun<'a> {
             copied: 0,
             copied_bytes: 0,
             mended: self.mended.iter().cloned().collect(),
-            damaged: Vec::new(),
-            spared: BTreeSet::new(),
+            damaged: self.damaged.clone(),
+            lost: Vec::new(),
         };
         for (file, rest) in files {
             let copy = match self.copies.remove(&file.number()) {
@@ -169,6 +175,7 @@ impl<'a> JournalRun<'a> {
             let entry = self.end(copy, &rest, &file, &mut journal)?;
             journal.entries.push(entry);
         }
+        self.keep_lost(&mut journal)?;
         if !removed.is_empty() {
             let mut copy = self.target.begin("removed")?;
             copy.write(&removed)?;
@@ -208,15 +215,38 @@ impl<'a> JournalRun<'a> {
         journal: &mut Journal,
     ) -> Result<Entry, BackupError> {
         copy.write(rest)?;
-        let entry = self.place(copy, journal, |hash| path(file.number(), hash))?;
-        let mut found = Frames::default();
-        file.audit(&mut found).map_err(|error| StoreError::Damaged(format!("{}: {error}", file.name())))?;
-        if !found.damaged.is_empty() {
-            journal.damaged.append(&mut found.damaged);
-            let older = self.old.iter().flat_map(|old| &old.journal).filter(|(number, _)| *number == file.number());
-            journal.spared.extend(older.map(|(_, entry)| entry.path.clone()));
+        let older = self.older().find(|(number, _)| *number == file.number());
+        let older = older.map(|(_, entry)| self.target.place(&entry.path));
+        let mut judged = self.judge(file, Some(copy.path()), older.as_deref())?;
+        for (offset, bytes) in &judged.patches {
+            copy.patch(*offset, bytes)?;
         }
-        Ok(entry)
+        journal.damaged.append(&mut judged.damaged);
+        self.place(copy, journal, |hash| path(file.number(), hash))
+    }
+
+    /// What the backup before has of the journal.
+    fn older(&self) -> impl Iterator<Item = &'a (u64, Entry)> + use<'a> {
+        self.old.into_iter().flat_map(|old| &old.journal)
+    }
+
+    fn judge(&self, file: &JournalFile, copy: Option<&Path>, older: Option<&Path>) -> Result<Judged, BackupError> {
+        let judged = self.run.inner.engine.judge(file, copy, older);
+        Ok(judged.map_err(|error| StoreError::Damaged(format!("{}: {error}", file.name())))?)
+    }
+
+    /// Copies of files that the store has lost stay.
+    fn keep_lost(&self, journal: &mut Journal) -> Result<(), BackupError> {
+        let there: BTreeSet<u64> = journal.entries.iter().filter_map(|entry| number(&entry.path)).collect();
+        let quarantine = self.run.data()?.join("quarantine");
+        for (number, entry) in self.older().filter(|(number, _)| !there.contains(number)) {
+            if quarantine.join(format!("{number:016x}.missing")).exists() && self.target.len(&entry.path).is_some() {
+                journal.lost.push(format!("journal/{number:016x}.seg"));
+                journal.entries.push(entry.clone());
+            }
+        }
+        journal.entries.sort_by_key(|entry| number(&entry.path));
+        Ok(())
     }
 }
 
@@ -270,7 +300,7 @@ impl Journal {
         let mut removed = 0;
         for (name, _) in target.list("journal")? {
             let path = format!("journal/{name}");
-            if !named.contains(path.as_str()) && !self.spared.contains(&path) {
+            if !named.contains(path.as_str()) {
                 target.erase(&path)?;
                 removed += 1;
             }

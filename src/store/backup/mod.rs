@@ -26,12 +26,15 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::base::{MessageId, Timestamp};
+use crate::seal::keyring::StoreSecret;
 
+use super::check::Whom;
 use super::migrate::SCHEMA;
+use super::open::KEY_FILE;
 use super::progress::Progress;
 use super::{Inner, Store, StoreError};
 use bodies::BodiesRun;
-use journal::JournalRun;
+use journal::{Journal, JournalRun};
 use manifest::{Entry, Reader, Writer};
 use target::Target;
 
@@ -67,8 +70,15 @@ pub enum BackupError {
     #[error("{0} lies in the backup itself")]
     InBackup(PathBuf),
     /// The manifest was changed or cut.
-    #[error("{0} is damaged")]
+    #[error(
+        "{0} is damaged: fetch it again from another copy of this backup. `zegel store backup` makes this folder good again once that file is moved away; how the rest is put back without it, the manual tells under Restore"
+    )]
     Manifest(PathBuf),
+    /// The backup's copy of the store secret is damaged or missing.
+    #[error(
+        "{0} is damaged or missing in the backup, and nothing in it opens without it: put it there from another copy of this backup"
+    )]
+    NoKey(PathBuf),
     /// The manifest is of a newer release.
     #[error("{0} has format {1}, which this release does not know")]
     NewerFormat(PathBuf, String),
@@ -109,9 +119,12 @@ pub struct Report {
     pub removed: u64,
     /// Copies of the backup before that were not what they were, and are made anew.
     pub mended: Vec<String>,
-    /// What of the store could not be read: `bodies/…`, or damaged places of the journal as `segment:offset`. A copy that an
-    /// older backup has of it is kept.
+    /// What of the store is damaged, lost or cannot be read: files, or places of the journal as `segment:offset`.
     pub unreadable: Vec<String>,
+    /// Those of them that this backup has whole, from an earlier run.
+    pub kept: Vec<String>,
+    /// The messages that they belong to, as far as the index tells.
+    pub messages: Vec<Whom>,
 }
 
 impl Store {
@@ -128,6 +141,8 @@ impl Store {
     }
 }
 
+/// Most messages that a report names.
+const MOST_NAMED: usize = 1000;
 /// In so many days each copy that is kept is read again once; a prime, so that a weekly backup comes by all of them too.
 const SHARES: u64 = 13;
 
@@ -183,12 +198,14 @@ impl Run {
             removed: 0,
             mended: Vec::new(),
             unreadable: Vec::new(),
+            kept: Vec::new(),
+            messages: Vec::new(),
         };
-        report.unreadable.clone_from(&journal.damaged);
+        self.tell(&journal, &mut report);
         report.mended.clone_from(&journal.mended);
         let mut writer = Writer::new(target.new_manifest()?, &report.head).map_err(BackupError::at(folder))?;
         let mut add = |entry: &Entry| writer.add(entry).map_err(BackupError::at(folder));
-        let key = copy_key(&target, &data, &mut report)?;
+        let key = self.copy_key(&target, &data, &mut report)?;
         add(&key)?;
         for entry in &journal.entries {
             add(entry)?;
@@ -206,6 +223,19 @@ impl Run {
         // Only now: up to here the backup before could be put back.
         report.removed += journal.sweep(&target)? + bodies.sweep(&kept)? + sweep_keys(&target, &key)?;
         Ok(report)
+    }
+
+    /// What of the journal is damaged, and whose messages that are. An index that cannot be asked names none.
+    fn tell(&self, journal: &Journal, report: &mut Report) {
+        let whole = journal.damaged.iter().filter(|damaged| damaged.kept).map(ToString::to_string);
+        report.kept.extend(whole.chain(journal.lost.iter().cloned()));
+        report.unreadable.extend(journal.damaged.iter().map(ToString::to_string).chain(journal.lost.iter().cloned()));
+        let store = Store { inner: Arc::clone(&self.inner) };
+        let Ok(keys) = self.inner.engine.values_in(&journal.damaged) else { return };
+        let messages = self.handle.block_on(store.messages_of(&keys)).unwrap_or_default();
+        for id in messages.into_iter().take(MOST_NAMED) {
+            report.messages.extend(self.handle.block_on(store.whom(id)));
+        }
     }
 
     /// Whether a copy that is there is what the manifest says, as far as this run looks.
@@ -245,24 +275,40 @@ fn outside(data: &Path, folder: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// The wrapped store secret. It changes when root keys do, so its name says which it is.
-fn copy_key(target: &Target, data: &Path, report: &mut Report) -> Result<Entry, BackupError> {
-    let path = data.join("store.key");
-    let bytes = std::fs::read(&path).map_err(BackupError::at(&path))?;
-    let mut copy = target.begin("store.key")?;
-    copy.write(&bytes)?;
-    let mut there = false;
-    let (path, hash) = target.finish(copy, |hash| {
-        let path = format!("store.key-{}", hash.get(..16).unwrap_or_default());
-        there = target.len(&path).is_some();
-        path
-    })?;
-    if !there {
-        report.copied += 1;
-        report.copied_bytes += bytes.len() as u64;
+impl Run {
+    /// The wrapped store secret. It changes when root keys do, so its name says which it is. One that rotted does not take the place
+    /// of a copy that opens.
+    fn copy_key(&self, target: &Target, data: &Path, report: &mut Report) -> Result<Entry, BackupError> {
+        let path = data.join(KEY_FILE);
+        let mut bytes = std::fs::read(&path).map_err(BackupError::at(&path))?;
+        let opens = |bytes: &[u8]| StoreSecret::unwrap(&self.inner.keyring.ring(), bytes).is_ok();
+        if !opens(&bytes) {
+            report.unreadable.push(KEY_FILE.to_owned());
+            for (name, folder) in target.list("")? {
+                let older = if folder || !name.starts_with("store.key-") { continue } else { target.place(&name) };
+                if let Some(older) = std::fs::read(older).ok().filter(|older| opens(older)) {
+                    report.kept.push(KEY_FILE.to_owned());
+                    bytes = older;
+                    break;
+                }
+            }
+        }
+        let mut copy = target.begin(KEY_FILE)?;
+        copy.write(&bytes)?;
+        let mut there = false;
+        let (path, hash) = target.finish(copy, |hash| {
+            let path = format!("store.key-{}", hash.get(..16).unwrap_or_default());
+            there = target.len(&path).is_some();
+            path
+        })?;
+        if !there {
+            report.copied += 1;
+            report.copied_bytes += bytes.len() as u64;
+        }
+        Ok(Entry { hash, path })
     }
-    Ok(Entry { hash, path })
 }
+
 fn sweep_keys(target: &Target, key: &Entry) -> Result<u64, BackupError> {
     let mut removed = 0;
     for (name, folder) in target.list("")? {

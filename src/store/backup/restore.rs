@@ -20,6 +20,8 @@ use super::{BackupError, journal};
 /// The note in a restored folder.
 pub(in crate::store) const NOTE: &str = "restored";
 const STEP: usize = 1 << 20;
+/// How the name of the store secret begins.
+const KEY: &str = "store.key-";
 
 /// What was put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,9 @@ pub fn restore(from: &Path, into: &Path, even_damaged: bool, progress: &Progress
         return Err(BackupError::InBackup(into.to_owned()));
     }
     let damaged = verify(from, progress)?;
+    if let Some(key) = damaged.iter().find(|path| path.starts_with(KEY)) {
+        return Err(BackupError::NoKey(from.join(key)));
+    }
     if !damaged.is_empty() && !even_damaged {
         return Err(BackupError::Damaged(damaged));
     }
@@ -118,7 +123,7 @@ fn put_back(from: &Path, into: &Path, progress: &Progress, damaged: &[String]) -
     while let Some(entry) = manifest.next()? {
         files += 1;
         progress.advance();
-        if entry.path.starts_with("store.key-") {
+        if entry.path.starts_with(KEY) {
             key = Some(entry);
             continue;
         }

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -30,9 +30,12 @@ pub(super) struct Target {
 #[derive(Debug)]
 pub(super) struct Unfinished {
     file: File,
+    name: String,
     path: PathBuf,
     hash: Sha256,
     pub len: u64,
+    /// Something was written over what is hashed already.
+    patched: bool,
 }
 
 impl Target {
@@ -61,6 +64,11 @@ impl Target {
             target.erase(&format!("{PART}/{name}"))?;
         }
         Ok(target)
+    }
+
+    /// Where a file is.
+    pub(super) fn place(&self, path: &str) -> PathBuf {
+        self.root.join(path)
     }
 
     /// Length of a file; `None` when it is not there.
@@ -109,7 +117,7 @@ impl Target {
     pub(super) fn begin(&self, name: &str) -> Result<Unfinished, BackupError> {
         let path = self.root.join(PART).join(name);
         let file = private().create(true).truncate(true).write(true).open(&path).map_err(BackupError::at(&path))?;
-        Ok(Unfinished { file, path, hash: Sha256::new(), len: 0 })
+        Ok(Unfinished { file, name: name.to_owned(), path, hash: Sha256::new(), len: 0, patched: false })
     }
 
     /// Ends a file: on disk, then under the name that `named` gives it. Its folder is synced later, by [`sync`](Self::sync).
@@ -118,7 +126,11 @@ impl Target {
         unfinished: Unfinished,
         named: impl FnOnce(&str) -> String,
     ) -> Result<(String, Hash), BackupError> {
-        let hash = hex(unfinished.hash);
+        let whole = || self.hash(&format!("{PART}/{}", unfinished.name), |_| Ok(()));
+        let hash = if unfinished.patched { whole()? } else { Some(hex(unfinished.hash)) };
+        let Some(hash) = hash else {
+            return Err(BackupError::at(&unfinished.path)(io::ErrorKind::InvalidData.into()));
+        };
         let path = named(&hash);
         let place = self.root.join(&path);
         unfinished.file.sync_all().map_err(BackupError::at(&unfinished.path))?;
@@ -178,6 +190,22 @@ impl Unfinished {
         self.hash.update(bytes);
         self.len += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Hash of what was written so far.
+    pub(super) fn so_far(&self) -> Hash {
+        hex(self.hash.clone())
+    }
+
+    /// Where it is until it ends.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes over bytes that are there.
+    pub(super) fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<(), BackupError> {
+        self.patched = true;
+        self.file.write_all_at(bytes, offset).map_err(BackupError::at(&self.path))
     }
 }
 

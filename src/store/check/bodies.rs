@@ -1,5 +1,7 @@
 //! Bodies: every chunk of each opens, and each belongs to a message.
 
+use crc32c::crc32c_append;
+
 use crate::base::MessageId;
 use crate::seal::body::{ContentKey, HEADER, Opener};
 use crate::store::engine::Key;
@@ -9,11 +11,16 @@ use crate::store::{BodyReader, StoreError};
 use super::records::Mend;
 use super::{Check, Damage, Fault};
 
+/// Bytes read at a time.
+const STEP: usize = 256 << 10;
+
 /// How the reading of a body ended.
 enum Opened {
     /// Every chunk opens.
     Whole,
-    /// Nobody here has its key.
+    /// Nobody here has its key; its bytes have their checksum.
+    Compared,
+    /// Nor has it a checksum.
     SealedOff,
     /// Why not.
     Not(String),
@@ -35,6 +42,10 @@ impl Check {
             }
             Some(Opened::SealedOff) => {
                 self.report.sealed_off += 1;
+                Ok(None)
+            }
+            Some(Opened::Compared) => {
+                self.report.compared += 1;
                 Ok(None)
             }
             Some(Opened::Whole) => {
@@ -70,7 +81,33 @@ impl Check {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Some(why.map_or(Opened::SealedOff, Opened::Not)))
+        if let Some(why) = why {
+            return Ok(Some(Opened::Not(why)));
+        }
+        // What is a value of the journal was compared when it was read.
+        if !message.in_file {
+            return Ok(Some(Opened::Compared));
+        }
+        let Some(checksum) = message.checksum else { return Ok(Some(Opened::SealedOff)) };
+        self.compare(&reader, checksum).await.map(Some)
+    }
+
+    /// Compares the bytes of a body that nobody here can open.
+    async fn compare(&mut self, reader: &BodyReader, checksum: u32) -> Result<Opened, StoreError> {
+        let (mut at, mut crc) = (0, 0);
+        while at < reader.len() && !self.progress.is_stopped() {
+            let len = usize::try_from(reader.len() - at).unwrap_or(usize::MAX).min(STEP);
+            let bytes = match reader.read_at(at, len).await {
+                Err(StoreError::Damaged(why)) => return Ok(Opened::Not(why)),
+                other => other?,
+            };
+            crc = crc32c_append(crc, &bytes);
+            at += len as u64;
+            self.report.body_bytes += len as u64;
+            tokio::time::sleep(self.progress.rest(len as u64)).await;
+        }
+        let is_whole = crc == checksum || self.progress.is_stopped();
+        Ok(if is_whole { Opened::Compared } else { Opened::Not("it does not have its checksum".to_owned()) })
     }
 
     async fn read_body(&mut self, id: MessageId, key: &ContentKey, reader: &BodyReader) -> Result<Opened, StoreError> {
@@ -122,7 +159,7 @@ impl Check {
     }
 
     async fn is_named(&self, id: MessageId) -> Result<bool, StoreError> {
-        for key in [places::message(id), places::prepared(id)] {
+        for key in [places::message(id), places::prepared(id), places::piece(id)] {
             if self.store.is_there(&key).await? {
                 return Ok(true);
             }

@@ -13,6 +13,7 @@ impl Store {
             Mend::Drop(entry) => self.remove(entry, false).await,
             Mend::SetAside(key) => self.remove(key, true).await,
             Mend::SetBodyAside(id) => self.inner.engine.set_body_aside(*id).await.map(|()| true),
+            Mend::GiveUp(loss) => self.inner.engine.give_up(*loss).await.map(|()| true),
             Mend::List { entry, of } => self.list(entry, of).await,
         }
     }

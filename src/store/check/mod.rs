@@ -7,10 +7,12 @@
 //! | file | owns |
 //! |---|---|
 //! | records | what must hold for each kind of record |
+//! | answers | the same for answers and their files |
 //! | bodies | that bodies open, and belong to a message |
 //! | whom | whose message is damaged |
 //! | mend | what repair does |
 
+mod answers;
 mod bodies;
 mod mend;
 mod records;
@@ -23,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{MessageId, Timestamp};
 
-use super::engine::{Frames, Key, Space};
+use super::engine::{Frames, Key, Loss, Space};
 use super::progress::Progress;
 use super::{Store, StoreError, places};
 use records::Mend;
@@ -38,10 +40,18 @@ const MOST_KEPT: usize = 100;
 /// Of a file of the journal that was removed or replaced under the daemon.
 const DISPLACED: &str = "the file was removed or replaced while it is open: make a backup before the daemon stops, then nothing of it is lost";
 
+/// Of a file of the journal that is not there.
+const MISSING: &str =
+    "the file is missing: put it back with the daemon stopped, or give it up with `zegel store repair`";
+/// Of one that ends too early.
+const ENDED: &str = "what was acknowledged is gone from here to the file's end: see the manual, or give it up with `zegel store repair`";
+
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Damage {
+    /// A file of the journal, or the end of one, is not there. Repair gives it up.
+    Lost,
     /// Bytes of the journal that have not their checksum.
     Frame,
     /// A record that has not its checksum, or does not open.
@@ -59,7 +69,7 @@ pub enum Damage {
 }
 
 impl Damage {
-    /// Whether repair makes it good.
+    /// Whether repair makes it good. To give up what is lost is no such thing.
     #[must_use]
     pub const fn is_mendable(self) -> bool {
         matches!(self, Self::Orphan | Self::Dangling | Self::Unlisted)
@@ -115,7 +125,10 @@ pub struct Report {
     pub bodies: u64,
     /// Their sealed bytes.
     pub body_bytes: u64,
-    /// Bodies that only their readers can open: their lengths were checked.
+    /// Bodies that only their readers can open: their bytes were compared with their checksum.
+    #[serde(default)]
+    pub compared: u64,
+    /// Those of them that have none (mail of release 0.1.0): their lengths were checked.
     pub sealed_off: u64,
     /// How much of what is wrong.
     pub counts: BTreeMap<Damage, u64>,
@@ -146,6 +159,9 @@ impl Store {
             check.space(space).await?;
         }
         check.body_files().await?;
+        if repair {
+            self.accept_ledger().await?;
+        }
         let Check { mut report, progress, .. } = check;
         report.complete = !progress.is_stopped();
         report.at = self.inner.clock.now().to_string();
@@ -162,7 +178,7 @@ impl Store {
 }
 
 /// Every space that there is, in the order in which they are checked: messages first, so that what is lost is said of them.
-pub(super) const SPACES: [Space; 34] = [
+pub(super) const SPACES: [Space; 41] = [
     Space::Message,
     Space::Meta,
     Space::Manifest,
@@ -195,8 +211,15 @@ pub(super) const SPACES: [Space; 34] = [
     Space::KeyWork,
     Space::Recovery,
     Space::Sms,
+    Space::Phone,
+    Space::Challenge,
+    Space::Sent,
     Space::Reference,
     Space::SmsDue,
+    Space::Answer,
+    Space::Piece,
+    Space::AnswerEnd,
+    Space::AnswerAddress,
 ];
 
 impl Report {
@@ -210,6 +233,7 @@ impl Report {
             records: 0,
             bodies: 0,
             body_bytes: 0,
+            compared: 0,
             sealed_off: 0,
             counts: BTreeMap::new(),
             mended: 0,
@@ -240,7 +264,7 @@ struct Fault {
 
 impl Check {
     async fn frames(&mut self) -> Result<(), StoreError> {
-        let Frames { frames, bytes, damaged, displaced } = self.store.inner.engine.audit(&self.progress).await?;
+        let Frames { frames, bytes, damaged, displaced, lost } = self.store.inner.engine.audit(&self.progress).await?;
         (self.report.frames, self.report.journal_bytes) = (frames, bytes);
         let damaged = damaged
             .into_iter()
@@ -249,6 +273,11 @@ impl Check {
         for (place, why) in damaged.chain(displaced) {
             let (place, why) = (format!("journal {place}"), why.to_owned());
             self.tell(Fault { damage: Damage::Frame, place, why, message: None, mend: None }).await?;
+        }
+        for loss in lost {
+            let (place, why) = (format!("journal {loss}"), if let Loss::Tail(..) = loss { ENDED } else { MISSING });
+            let mend = Some(Mend::GiveUp(loss));
+            self.tell(Fault { damage: Damage::Lost, place, why: why.to_owned(), message: None, mend }).await?;
         }
         Ok(())
     }

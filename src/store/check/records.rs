@@ -7,8 +7,9 @@ use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId};
 use crate::seal::contact::{ContactKey, Generation};
 use crate::seal::epoch::EpochKeys;
 use crate::seal::strict::Epoch;
+use crate::store::challenge::{StoredChallenge, StoredPhone};
 use crate::store::codec::is_whole;
-use crate::store::engine::{Key, Space};
+use crate::store::engine::{Key, Loss, Space};
 use crate::store::places::{self, due_of, last_id};
 use crate::store::plan::{Plan, Taken};
 use crate::store::records::{Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Proof, Session};
@@ -27,6 +28,8 @@ pub(super) enum Mend {
     SetAside(Key),
     /// The same for a body file.
     SetBodyAside(MessageId),
+    /// Takes a loss as it is.
+    GiveUp(Loss),
     /// Adds an entry to a list, if what it is about is still there.
     List { entry: Key, of: Key },
 }
@@ -57,18 +60,18 @@ enum Seen<T> {
 }
 
 /// Collects the faults of one record.
-struct Faults {
+pub(super) struct Faults {
     found: Vec<Fault>,
-    message: Option<MessageId>,
+    pub(super) message: Option<MessageId>,
 }
 
 impl Faults {
-    fn add(&mut self, damage: Damage, key: &Key, why: &str, mend: Option<Mend>) {
+    pub(super) fn add(&mut self, damage: Damage, key: &Key, why: &str, mend: Option<Mend>) {
         let (place, why) = (shown(key), why.to_owned());
         self.found.push(Fault { damage, place, why, message: self.message, mend });
     }
 
-    fn orphan(&mut self, key: &Key, why: &str) {
+    pub(super) fn orphan(&mut self, key: &Key, why: &str) {
         self.add(Damage::Orphan, key, why, Some(Mend::SetAside(key.clone())));
     }
 
@@ -134,9 +137,13 @@ impl Store {
             | Space::ByAddress
             | Space::Expiry
             | Space::Reference
-            | Space::StubEnd => {
+            | Space::StubEnd
+            | Space::AnswerEnd
+            | Space::AnswerAddress => {
                 self.entry_faults(key, &mut faults).await?;
             }
+            Space::Answer => self.answer_faults(key, &mut faults).await?,
+            Space::Piece => self.piece_faults(key, &mut faults).await?,
             _ => self.other_faults(key, &mut faults).await?,
         }
         Ok(faults.found)
@@ -158,7 +165,11 @@ impl Store {
     }
 
     /// The record, if it opens; a fault if it does not.
-    async fn opened<T: for<'b> Decode<'b, ()>>(&self, key: &Key, faults: &mut Faults) -> Result<Option<T>, StoreError> {
+    pub(super) async fn opened<T: for<'b> Decode<'b, ()>>(
+        &self,
+        key: &Key,
+        faults: &mut Faults,
+    ) -> Result<Option<T>, StoreError> {
         match self.seen(key).await? {
             Seen::There(record) => Ok(Some(record)),
             Seen::Gone => Ok(None),
@@ -169,7 +180,7 @@ impl Store {
         }
     }
 
-    async fn needs(&self, key: &Key, faults: &mut Faults) -> Result<(), StoreError> {
+    pub(super) async fn needs(&self, key: &Key, faults: &mut Faults) -> Result<(), StoreError> {
         if !self.is_there(key).await? {
             faults.add(Damage::Missing, key, "a record that another one names is missing", None);
         }
@@ -204,7 +215,7 @@ impl Store {
     }
 
     /// The record at `of` must stand on a list.
-    async fn listed(&self, entry: Key, of: &Key, faults: &mut Faults) -> Result<(), StoreError> {
+    pub(super) async fn listed(&self, entry: Key, of: &Key, faults: &mut Faults) -> Result<(), StoreError> {
         if !self.is_there(&entry).await? {
             let mend = Mend::List { entry: entry.clone(), of: of.clone() };
             faults.add(Damage::Unlisted, &entry, "an entry of a list is missing", Some(mend));
@@ -217,6 +228,7 @@ impl Store {
         let code = match contact.proof {
             Proof::Code => places::verifier(id),
             Proof::StrictCode => places::contact_key(Generation { contact: id, number: contact.generation }),
+            Proof::Sms => places::phone(id),
         };
         self.needs(&code, faults).await?;
         // One that is being erased is found by no new mail any more.
@@ -270,6 +282,10 @@ impl Store {
             Space::ContactIndex => self.opened::<ContactId>(key, faults).await?.map(places::contact),
             Space::StubEnd => Some(places::stub(&id)),
             Space::Reference => Some(places::grant(GrantId(id))),
+            Space::AnswerEnd => {
+                places::answer_of(&key.bytes).map(|(conversation, id)| places::answer(conversation, id))
+            }
+            Space::AnswerAddress => self.opened::<ConversationId>(key, faults).await?.map(places::conversation),
             Space::JobDue | Space::SmsDue => {
                 let job = self.seen::<Job>(&places::job(JobId(id))).await?;
                 let moved = matches!(job, Seen::There(job) if Some(job.due) != due_of(&key.bytes));
@@ -299,6 +315,8 @@ impl Store {
             Space::Repeat => self.opened::<Taken>(key, faults).await?.is_some(),
             Space::ContactKey => self.opened::<ContactKey>(key, faults).await?.is_some(),
             Space::Epoch => self.opened::<EpochKeys>(key, faults).await?.is_some(),
+            Space::Phone => self.opened::<StoredPhone>(key, faults).await?.is_some(),
+            Space::Challenge => self.opened::<StoredChallenge>(key, faults).await?.is_some(),
             Space::Stub => self.opened::<Stub>(key, faults).await?.is_some(),
             Space::Purge => self.opened::<Purge>(key, faults).await?.is_some(),
             Space::Erasure => self.opened::<Erasure>(key, faults).await?.is_some(),
@@ -336,13 +354,21 @@ impl Store {
         let (first, last) = (key.bytes.first_chunk::<16>().copied().unwrap_or_default(), last_id(&key.bytes));
         let last = last.unwrap_or_default();
         let owners = match key.space {
-            Space::Manifest | Space::Body | Space::ContentKey => message_or_prepared(MessageId(last)),
+            Space::ContentKey => {
+                let mut owners = message_or_prepared(MessageId(last));
+                owners.push(places::answer(ConversationId(first), MessageId(last)));
+                owners
+            }
+            Space::Manifest | Space::Body => message_or_prepared(MessageId(last)),
             Space::Delivery => message_or_prepared(MessageId(first)),
             Space::Lock | Space::Epoch => vec![places::conversation(ConversationId(first))],
-            Space::GrantTries | Space::Sms => vec![places::grant(GrantId(last))],
+            Space::GrantTries | Space::Sms | Space::Challenge => vec![places::grant(GrantId(last))],
+            Space::Sent if matches!(key.bytes.first(), Some(&(places::SENT_FOR | places::ASKED))) => {
+                vec![places::grant(GrantId(last))]
+            }
             Space::ContactTries => vec![places::contact(ContactId(last))],
             Space::JobSecret => vec![places::job(JobId(last))],
-            Space::Verifier if self.nothing_is_prepared().await? => {
+            Space::Verifier | Space::Phone if self.nothing_is_prepared().await? => {
                 vec![places::contact(ContactId(last))]
             }
             Space::ContactKey if self.nothing_is_prepared().await? => {

@@ -1,18 +1,42 @@
 //! Whose message is damaged: from whatever of its records can still be read. Never its subject or content.
 
+use std::collections::BTreeSet;
+
 use crate::base::MessageId;
 use crate::store::engine::Space;
 use crate::store::places::{self, last_id};
 use crate::store::records::{Conversation, Delivery, Grant, Message};
 use crate::store::{Store, StoreError};
 
-use super::{Whom, shown};
+use super::{SPACES, Whom, shown};
 
 /// Most recipients that are named.
 const MOST: usize = 20;
 
 impl Store {
-    pub(super) async fn whom(&self, id: MessageId) -> Result<Whom, StoreError> {
+    /// The messages that keys belong to (each behind the number of its space), as far as keys alone tell.
+    pub(in crate::store) async fn messages_of(&self, keys: &[Vec<u8>]) -> Result<BTreeSet<MessageId>, StoreError> {
+        let mut found = BTreeSet::new();
+        for (number, bytes) in keys.iter().filter_map(|key| key.split_first()) {
+            let Some(space) = SPACES.into_iter().find(|space| *space as u8 == *number) else { continue };
+            let (first, last) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>());
+            match space {
+                Space::Message | Space::Manifest | Space::Body | Space::Delivery => {
+                    found.extend(first.map(|id| MessageId(*id)));
+                }
+                Space::ContentKey => found.extend(last.map(|id| MessageId(*id))),
+                Space::Conversation | Space::Lock | Space::Epoch => {
+                    let of = first.map(<[u8; 16]>::as_slice).unwrap_or_default();
+                    let keys = self.inner.keys_of(Space::ContentKey, of, MOST).await?;
+                    found.extend(keys.iter().filter_map(|key| last_id(&key.bytes).map(MessageId)));
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    pub(in crate::store) async fn whom(&self, id: MessageId) -> Result<Whom, StoreError> {
         let mut whom = Whom {
             message: id.to_string(),
             sender: None,

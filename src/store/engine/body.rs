@@ -6,6 +6,8 @@
 use std::fs::File;
 use std::sync::Arc;
 
+use crc32c::crc32c_append;
+
 use crate::base::MessageId;
 
 use super::super::StoreError;
@@ -39,6 +41,8 @@ impl Bodies {
 pub struct BodyWriter {
     message: MessageId,
     len: u64,
+    /// CRC-32C of all bytes so far.
+    crc: u32,
     buffer: Vec<u8>,
     bodies: Bodies,
     part: Option<Part>,
@@ -46,7 +50,7 @@ pub struct BodyWriter {
 
 impl BodyWriter {
     pub(super) fn new(message: MessageId, bodies: Bodies) -> Self {
-        Self { message, len: 0, buffer: Vec::new(), bodies, part: None }
+        Self { message, len: 0, crc: 0, buffer: Vec::new(), bodies, part: None }
     }
 
     /// Appends ciphertext.
@@ -55,6 +59,7 @@ impl BodyWriter {
     /// [`StoreError::Full`] when the disk is, [`StoreError::Uncertain`] when it fails; the body is lost then.
     pub async fn write(&mut self, sealed: &[u8]) -> Result<(), StoreError> {
         self.buffer.extend_from_slice(sealed);
+        self.crc = crc32c_append(self.crc, sealed);
         self.len += sealed.len() as u64;
         if self.buffer.len() > INLINE && matches!(self.bodies, Bodies::Files(_)) {
             self.spill().await?;
@@ -83,23 +88,24 @@ impl BodyWriter {
     /// As [`write`](Self::write).
     pub async fn finish(mut self) -> Result<SealedBody, StoreError> {
         if self.len <= INLINE as u64 {
-            return Ok(SealedBody { message: self.message, len: self.len, content: Content::Inline(self.buffer) });
+            let Self { message, len, crc, buffer, .. } = self;
+            return Ok(SealedBody { message, len, crc, content: Content::Inline(buffer) });
         }
         if !self.buffer.is_empty() {
             self.spill().await?;
         }
-        let Self { message, len, buffer, bodies, part } = self;
+        let Self { message, len, crc, buffer, bodies, part } = self;
         let loose = Loose { message, bodies: Some(bodies.clone()) };
         match (bodies, part) {
             (Bodies::Memory(map), _) => map.insert(message, buffer),
             // Moved along: if nobody waits for the end any more, the file goes with it.
             (Bodies::Files(_), Some(part)) => {
                 let loose = part.finish(loose).await?;
-                return Ok(SealedBody { message, len, content: Content::Apart(loose) });
+                return Ok(SealedBody { message, len, crc, content: Content::Apart(loose) });
             }
             (Bodies::Files(_), None) => return Err(StoreError::Uncertain("a body lost its file".to_owned())),
         }
-        Ok(SealedBody { message, len, content: Content::Apart(loose) })
+        Ok(SealedBody { message, len, crc, content: Content::Apart(loose) })
     }
 }
 
@@ -108,6 +114,7 @@ impl BodyWriter {
 pub struct SealedBody {
     message: MessageId,
     len: u64,
+    crc: u32,
     content: Content,
 }
 
@@ -143,6 +150,13 @@ impl SealedBody {
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// CRC-32C of the bytes of a body that is a file, for its record: who has no key can tell whether it rots. (It proves nothing
+    /// against somebody who changes it: that is what the seal is for. A value of the journal has a checksum there.)
+    #[must_use]
+    pub fn checksum(&self) -> Option<u32> {
+        self.inline().is_none().then_some(self.crc)
     }
 
     /// Whether it has no bytes (no sealed body has none: its header alone is longer).

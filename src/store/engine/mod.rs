@@ -10,7 +10,7 @@ mod contract;
 pub mod local;
 pub mod memory;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::{Entropy, MessageId, Timestamp};
@@ -20,6 +20,8 @@ use super::progress::Progress;
 use super::{Compacted, Counts, Health, OpenError, OpenReport, Room, Settings, StoreError, Trouble};
 use body::{BodyReader, BodyWriter, SealedBody};
 pub use local::bodies::HeldBodies;
+pub use local::heal::{Damaged, Judged};
+pub use local::losses::Loss;
 pub use local::pin::{Frames, JournalFile, Moment};
 
 /// A family of records with one kind of key. The number is part of the format; numbers are never reused.
@@ -92,13 +94,36 @@ pub enum Space {
     Sms = 40,
     /// Ids of SMS jobs by due time: they wait for no mail.
     SmsDue = 41,
+    /// The telephone number of a contact, by contact id. Erasable.
+    Phone = 42,
+    /// The code that goes out by SMS, as an id and counts, by grant id. Erasable.
+    Challenge = 43,
     /// Grant ids by keyed hash of the reference in their notice.
     Reference = 50,
+    /// What was sent and asked for lately: SMS by link, by number and in all; requests by link.
+    Sent = 51,
+    /// Answers that a recipient wrote on the page, sent or not yet, by conversation id and answer id.
+    Answer = 44,
+    /// Whose a file of an answer is and, where it is small, its sealed body; by a random id.
+    Piece = 45,
+    /// When a draft goes, or what is left of an answer whose message is gone; by time, conversation id and answer id.
+    AnswerEnd = 46,
+    /// Conversation id by keyed hash of the token in its answer address.
+    AnswerAddress = 47,
 }
 
 impl Space {
-    const ERASABLE: [Self; 7] =
-        [Self::Lock, Self::ContentKey, Self::Verifier, Self::JobSecret, Self::ContactKey, Self::Epoch, Self::Recovery];
+    const ERASABLE: [Self; 9] = [
+        Self::Lock,
+        Self::ContentKey,
+        Self::Verifier,
+        Self::JobSecret,
+        Self::ContactKey,
+        Self::Epoch,
+        Self::Recovery,
+        Self::Phone,
+        Self::Challenge,
+    ];
 
     /// Whether a superseded value must be overwritten on disk, not just dropped from the index.
     #[must_use]
@@ -397,6 +422,30 @@ impl Engine {
         }
     }
 
+    /// Judges a file of the journal, or the `copy` that was made of it just now, frame by frame, and tells what the copy of an
+    /// earlier backup has in the place of what is damaged. Blocks.
+    ///
+    /// # Errors
+    /// When the copy cannot be read.
+    pub fn judge(&self, file: &JournalFile, copy: Option<&Path>, older: Option<&Path>) -> std::io::Result<Judged> {
+        match self {
+            Self::Local(local) => local.judge(file, copy, older),
+            Self::Memory(_) => Ok(Judged::default()),
+        }
+    }
+
+    /// The keys, each behind the number of its space, whose values lie in damaged stretches and are damaged. Reads the whole
+    /// index. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::NotReady`] when the index cannot be read now.
+    pub fn values_in(&self, damaged: &[Damaged]) -> Result<Vec<Vec<u8>>, StoreError> {
+        match self {
+            Self::Local(local) => local.values_in(damaged),
+            Self::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Bodies that are removed keep their files until the answer is dropped.
     ///
     /// # Errors
@@ -416,6 +465,26 @@ impl Engine {
         match self {
             Self::Local(local) => local.audit(progress).await,
             Self::Memory(_) => Ok(Frames::default()),
+        }
+    }
+
+    /// Parts of the journal that are known to be gone, and neither put back nor given up.
+    #[must_use]
+    pub fn losses(&self) -> Vec<Loss> {
+        match self {
+            Self::Local(local) => local.losses(),
+            Self::Memory(_) => Vec::new(),
+        }
+    }
+
+    /// Takes a loss as it is: it is told of no more, and what it kept from being removed is free.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn give_up(&self, loss: Loss) -> Result<(), StoreError> {
+        match self {
+            Self::Local(local) => local.give_up(loss).await,
+            Self::Memory(_) => Ok(()),
         }
     }
 
@@ -492,6 +561,15 @@ impl Engine {
             Self::Local(local) => local.health(),
             Self::Memory(memory) if memory.is_closed() => Health::Closed,
             Self::Memory(_) => Health::Ready,
+        }
+    }
+
+    /// Whether reads are open, at the least. It is asked for every mail, and asks no disk.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Local(local) => local.is_open(),
+            Self::Memory(memory) => !memory.is_closed(),
         }
     }
 

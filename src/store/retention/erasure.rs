@@ -66,6 +66,24 @@ impl Retention {
         Ok(erased)
     }
 
+    /// Removes the contact that a sender has for a recipient (both as [`crate::mail::Address::key`]; the organisation's own has no sender),
+    /// unless a message needs it: `Some(false)`. `None`: there is none.
+    ///
+    /// # Errors
+    /// When the store cannot; the sweeper does the rest.
+    pub async fn withdraw_contact(&self, sender: &str, recipient: &str) -> Result<Option<bool>, StoreError> {
+        let inner = &self.store().inner;
+        let index = places::contact_index(&inner.keys, sender, recipient);
+        let address = places::by_address_prefix(&inner.keys, recipient);
+        let Some(found) = inner.read::<ContactId>(&index).await? else { return Ok(None) };
+        if self.store().is_needed(found.record, &address).await? {
+            return Ok(Some(false));
+        }
+        let pending = self.release_contact(index, &address, inner.clock.now()).await?;
+        self.finish(pending.into_iter().collect()).await?;
+        Ok(Some(true))
+    }
+
     /// Goes on with an erasure, for so many messages at most.
     pub(super) async fn go_on(&self, address: &[u8; 32], most: usize) -> Result<Erased, StoreError> {
         let mut erased = Erased::default();

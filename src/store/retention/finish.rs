@@ -16,7 +16,8 @@ use super::records::{Ending, Purge};
 use super::{Pending, Retention, erasable};
 
 /// Spaces whose keys begin with a contact's id: they go with it.
-pub(super) const OF_CONTACT: [Space; 4] = [Space::Verifier, Space::ContactKey, Space::Contact, Space::ContactTries];
+pub(super) const OF_CONTACT: [Space; 5] =
+    [Space::Verifier, Space::ContactKey, Space::Phone, Space::Contact, Space::ContactTries];
 
 /// Keys read at a time.
 const PAGE: usize = 256;
@@ -29,11 +30,14 @@ impl Retention {
         }
         let mut grants = BTreeSet::new();
         for (_, purge) in &pending {
-            let Purge::Message { id, whole, grants: ended, .. } = purge else { continue };
+            let Purge::Message { id, whole, grants: ended, pieces, .. } = purge else { continue };
             grants.extend(ended.iter().copied());
             if *whole {
                 self.step()?;
                 self.store().inner.engine.remove_body(*id).await?;
+            }
+            if let Some(pieces) = pieces {
+                self.store().remove_bodies_of(pieces).await?;
             }
         }
         self.step()?;
@@ -55,9 +59,14 @@ impl Retention {
             done.push((place, purge));
         }
         self.step()?;
-        self.inner.ledger.append(done.iter().flat_map(|(_, purge)| self.entries(purge)).collect()).await?;
+        let entries: Vec<Entry> = done.iter().flat_map(|(_, purge)| self.entries(purge)).collect();
+        let seen = self.seen_with(entries.len() as u64).await?;
+        self.inner.ledger.append(entries).await?;
         self.step()?;
         let mut draft = self.store().inner.draft();
+        if let Some(seen) = seen {
+            draft.put(places::ledger(), &seen)?;
+        }
         for (place, _) in done {
             draft.delete(place);
         }
@@ -140,7 +149,7 @@ impl Store {
     }
 
     /// Whether a message found under `address`, or one that is prepared, needs a contact.
-    async fn is_needed(&self, contact: ContactId, address: &[u8; 32]) -> Result<bool, StoreError> {
+    pub(super) async fn is_needed(&self, contact: ContactId, address: &[u8; 32]) -> Result<bool, StoreError> {
         let inner = &self.inner;
         for key in inner.keys_of(Space::ByAddress, address, usize::MAX).await? {
             let Some(message) = last_id(&key.bytes).map(MessageId) else { continue };

@@ -31,6 +31,11 @@ pub enum LedgerError {
     /// The file cannot be read or written.
     #[error("the erasure ledger {0}: {1}")]
     Io(PathBuf, io::Error),
+    /// Where it should be is no folder.
+    #[error(
+        "the folder of the erasure ledger {0} is missing: mount its disk, make the folder, or change `retention.ledger`"
+    )]
+    NoFolder(PathBuf),
     /// It is no ledger.
     #[error("{0} is no erasure ledger that this release knows")]
     Unknown(PathBuf),
@@ -138,6 +143,7 @@ impl Ledger {
     pub fn open(path: &Path, keys: &StoreKeys) -> Result<Self, LedgerError> {
         let at = |cause| LedgerError::Io(path.to_owned(), cause);
         let fresh = header(keys);
+        has_folder(path)?;
         let mut options = OpenOptions::new();
         let mut file =
             options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(at)?;
@@ -154,8 +160,7 @@ impl Ledger {
                 .and_then(|()| file.write_all(&fresh))
                 .and_then(|()| file.sync_all())
                 .map_err(at)?;
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(at)?;
+            File::open(folder_of(path)).and_then(|folder| folder.sync_all()).map_err(at)?;
         } else {
             check_header(&mut file, path, &fresh)?;
             let torn = (len - HEADER as u64) % ENTRY as u64;
@@ -212,6 +217,20 @@ impl Ledger {
         }
     }
 
+    /// How many entries it has.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    pub fn entries(&self) -> Result<u64, LedgerError> {
+        match &*self.place.lock().unwrap_or_else(PoisonError::into_inner) {
+            Place::File(path) => {
+                let len = std::fs::metadata(path).map_err(|cause| LedgerError::Io(path.clone(), cause))?.len();
+                Ok(len.saturating_sub(HEADER as u64) / ENTRY as u64)
+            }
+            Place::Memory(kept) => Ok(kept.len() as u64),
+        }
+    }
+
     /// Adds entries, durably. Adding one again does no harm.
     pub(super) async fn append(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
         if entries.is_empty() {
@@ -245,6 +264,18 @@ impl Ledger {
             Place::File(path) => Self::read(path, keys).unwrap(),
         }
     }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether the folder that a ledger lies in, or will be made in, is there.
+///
+/// # Errors
+/// [`LedgerError::NoFolder`].
+pub fn has_folder(path: &Path) -> Result<(), LedgerError> {
+    if folder_of(path).is_dir() { Ok(()) } else { Err(LedgerError::NoFolder(path.to_owned())) }
 }
 
 fn append(path: &Path, entries: &[Entry]) -> io::Result<()> {

@@ -20,6 +20,7 @@ mod finish;
 pub mod ledger;
 pub(super) mod records;
 mod removal;
+mod seen;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -183,8 +184,10 @@ impl Retention {
             let purge = removal.add_to(self.store(), &mut draft, queued, terms).await?;
             let place = places::purge(&random(&*inner.entropy));
             draft.put(place.clone(), &purge)?;
-            let noticed = |inner: &super::Inner| {
+            let drafts = removal.draft_bytes();
+            let noticed = move |inner: &super::Inner| {
                 inner.purges.fetch_add(1, Ordering::SeqCst);
+                inner.desk.take(drafts);
             };
             let batch = draft.into_batch();
             let erasable = erasable(&batch);

@@ -36,6 +36,13 @@ pub struct Stub {
     pub(in crate::store) link: Option<[u8; 32]>,
 }
 
+/// How many entries the erasure ledger had, so that one that vanished or shrank is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(in crate::store) struct Seen {
+    #[n(0)]
+    pub(in crate::store) entries: u64,
+}
+
 /// What was removed in the commit that wrote this, and is still to be seen through.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(in crate::store) enum Purge {
@@ -63,6 +70,9 @@ pub(in crate::store) enum Purge {
         /// The links whose sessions end.
         #[n(6)]
         grants: Vec<GrantId>,
+        /// Bodies of files of answers that go with it.
+        #[n(7)]
+        pieces: Option<Vec<MessageId>>,
     },
     /// A contact that no new mail finds any more, and that goes once no message needs it.
     #[n(1)]

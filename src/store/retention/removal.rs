@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use crate::base::{ContactId, ConversationId, GrantId, MessageId, Timestamp};
 use crate::seal::strict::Epoch;
+use crate::store::answers::Going;
 use crate::store::codec::{Draft, Found, readable};
 use crate::store::engine::{Key, Space};
 use crate::store::jobs::Queued;
 use crate::store::places::{self, address_key, last_id};
 use crate::store::plan::contact_place;
-use crate::store::records::{Contact, Conversation, Delivery, Grant, Message, Subject};
+use crate::store::records::{Contact, Conversation, Delivery, Grant, Message, Proof, Subject};
 use crate::store::{Store, StoreError};
 
 use super::finish::OF_CONTACT;
@@ -54,6 +55,10 @@ struct Side {
     link: Option<[u8; 32]>,
     /// Everything of the conversation, when this is its only message; in strict mode the lock of its link.
     conversation_places: Vec<Key>,
+    /// Its link's code by SMS, and what was counted for it, where there is any.
+    counted: Vec<Key>,
+    /// Answers to it, and drafts of them.
+    answers: Going,
 }
 
 /// A message with what of it goes.
@@ -113,6 +118,11 @@ impl Removal {
         self.staying.is_empty()
     }
 
+    /// Bytes of the files of drafts that go with it.
+    pub(super) fn draft_bytes(&self) -> u64 {
+        self.going.iter().map(|side| side.answers.draft_bytes()).sum()
+    }
+
     /// Whether its end must wait: a notice that did not leave yet will be given up, and its sender told, which takes its records.
     /// No longer than [`TOLD_WITHIN`]. Nobody waits for what was taken back.
     pub(super) fn must_be_told(&self, queued: &Queued, now: Timestamp) -> bool {
@@ -127,8 +137,11 @@ impl Removal {
     pub(super) fn add_keys_to(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<(), StoreError> {
         for side in &self.going {
             draft.delete(places::content_key(side.conversation, self.id));
+            side.answers.add_keys_to(draft, side.conversation);
             let locks = side.conversation_places.iter().filter(|place| place.space.erasable());
             locks.for_each(|place| draft.delete(place.clone()));
+            let codes = side.counted.iter().filter(|place| place.space.erasable());
+            codes.for_each(|place| draft.delete(place.clone()));
         }
         draft.delete(places::manifest(self.id));
         draft.delete(places::body(self.id));
@@ -146,12 +159,16 @@ impl Removal {
         if let Some(message) = &self.message {
             draft.unchanged(places::message(self.id), Some(message));
         }
+        let mut pieces = Vec::new();
         for side in &self.going {
             self.remove_side(store, draft, side, terms)?;
             let jobs = side.grant.and_then(|grant| queued.get(&Subject::Grant(grant)));
             for job in jobs.map_or(&[][..], Vec::as_slice) {
                 store.withdraw_job(draft, job.id).await?;
             }
+            let erase = self.why == Ending::Erased;
+            let gone = side.answers.add_to(store, draft, side.conversation, (queued, erase)).await?;
+            pieces.extend(gone.into_iter().filter(|piece| piece.in_file).map(|piece| piece.id));
         }
         if self.whole() {
             self.remove_message(store, draft, terms)?;
@@ -170,6 +187,7 @@ impl Removal {
             whole: self.whole(),
             conversations: self.going.iter().map(|side| side.conversation).collect(),
             grants: self.going.iter().filter_map(|side| side.grant).collect(),
+            pieces: (!pieces.is_empty()).then_some(pieces),
         })
     }
 
@@ -191,6 +209,7 @@ impl Removal {
         draft.delete(places::grant(grant));
         draft.delete(places::grant_tries(grant));
         draft.delete(places::sms(grant));
+        side.counted.iter().for_each(|place| draft.delete(place.clone()));
         if let Some(record) = &side.record {
             draft.unchanged(places::grant(grant), Some(record));
             draft.delete(places::reference(&store.inner.keys, &record.record.reference, grant));
@@ -262,20 +281,26 @@ impl Side {
             record: None,
             link: None,
             conversation_places: Vec::new(),
+            counted: Vec::new(),
+            answers: Going::default(),
         })
     }
 
-    /// In strict mode: the lock of its link, also when the conversation goes on; and the contact that nobody else finds (another one was
-    /// made first while this mail was prepared).
-    async fn gather_strict(&mut self, store: &Store) -> Result<(), StoreError> {
+    /// In strict mode the lock of its link, also when the conversation goes on; and, there and with a code by SMS, the contact that nobody
+    /// else finds (another one was made first while this mail was prepared).
+    async fn gather_own(&mut self, store: &Store) -> Result<(), StoreError> {
         let inner = &store.inner;
         let Some(grant) = self.record.as_ref().map(|found| &found.record) else { return Ok(()) };
-        let (Some(strict), Some(link)) = (grant.strict, &self.link) else { return Ok(()) };
-        let at = Epoch { conversation: self.conversation, number: strict.epoch };
-        self.conversation_places.push(places::strict_lock(at, link));
+        if let (Some(strict), Some(link)) = (grant.strict, &self.link) {
+            let at = Epoch { conversation: self.conversation, number: strict.epoch };
+            self.conversation_places.push(places::strict_lock(at, link));
+        }
         let Some(contact) = readable(inner.read::<Contact>(&places::contact(grant.contact)).await)? else {
             return Ok(());
         };
+        if grant.strict.is_none() && contact.record.proof != Proof::Sms {
+            return Ok(());
+        }
         let listed = readable(inner.read::<ContactId>(&contact_place(inner, &contact.record)).await)?;
         if listed.is_some_and(|listed| listed.record != grant.contact) {
             for space in OF_CONTACT {
@@ -289,8 +314,12 @@ impl Side {
     /// Everything else that goes with it.
     async fn gather(&mut self, store: &Store, id: MessageId) -> Result<(), StoreError> {
         let inner = &store.inner;
-        let messages = inner.keys_of(Space::ContentKey, self.conversation.as_bytes(), 2).await?;
-        if messages.iter().all(|key| last_id(&key.bytes) == Some(*id.as_bytes())) {
+        self.answers = Going::of(inner, self.conversation, id).await?;
+        let keys = inner.keys_of(Space::ContentKey, self.conversation.as_bytes(), usize::MAX).await?;
+        let goes =
+            |key: &Key| last_id(&key.bytes).is_some_and(|key| MessageId(key) == id || self.answers.has(MessageId(key)));
+        if keys.iter().all(goes) {
+            self.answers.with_conversation();
             // Also those that a change of root keys may be writing at this moment.
             self.conversation_places.push(places::assisted_lock(self.conversation));
             self.conversation_places.push(places::recovery_lock(self.conversation));
@@ -299,12 +328,15 @@ impl Side {
             }
         }
         let Some(grant) = self.grant else { return Ok(()) };
+        for place in [places::challenge(grant), places::sent_for(grant), places::asked(grant)] {
+            self.counted.extend(inner.keys_of(place.space, &place.bytes, 1).await?);
+        }
         self.record = readable(inner.read::<Grant>(&places::grant(grant)).await)?;
         self.link = match self.record.as_ref().and_then(|found| found.record.link) {
             Some(link) => Some(link),
             None => store.link_of(grant).await?,
         };
-        self.gather_strict(store).await?;
+        self.gather_own(store).await?;
         Ok(())
     }
 }

@@ -27,7 +27,15 @@ const MOST_LEFT: usize = 1024;
 const LOOKED_AT: usize = 256;
 
 /// What is collected, in turn.
-const COLLECTED: [Space; 5] = [Space::Session, Space::Repeat, Space::GrantTries, Space::ContactTries, Space::Prepared];
+const COLLECTED: [Space; 7] = [
+    Space::Session,
+    Space::Repeat,
+    Space::GrantTries,
+    Space::ContactTries,
+    Space::Prepared,
+    Space::Challenge,
+    Space::Sent,
+];
 
 /// From the end of one collection to the next.
 const COLLECT_EVERY: Duration = Duration::from_hours(1);
@@ -55,7 +63,7 @@ pub struct Round {
     pub finished: usize,
     /// Stubs whose time was over.
     pub stubs: usize,
-    /// Sessions, counts, repeats and prepared messages that nothing needs any more.
+    /// Sessions, counts, repeats, prepared messages and drafts that nothing needs any more.
     pub collected: usize,
     /// When the next round is due; `None` when nothing lies ahead.
     pub next: Option<Timestamp>,
@@ -78,7 +86,7 @@ impl Retention {
         let expired = part(self.expire(now).await);
         let finished = part(self.finish_left().await) + part(self.go_on_erasing().await);
         let stubs = part(self.drop_stubs(now).await);
-        let collected = part(self.collect(now).await);
+        let collected = part(self.collect(now).await) + part(self.end_drafts(now).await);
         match failed {
             Some(cause) => Err(cause),
             None => Ok(Round { expired, finished, stubs, collected, next: self.next(now).await? }),
@@ -159,6 +167,12 @@ impl Retention {
         Ok(dropped)
     }
 
+    /// Drafts whose time is over.
+    async fn end_drafts(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let over = self.store().due(Space::AnswerEnd, now).await?;
+        self.store().end_drafts(over).await
+    }
+
     /// The next stretch of the collection, if it is due.
     async fn collect(&self, now: Timestamp) -> Result<usize, StoreError> {
         let (space, from) = {
@@ -203,6 +217,7 @@ impl Retention {
                 Some(id) => inner.engine.get(&places::contact(ContactId(id))).await?.is_none(),
                 None => false,
             },
+            Space::Challenge | Space::Sent => store.is_over(&place, now).await?,
             _ => return store.drop_if_left(&place, now).await,
         };
         if !stale {
@@ -222,7 +237,7 @@ impl Retention {
         let mut at = |moment: Option<Timestamp>| {
             next = [next, moment].into_iter().flatten().min();
         };
-        for space in [Space::Expiry, Space::StubEnd] {
+        for space in [Space::Expiry, Space::StubEnd, Space::AnswerEnd] {
             at(inner.engine.keys(space, &[], None, 1).await?.first().and_then(|key| due_of(key)));
         }
         for space in [Space::Purge, Space::Erasure] {

@@ -211,6 +211,7 @@ async fn a_damaged_file_is_named() {
             match restore(dir.path(), &into).unwrap_err() {
                 BackupError::Damaged(names) => assert_eq!(names, [name.as_str()]),
                 BackupError::Manifest(_) | BackupError::Nothing(_) => assert_eq!(name, "manifest"),
+                BackupError::NoKey(path) => assert_eq!(path, dir.path().join(&name)),
                 other => panic!("{name}: {other}"),
             }
             assert!(!into.exists(), "nothing is written: {name}");
@@ -307,7 +308,7 @@ async fn a_compacted_store_is_put_back_whole() {
     let into = home.path().join("data");
     restore(dir.path(), &into).unwrap();
     let (store, report) = opened(&bed, &into, 70).await;
-    assert!(report.missing.is_empty() && report.quarantined.is_empty(), "{report:?}");
+    assert!(report.lost.is_empty() && report.quarantined.is_empty(), "{report:?}");
     for (n, link) in links.iter().enumerate() {
         assert_eq!(read(&store, link).await, [u8::try_from(n).unwrap(); 500]);
     }

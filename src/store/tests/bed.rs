@@ -171,6 +171,7 @@ impl Bed {
             plain_len: 5,
             reason: "subject tag [veilig]".to_owned(),
             conversations: Vec::new(),
+            checksum: None,
         };
         let mut deliveries = Vec::new();
         for recipient in recipients {

@@ -17,7 +17,7 @@ use crate::store::retention::ledger::Ledger;
 use crate::store::retention::{Link, Recall};
 
 /// Bytes that are looked for at a time.
-const PIECE: usize = 16;
+pub(super) const PIECE: usize = 16;
 
 /// Two messages, one with its body in a file, that were read, tried and put off.
 async fn lived_in(bed: &Bed) -> (MessageId, Vec<LinkToken>) {
@@ -45,13 +45,13 @@ async fn erasable(bed: &Bed) -> BTreeMap<Key, Vec<u8>> {
 }
 
 /// Begin, middle and end of a value.
-fn pieces(value: &[u8]) -> impl Iterator<Item = [u8; PIECE]> + '_ {
+pub(super) fn pieces(value: &[u8]) -> impl Iterator<Item = [u8; PIECE]> + '_ {
     let starts = [0, value.len() / 2 - PIECE / 2, value.len() - PIECE];
     starts.into_iter().map(|at| value[at..at + PIECE].try_into().unwrap())
 }
 
 /// Which of these pieces lie in a file of the folder.
-fn found(folder: &Path, wanted: &HashSet<[u8; PIECE]>) -> Vec<String> {
+pub(super) fn found(folder: &Path, wanted: &HashSet<[u8; PIECE]>) -> Vec<String> {
     let mut first = vec![false; 65536];
     let number = |bytes: &[u8]| usize::from(bytes[0]) << 8 | usize::from(bytes[1]);
     for piece in wanted {

@@ -138,6 +138,21 @@ on_each_engine! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bit_of_any_body_is_found() {
     let bed = Bed::local().await;
+    let strict = super::strict::large(&bed).await.to_string();
+    let path = bed.folder.as_ref().unwrap().path().join("bodies").join(&strict[..1]).join(&strict);
+    let report = checked(&bed, false).await;
+    assert!(report.is_sound() && (report.bodies, report.compared, report.sealed_off) == (0, 1, 0), "{report:?}");
+    let whole = fs::read(&path).unwrap();
+    for at in [0, 20, 70_000, whole.len() - 1] {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        fs::write(&path, flipped).unwrap();
+        let report = checked(&bed, false).await;
+        assert_eq!(report.counts, BTreeMap::from([(Damage::Body, 1)]), "byte {at}: {report:?}");
+        assert_eq!(report.findings[0].whom.as_ref().unwrap().message, strict, "byte {at}");
+    }
+    fs::write(&path, whole).unwrap();
+    assert!(checked(&bed, false).await.is_sound());
     let (small, _) = take(&bed, "jan@example.nl", b"Dag").await;
     let (large, _) = take(&bed, "piet@example.nl", &vec![1; 150_000]).await;
     let name = large.to_string();

@@ -1,8 +1,10 @@
 //! The operations, from one source on every engine.
 
+mod answers;
 mod backup;
 mod bed;
 mod canaries;
+mod challenge;
 mod check;
 pub(in crate::store) mod copied;
 mod copies;
@@ -15,6 +17,7 @@ mod prepared;
 mod proof;
 mod records;
 mod retention;
+mod rot;
 mod secrecy;
 mod sessions;
 mod sms;

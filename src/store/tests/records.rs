@@ -2,13 +2,16 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::access::sms::{self, Counts};
 use crate::access::{Admission, ContactTries, GrantTries, Limits, Network};
 use crate::base::{ChallengeId, ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
+use crate::store::challenge::{StoredChallenge, StoredPhone, StoredWishes};
 use crate::store::plan::{Plan, PlannedDelivery, PlannedJob};
 use crate::store::records::{
-    Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Proof, Sender, Session, StrictGrant,
+    Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Phone, Proof, Sender, Session,
+    StrictGrant, Wish,
 };
-use crate::store::retention::records::{Erasure, Purge};
+use crate::store::retention::records::{Erasure, Purge, Seen};
 use crate::store::retention::{Ending, Stub};
 use crate::store::sms::{Refusal, SmsProgress, SmsState};
 
@@ -27,6 +30,7 @@ fn message() -> Message {
         plain_len: 4,
         reason: "r".into(),
         conversations: vec![ConversationId([5; 16])],
+        checksum: None,
     }
 }
 
@@ -87,6 +91,7 @@ fn removed() -> (Stub, [Purge; 2], Erasure) {
         whole: true,
         conversations: vec![ConversationId([10; 16])],
         grants: vec![GrantId([17; 16])],
+        pieces: None,
     };
     let contact = Purge::Contact { id: ContactId([11; 16]), at: Timestamp(1), address: [19; 32] };
     (stub, [message, contact], Erasure { as_recipient: [21; 32], as_sender: [22; 32], at: Timestamp(1) })
@@ -123,8 +128,14 @@ fn plan() -> Plan {
     Plan { message: message(), deliveries: vec![delivery] }
 }
 
-fn sms() -> JobKind {
+fn sms_job() -> JobKind {
     JobKind::Sms { grant: GrantId([17; 16]), challenge: ChallengeId([18; 16]), expires: Timestamp(600_000) }
+}
+
+fn sms_counts() -> Counts {
+    let mut counts = Counts::default();
+    counts.ask(None, &sms::Limits::default(), Timestamp(1));
+    counts
 }
 
 fn sms_state() -> SmsState {
@@ -161,7 +172,10 @@ fn written() -> Vec<(&'static str, String)> {
         ("code", hex(&job(JobKind::Code { contact: ContactId([6; 16]) }))),
         ("closed", hex(&job(JobKind::Closed { grant: grant_id }))),
         ("undeliverable", hex(&job(undeliverable))),
-        ("job secret", hex(&JobSecret { token: Some(vec![1, 2]), code: Some("12345678".into()), number: None })),
+        (
+            "job secret",
+            hex(&JobSecret { token: Some(vec![1, 2]), code: Some("12345678".into()), number: None, key: None }),
+        ),
         ("grant tries", hex(&of_grant)),
         ("contact tries", hex(&of_contact)),
         ("prepared", hex(&plan())),
@@ -173,9 +187,19 @@ fn written() -> Vec<(&'static str, String)> {
         ("strict grant", hex(&strict_grant())),
         ("strict delivery", hex(&Delivery { epoch: Some(2), ..delivery })),
         ("strict contact", hex(&Contact { proof: Proof::StrictCode, ..self::contact() })),
-        ("sms", hex(&job(sms()))),
+        ("sms", hex(&job(sms_job()))),
         ("sms secret", hex(&JobSecret::number("+31612345678".to_owned()))),
         ("sms state", hex(&sms_state())),
+        ("asked", hex(&job(JobKind::Asked { grant: grant_id, wish: Wish::OtherProof }))),
+        ("sms failed", hex(&job(JobKind::SmsFailed { grant: grant_id, why: Refusal::Undelivered }))),
+        ("contact by sms", hex(&Contact { proof: Proof::Sms, ..self::contact() })),
+        ("phone", hex(&StoredPhone { phone: Phone::new("+31612345678".into()), generation: 2 })),
+        ("challenge", hex(&StoredChallenge::sample())),
+        ("sms for a link", hex(&sms_counts().link)),
+        ("sms in all", hex(&sms_counts().organisation)),
+        ("wishes", hex(&StoredWishes::sample())),
+        ("message with checksum", hex(&Message { checksum: Some(0x0102_0304), ..self::message() })),
+        ("ledger", hex(&Seen { entries: 7 })),
     ]
 }
 
@@ -200,7 +224,7 @@ fn a_field_that_is_not_known_yet_is_no_damage() {
         bytes.extend([0x61, b'x']);
         assert_eq!(minicbor::decode::<T>(&bytes).as_ref().unwrap(), record);
     }
-    with_one_more(&message());
+    with_one_more(&Message { checksum: Some(7), ..message() });
     with_one_more(&conversation());
     with_one_more(&contact());
     with_one_more(&strict_grant());

@@ -4,15 +4,21 @@
 //! What comes from outside (names, addresses, a server's answer) is a value in a text: it is never a text itself, and it is
 //! escaped where the HTML is made. The caller hands in values of one line without control characters.
 
+mod answer;
+mod asked;
 mod notice;
 mod sender;
+mod sms_failed;
 
 use askama::Template;
 
 use super::{Lang, TextError, Words};
 
+pub use answer::AnswerLost;
+pub use asked::{Asked, Wanted};
 pub use notice::Notice;
 pub use sender::{About, Closed, CodeMail, CodeUndeliverable, Reason, Recipient, Undeliverable};
+pub use sms_failed::{NoSms, SmsFailed};
 
 /// Why a letter could not be written: nothing is sent then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -179,4 +185,4 @@ impl Pen<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

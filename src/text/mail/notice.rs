@@ -28,6 +28,8 @@ pub struct Notice<'a> {
     pub until_en: &'a str,
     /// Kept in strict mode: this mail and the code are the keys.
     pub strict: bool,
+    /// Opens with a code by SMS, not with an access code.
+    pub sms: bool,
 }
 
 impl Notice<'_> {
@@ -47,7 +49,7 @@ impl Notice<'_> {
             pen.greeting(self.recipient)?,
             self.who(pen)?,
             Block::Open(open),
-            pen.text("mail-notice-code", &[("until", self.until(lang))])?,
+            pen.text(if self.sms { "mail-notice-sms" } else { "mail-notice-code" }, &[("until", self.until(lang))])?,
         ];
         if self.strict {
             blocks.push(pen.text("mail-notice-strict", &[])?);
@@ -78,7 +80,7 @@ impl Notice<'_> {
             ("phone", &unbroken(self.phone)),
         ];
         let words = texts.in_language(lang);
-        let mut text = words.with("mail-notice-short", &values)?;
+        let mut text = words.with(if self.sms { "mail-notice-short-sms" } else { "mail-notice-short" }, &values)?;
         if self.strict {
             text = format!("{text} {}", words.get("mail-notice-strict")?);
         }

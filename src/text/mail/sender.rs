@@ -22,7 +22,7 @@ impl Recipient<'_> {
     }
 
     /// Name and address, the more telling one strong.
-    fn in_full(&self, pen: Pen<'_>) -> Result<String, LetterError> {
+    pub(super) fn in_full(&self, pen: Pen<'_>) -> Result<String, LetterError> {
         if self.name.is_empty() {
             return Ok(strong(self.address));
         }
@@ -103,7 +103,7 @@ impl About<'_> {
     }
 }
 
-fn finish(
+pub(super) fn finish(
     pen: Pen<'_>,
     subject: &'static str,
     recipient: Recipient<'_>,

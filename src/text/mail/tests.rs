@@ -18,13 +18,14 @@ fn notice() -> Notice<'static> {
         until_nl: "19 februari 2027",
         until_en: "19 February 2027",
         strict: false,
+        sms: false,
     }
 }
 
 const JAN: Recipient<'_> = Recipient { name: "Jan de Vries", address: "jan@example.org" };
 
 /// Every kind of letter with every choice in it.
-fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> {
+pub(crate) fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> {
     let nameless = Recipient { name: "", ..JAN };
     let code = CodeMail {
         sender: "Anna Jansen",
@@ -39,7 +40,23 @@ fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> {
     let undeliverable =
         |reason, answer| Undeliverable { about: About { sender: "", recipient: nameless, ..about }, reason, answer };
     let lost = CodeUndeliverable { mailbox: "anna@example.nl", recipient: JAN, answer: "550 5.1.1 unknown" };
+    let asked = |wanted| Asked { about, from: "anna@example.nl", wanted }.write(texts, lang);
+    let unheard = AnswerLost {
+        writer: "Jan de Vries",
+        sender: "Anna Jansen",
+        organisation: "Voorbeeld Zorg",
+        phone: "010 - 000 00 00",
+        date: "21 november 2026",
+        reference: "K7QF-2M9D",
+        lost: false,
+    };
     let mut all = vec![
+        ("notice of a message with a code by sms", Notice { sms: true, ..notice() }.write(texts, lang)),
+        ("another number asked for", asked(Wanted::OtherNumber("*******678"))),
+        ("no access code", asked(Wanted::Code { strict: false })),
+        ("no code, kept so that only it opens", asked(Wanted::Code { strict: true })),
+        ("a code in the place of sms", asked(Wanted::CodeForSms)),
+        ("sms in the place of a code", asked(Wanted::SmsForCode)),
         ("notice", notice().write(texts, lang)),
         ("notice without names", Notice { recipient: "", sender: "", ..notice() }.write(texts, lang)),
         ("code", code.write(texts, lang)),
@@ -51,12 +68,34 @@ fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> {
         ("strict code", CodeMail { strict: true, ..code }.write(texts, lang)),
         ("new strict code", CodeMail { strict: true, replaces: true, ..code }.write(texts, lang)),
         ("closed in strict mode", Closed { strict: true, ..closed }.write(texts, lang)),
+        ("answer passed on", unheard.write(texts, lang)),
+        ("answer lost", AnswerLost { writer: "", lost: true, ..unheard }.write(texts, lang)),
     ];
+    for why in [NoSms::Number, NoSms::NotArrived, NoSms::Ours] {
+        let failed = SmsFailed { about, from: "anna@example.nl", number: "*******678", why };
+        all.push(("no sms", failed.write(texts, lang)));
+    }
     for reason in [Reason::Unknown, Reason::Full, Reason::Refused, Reason::Unreachable, Reason::Ended] {
         all.push(("undeliverable", undeliverable(reason, "550 5.1.1 unknown").write(texts, lang)));
         all.push(("undeliverable without answer", undeliverable(reason, "").write(texts, lang)));
     }
     all.into_iter().map(|(name, letter)| (name, letter.unwrap())).collect()
+}
+
+/// Who asks may be anyone with the link: the mail says so, tells what to do, and shows three digits of a number at most.
+#[test]
+fn what_is_asked_can_be_done_and_may_have_been_asked_by_anyone() {
+    let texts = Texts::load().unwrap();
+    let about = About { sender: "Anna", recipient: JAN, date: "21 november 2026", reference: "K7QF-2M9D" };
+    for (wanted, command) in [
+        (Wanted::OtherNumber("*******678"), "zegel contact set jan@example.org --sms +316… --sender anna@example.nl"),
+        (Wanted::Code { strict: false }, "zegel contact new-code jan@example.org --sender anna@example.nl"),
+        (Wanted::CodeForSms, "zegel contact set jan@example.org --code --sender anna@example.nl"),
+        (Wanted::SmsForCode, "zegel contact set jan@example.org --sms +316… --sender anna@example.nl"),
+    ] {
+        let text = Asked { about, from: "anna@example.nl", wanted }.write(&texts, Lang::Nl).unwrap().text();
+        assert!(text.contains(command) && text.contains("ook een ander kan dit hebben ge"), "{text}");
+    }
 }
 
 /// The words that a reader of HTML sees.
@@ -114,7 +153,8 @@ fn a_mail_loads_nothing_and_links_only_to_the_message() {
         assert_eq!(links, ours, "{name}");
         assert_eq!(ours, if name.starts_with("notice") { 2 } else { 0 }, "{name}");
         assert_eq!(letter.text().contains(LINK), name.starts_with("notice"), "{name}");
-        assert_eq!(letter.text().contains("1234 5678"), name.ends_with("code"), "{name}");
+        let brings_it = name.ends_with("code") && !name.starts_with("no ") && !name.starts_with("sms");
+        assert_eq!(letter.text().contains("1234 5678"), brings_it, "{name}");
     }
 }
 

@@ -2,8 +2,13 @@
 //!
 //! A page is one sheet, one question, one red button. Nothing here decides anything; the web module fills these contexts.
 
+mod accent;
+mod answer;
+mod ask;
 mod autolink;
+mod calendar;
 mod file;
+mod sms;
 #[cfg(test)]
 mod tests;
 
@@ -12,8 +17,13 @@ use fluent_bundle::FluentValue;
 
 use super::{Lang, TextError, Words};
 
+pub use accent::Accent;
+pub use answer::{AnswerFile, AnswerForm, AnswerMost, AnswerShown, AnswerState, AnswerTrouble};
+pub use ask::{AskPage, Asks};
 pub use autolink::{Piece, autolink};
+pub use calendar::{Appointment, Card, CardKind, When};
 pub use file::File;
+pub use sms::{SmsNews, SmsPage, SmsTrouble};
 
 /// The style sheet of all pages.
 pub const STYLE: &str = include_str!("../templates/page/stijl.css");
@@ -21,8 +31,14 @@ pub const STYLE: &str = include_str!("../templates/page/stijl.css");
 /// The script of pages behind a session: it warns before the session ends, and clears the screen when it has.
 pub const SESSION_SCRIPT: &str = include_str!("../templates/page/sessie.js");
 
+/// The script of the page that takes a code by SMS: it counts down until one more SMS can be asked for.
+pub const AGAIN_SCRIPT: &str = include_str!("../templates/page/opnieuw.js");
+
 /// The style sheet inside the frame that shows a mail's HTML.
 pub const FRAME_STYLE: &str = include_str!("../templates/page/frame.css");
+
+/// The script of the message page. It only adds: progress, dropping files, keeping the text while one writes.
+pub const SCRIPT: &str = include_str!("../templates/page/antwoord.js");
 
 /// What stands above a mail's text when its HTML is too costly to show.
 ///
@@ -47,6 +63,8 @@ pub struct Page<'a> {
     pub accessibility: Option<&'a str>,
     /// Address of the style sheet.
     pub style: &'a str,
+    /// Address of the organisation's logo, if it has one: it stands in place of the name.
+    pub logo: Option<&'a str>,
 }
 
 impl Page<'_> {
@@ -129,6 +147,8 @@ pub struct UnlockPage<'a> {
     pub token: &'a str,
     /// Where "I have no code" leads.
     pub lost: &'a str,
+    /// Where "rather a code by SMS" leads; none where no SMS is sent or it would open nothing.
+    pub other: Option<&'a str>,
     /// Kept in strict mode.
     pub strict: bool,
     /// Opens with a code that the recipient had before, not with the one of now.
@@ -147,6 +167,10 @@ pub struct LostPage<'a> {
     pub sender: &'a str,
     /// Back to page 1.
     pub back: &'a str,
+    /// Where the form goes that mails the sender.
+    pub action: &'a str,
+    /// Its page token.
+    pub token: &'a str,
     /// Kept in strict mode.
     pub strict: bool,
 }
@@ -265,6 +289,8 @@ pub struct MessagePage<'a> {
     pub cc: &'a str,
     /// When it was sent.
     pub sent: &'a str,
+    /// The appointment that came with it.
+    pub card: Option<Card>,
     /// The text.
     pub body: Body,
     /// Not all of the text is shown.
@@ -281,6 +307,26 @@ pub struct MessagePage<'a> {
     pub script: &'a str,
     /// Where the log-out form goes.
     pub logout: &'a str,
+    /// Address of the script of the answer form.
+    pub answer_script: &'a str,
+    /// The sender's name (or address, without one).
+    pub sender: &'a str,
+    /// The answers that were sent.
+    pub answers: Vec<AnswerShown>,
+    /// The form for another.
+    pub form: AnswerForm,
+    /// One of them was sent a moment ago.
+    pub just_sent: bool,
+}
+
+/// Not logged in any more: what was typed, for its writer to keep.
+#[derive(Debug, Template)]
+#[template(path = "page/lost-text.html", config = "src/text/askama.toml")]
+pub struct LostTextPage<'a> {
+    /// Around the sheet.
+    pub page: Page<'a>,
+    /// The text.
+    pub text: &'a str,
 }
 
 impl MessagePage<'_> {

@@ -5,14 +5,19 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::text::Texts;
 
-const TEMPLATES: [&str; 7] = [
+const TEMPLATES: [&str; 12] = [
     include_str!("../templates/page/layout.html"),
     include_str!("../templates/page/unlock.html"),
     include_str!("../templates/page/lost.html"),
+    include_str!("../templates/page/sms.html"),
+    include_str!("../templates/page/ask.html"),
     include_str!("../templates/page/message.html"),
+    include_str!("../templates/page/calendar.html"),
     include_str!("../templates/page/genuine.html"),
     include_str!("../templates/page/nested.html"),
     include_str!("../templates/page/plain.html"),
+    include_str!("../templates/page/answers.html"),
+    include_str!("../templates/page/lost-text.html"),
 ];
 
 const fn page(words: Words<'_>) -> Page<'_> {
@@ -23,6 +28,7 @@ const fn page(words: Words<'_>) -> Page<'_> {
         privacy: Some("https://voorbeeld.nl/privacy"),
         accessibility: Some("https://voorbeeld.nl/toegankelijkheid"),
         style: "/stijl.css",
+        logo: None,
     }
 }
 
@@ -39,6 +45,7 @@ impl<'a> UnlockPage<'a> {
             action: "/b/token",
             token: "paginateken",
             lost: "/b/token/geen-code",
+            other: Some("/b/token/anders"),
             strict: false,
             earlier: false,
             trouble: None,
@@ -48,7 +55,53 @@ impl<'a> UnlockPage<'a> {
 
 impl<'a> LostPage<'a> {
     const fn sample(page: Page<'a>) -> Self {
-        Self { page, sender: "Anna <Jansen>", back: "/b/token", strict: false }
+        Self {
+            page,
+            sender: "Anna <Jansen>",
+            back: "/b/token",
+            action: "/b/token/geen-code",
+            token: "paginateken",
+            strict: false,
+        }
+    }
+}
+
+impl<'a> SmsPage<'a> {
+    const fn sample(page: Page<'a>) -> Self {
+        Self {
+            page,
+            sender: "Anna <Jansen>",
+            from: "Anna <Jansen>, Voorbeeld Zorg & Co",
+            recipient: "j•••••s@example.nl",
+            last_day: "19 februari 2027",
+            number: "*******678",
+            until: "14:35",
+            action: "/b/token",
+            token: "paginateken",
+            ask: "/b/token/sms",
+            ask_token: "smsteken",
+            wrong_number: "/b/token/nummer",
+            other: "/b/token/anders",
+            wait: 60,
+            script: "/opnieuw.js?v=0",
+            open: false,
+            news: None,
+            trouble: None,
+        }
+    }
+}
+
+impl<'a> AskPage<'a> {
+    const fn sample(page: Page<'a>) -> Self {
+        Self {
+            page,
+            sender: "Anna <Jansen>",
+            asks: Asks::Number("*******678"),
+            done: None,
+            action: "/b/token/nummer",
+            token: "paginateken",
+            back: "/b/token",
+        }
     }
 }
 
@@ -70,6 +123,17 @@ impl<'a> MessagePage<'a> {
             to: "jan@example.net",
             cc: "kopie@example.net",
             sent: "zaterdag 21 november 2026, 10:04",
+            card: Some(Card {
+                number: 2,
+                title: "Afspraak: <van> gesprek".to_owned(),
+                when: "maandag 23 november 2026, 10:00 tot 10:30 uur".to_owned(),
+                elsewhere: String::new(),
+                repeats: true,
+                place: autolink("Kamer <3>, https://vergader.example/1"),
+                host: "Anna <Jansen>".to_owned(),
+                guests: "Jan, Piet".to_owned(),
+                about: autolink("Neem <van> mee."),
+            }),
             body: Body::Text(autolink("Zie <b>https://example.nl/?a=1&b=2</b>")),
             cut: true,
             files: vec![file],
@@ -78,7 +142,47 @@ impl<'a> MessagePage<'a> {
             seconds: 900,
             script: "/sessie.js?v=0",
             logout: "/uitloggen",
+            sender: "Anna <Jansen>",
+            answer_script: "/antwoord.js",
+            answers: vec![answer(AnswerState::Sent)],
+            form: form(Vec::new()),
+            just_sent: false,
         }
+    }
+}
+
+fn answer_file() -> AnswerFile {
+    let [id, name, kind, size] = ["mfrggzdf", "<brief>.pdf", "PDF", "12 kB"].map(ToOwned::to_owned);
+    AnswerFile { id, name, kind, size }
+}
+
+fn answer(state: AnswerState) -> AnswerShown {
+    AnswerShown {
+        id: "nnwg23tp".to_owned(),
+        sent: "zaterdag 21 november 2026, 10:30".to_owned(),
+        state,
+        text: autolink("Dank u <wel>"),
+        files: vec![answer_file()],
+    }
+}
+
+fn form(troubles: Vec<AnswerTrouble>) -> AnswerForm {
+    AnswerForm {
+        action: "/bericht/antwoord".to_owned(),
+        token: "paginateken".to_owned(),
+        id: "nnwg23tp".to_owned(),
+        kept: true,
+        text: "</textarea><b>".to_owned(),
+        files: vec![answer_file()],
+        troubles,
+        most: AnswerMost {
+            text: 100_000,
+            file: 25 << 20,
+            total: 50 << 20,
+            file_size: "25 MB".to_owned(),
+            total_size: "50 MB".to_owned(),
+            files: 20,
+        },
     }
 }
 
@@ -136,6 +240,66 @@ fn strict_mode_says_what_it_costs() {
     }
 }
 
+/// What the page says in each state, whether it takes a code, and whether it offers an SMS.
+#[test]
+fn the_page_with_a_code_by_sms_in_every_state() {
+    use SmsTrouble as T;
+    const FIELD: (bool, bool) = (true, true);
+    const BUTTON: (bool, bool) = (false, true);
+    const NEITHER: (bool, bool) = (false, false);
+    let cases = [
+        ("14:35", None, "phone-missing", FIELD),
+        ("", None, "phone-button", BUTTON),
+        ("14:35", Some(T::Empty), "phone-empty", FIELD),
+        ("14:35", Some(T::Form), "phone-form-what", FIELD),
+        ("14:35", Some(T::Wrong(4)), "unlock-wrong", FIELD),
+        ("14:35", Some(T::Stale), "phone-stale-what", FIELD),
+        ("14:35", Some(T::Wait(42)), "phone-missing", FIELD),
+        ("14:35", Some(T::Full("15:04")), "phone-full", FIELD),
+        ("", Some(T::Full("15:04")), "phone-full", NEITHER),
+        ("", Some(T::WrongThenPause("15:04")), "unlock-wrong", NEITHER),
+        ("", Some(T::Paused("15:04")), "unlock-paused", NEITHER),
+        ("", Some(T::Closed), "unlock-closed-what", NEITHER),
+        ("", Some(T::Spent), "phone-spent", BUTTON),
+        ("", Some(T::Expired), "phone-expired", BUTTON),
+        ("", Some(T::NoCode), "phone-none", BUTTON),
+        ("", Some(T::Over), "phone-over-what", NEITHER),
+        ("", Some(T::Ceiling), "phone-ceiling-what", NEITHER),
+    ];
+    let texts = Texts::load().unwrap();
+    for (until, trouble, id, expected) in cases {
+        let pages = in_both(|page| SmsPage { until, trouble, ..SmsPage::sample(page) }.render().unwrap());
+        for (lang, html) in Lang::ALL.into_iter().zip(pages) {
+            assert!(html.contains(&texts.in_language(lang).get(id).unwrap()), "{trouble:?}: {html}");
+            assert_eq!(html.contains("role=\"alert\""), trouble.is_some(), "{html}");
+            assert_eq!(
+                html.matches("15:04").count(),
+                usize::from(html.contains("vanaf 15:04") || html.contains("from 15:04"))
+            );
+            let found = (html.contains("autocomplete=\"one-time-code\""), html.contains("action=\"/b/token/sms\""));
+            assert_eq!(found, expected, "{until} {trouble:?}: {html}");
+            assert!(!html.contains("tel\" name=") && html.matches("<input class").count() == usize::from(found.0));
+        }
+    }
+    for news in [SmsNews::Delayed, SmsNews::BadNumber, SmsNews::OurFault, SmsNews::Undelivered] {
+        let pages = in_both(|page| SmsPage { news: Some(news), ..SmsPage::sample(page) }.render().unwrap());
+        assert!(pages.iter().all(|html| html.contains("role=\"status\"")));
+    }
+}
+
+#[test]
+fn asking_the_sender_says_what_will_happen_and_then_that_it_did() {
+    for asks in [Asks::Number("*******678"), Asks::Lost, Asks::CodeForSms, Asks::SmsForCode] {
+        for done in [None, Some(true), Some(false)] {
+            let pages = in_both(|page| AskPage { asks, done, ..AskPage::sample(page) }.render().unwrap());
+            for html in pages {
+                assert_eq!(html.contains("<form method=\"post\""), done.is_none(), "{html}");
+                assert_eq!(html.matches("<input").count(), usize::from(done.is_none()), "no field takes a number");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_other_pages() {
     in_both(|page| LostPage::sample(page).render().unwrap());
@@ -147,6 +311,43 @@ fn the_other_pages() {
     }
     let [nl, en] = in_both(|page| MessagePage { subject: " ", ..MessagePage::sample(page) }.render().unwrap());
     assert!(nl.contains("Bericht zonder onderwerp") && en.contains("Message without a subject"));
+}
+
+#[test]
+fn what_is_wrong_with_an_answer_stands_beside_it() {
+    let texts = Texts::load().unwrap();
+    let file = || "<brief>.pdf".to_owned();
+    for (trouble, id) in [
+        (AnswerTrouble::Empty, "answer-empty"),
+        (AnswerTrouble::TextTooLong, "answer-text-long"),
+        (AnswerTrouble::FileTooLarge(file()), "answer-file-large"),
+        (AnswerTrouble::TotalTooLarge(file()), "answer-total-large"),
+        (AnswerTrouble::TooMany(file()), "answer-files-many"),
+        (AnswerTrouble::Stale, "answer-stale"),
+        (AnswerTrouble::Merged, "answer-merged"),
+        (AnswerTrouble::TooManyToday, "answer-today"),
+        (AnswerTrouble::NoRoom(file()), "answer-no-room"),
+    ] {
+        let pages = in_both(|page| {
+            MessagePage { form: form(vec![trouble.clone()]), ..MessagePage::sample(page) }.render().unwrap()
+        });
+        for (lang, html) in Lang::ALL.into_iter().zip(pages) {
+            let values = [("file", "&#60;brief&#62;.pdf"), ("size", "25 MB")];
+            let said = texts.in_language(lang).with(id, &values).unwrap_or_default();
+            let begin: String = said.chars().take(20).collect();
+            assert!(html.contains("role=\"alert\"") && html.contains(&begin), "{trouble:?}: {html}");
+            assert!(html.contains("&#60;/textarea&#62;") && !html.contains("<brief>"), "{html}");
+        }
+    }
+    for state in [AnswerState::Sent, AnswerState::Delivered, AnswerState::Elsewhere, AnswerState::Lost] {
+        let pages = in_both(|page| {
+            MessagePage { answers: vec![answer(state)], just_sent: true, ..MessagePage::sample(page) }.render().unwrap()
+        });
+        assert!(pages[0].contains("Verstuurd.") && pages[0].contains("Dank u &#60;wel&#62;"), "{}", pages[0]);
+    }
+    for html in in_both(|page| LostTextPage { page, text: "</textarea><b>" }.render().unwrap()) {
+        assert!(html.contains("&#60;/textarea&#62;") && html.contains("readonly"), "{html}");
+    }
 }
 
 #[test]
@@ -166,7 +367,13 @@ fn quoted(source: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_text_of_the_pages_is_used_and_exists() {
-    let source: String = TEMPLATES.concat() + include_str!("mod.rs") + include_str!("file.rs");
+    let source: String = TEMPLATES.concat()
+        + include_str!("mod.rs")
+        + include_str!("calendar.rs")
+        + include_str!("file.rs")
+        + include_str!("sms.rs")
+        + include_str!("ask.rs")
+        + include_str!("../pdf/mod.rs");
     let used = quoted(&source);
     let ids = include_str!("../nl.ftl").lines().filter_map(|line| line.split_once(" =")).map(|(id, _)| id);
     let ours: BTreeSet<String> = ids

@@ -11,10 +11,13 @@ use zeroize::Zeroizing;
 use crate::base::{ConversationId, MessageId};
 use crate::mail::mime::{LeafDecoder, Part};
 use crate::seal::body::{CHUNK, HEADER, Opener};
+use crate::store::answers::{AnswerView, Piece};
 use crate::store::strict::SessionKey;
 use crate::store::{BodyReader, Store};
 
 use crate::web::answer::Problem;
+
+use super::base64_lines::{Lines, Survey};
 
 /// One message's body, ready to be read at any place.
 #[derive(Debug, Clone)]
@@ -44,6 +47,20 @@ impl Content {
         let header = reader.read_at(0, HEADER).await?;
         let opener = Opener::new(&key, message, &header, reader.len())?;
         Ok(Self(Arc::new(Inner { opener, reader, store: store.clone(), conversation, message, seen })))
+    }
+
+    /// One file of an answer.
+    pub async fn of_answer(
+        store: &Store,
+        conversation: ConversationId,
+        view: &AnswerView,
+        piece: &Piece,
+    ) -> Result<Self, Problem> {
+        let seen = AtomicU64::new(store.removals());
+        let reader = store.piece(piece).await?.ok_or(Problem::Ended)?;
+        let header = reader.read_at(0, HEADER).await?;
+        let opener = Opener::new(&view.key, piece.id, &header, reader.len())?;
+        Ok(Self(Arc::new(Inner { opener, reader, store: store.clone(), conversation, message: view.id, seen })))
     }
 
     /// Ends a reading under way whose message was taken back, or expired, since it began. Costs nothing while nothing is removed.
@@ -103,7 +120,19 @@ impl Content {
 
     /// The bytes from `at` to `end`, through a decoder for `encoding`.
     pub fn span(&self, at: u64, end: u64, encoding: &str) -> Span {
-        Span { content: self.clone(), at, end, decoder: Some(LeafDecoder::new(encoding)) }
+        Span { content: self.clone(), at, end, decoder: Some(LeafDecoder::new(encoding)), skip: 0, left: u64::MAX }
+    }
+
+    /// Looks at the encoded bytes of a base64 part, to its end; `None` when its lines are not regular.
+    pub async fn survey(&self, part: &Part) -> Result<Option<Lines>, Problem> {
+        let mut survey = Survey::default();
+        let mut at = part.body;
+        while at < part.end {
+            let piece = self.piece(at, part.end).await?;
+            at += piece.len() as u64;
+            survey.push(&piece);
+        }
+        Ok(survey.finish())
     }
 }
 
@@ -114,9 +143,30 @@ pub(super) struct Span {
     at: u64,
     end: u64,
     decoder: Option<LeafDecoder>,
+    /// Decoded bytes at the start that are not wanted.
+    skip: u64,
+    /// Decoded bytes that are wanted behind those.
+    left: u64,
 }
 
 impl Span {
+    /// Only `len` decoded bytes, after the first `skip`.
+    pub fn only(self, skip: u64, len: u64) -> Self {
+        Self { skip, left: len, ..self }
+    }
+
+    /// Leaves of decoded bytes what is wanted; past the last of these nothing more is opened.
+    fn crop(&mut self, out: &mut Vec<u8>) {
+        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(out.len());
+        out.drain(..skipped);
+        self.skip -= skipped as u64;
+        out.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= out.len() as u64;
+        if self.left == 0 {
+            self.decoder = None;
+        }
+    }
+
     /// The next decoded bytes; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         while let Some(decoder) = &mut self.decoder {
@@ -128,6 +178,7 @@ impl Span {
             } else if let Some(decoder) = self.decoder.take() {
                 decoder.finish(&mut out);
             }
+            self.crop(&mut out);
             if !out.is_empty() {
                 return Ok(Some(out.into()));
             }

@@ -1,7 +1,7 @@
 //! Attachments and the whole mail as files: names that no system trips over, types that no browser runs.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::mail::mime::Part;
@@ -11,7 +11,7 @@ use crate::web::app::Shared;
 use crate::web::client::Visitor;
 use crate::web::headers::DOWNLOAD_POLICY;
 
-use super::{Opened, frame, nested};
+use super::{Opened, frame, nested, serve};
 
 /// Types that a browser only shows or saves. Anything else, HTML, SVG and XML among it, is called a row of bytes.
 const SAFE_TYPES: &[&str] = &[
@@ -41,19 +41,14 @@ const SAFE_TYPES: &[&str] = &[
 pub(in crate::web) async fn attachment(
     State(app): State<Shared>,
     Path(number): Path<String>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let opened = Opened::of(&app, &headers).await?;
     let number: u32 = number.parse().map_err(|_| Problem::NoPart)?;
     let part = opened.attachment(number).ok_or(Problem::NoPart)?;
-    let content = opened.content(&app).await?;
-    let body = content.span(part.body, part.end, &part.encoding).into_body().await?;
-    let kind = if SAFE_TYPES.contains(&part.content_type.as_str()) {
-        part.content_type.as_str()
-    } else {
-        "application/octet-stream"
-    };
-    as_file(kind, &file_name(part, number), None, body)
+    let response = serve::file(&app, &opened, (number, part), (&method, &headers)).await?;
+    as_response(safe_kind(&part.content_type), &file_name(part, number), response)
 }
 
 /// `GET /bericht/bijlage/{number}/bekijken`: a mail, or a picture, and that only if its first bytes say that it is the one that it is called.
@@ -89,7 +84,7 @@ pub(super) fn has_preview(part: &Part) -> bool {
 }
 
 /// Whether a picture of this type begins with these bytes (PNG: RFC 2083 §3.1; JPEG: ISO 10918-1 B.1.1.3; `GIF89a` §17; WebP: RFC 9649 §2.3).
-fn begins_as(content_type: &str, start: &[u8]) -> bool {
+pub(in crate::web) fn begins_as(content_type: &str, start: &[u8]) -> bool {
     match content_type {
         "image/png" => start.starts_with(b"\x89PNG\r\n\x1a\n"),
         "image/jpeg" => start.starts_with(&[0xff, 0xd8, 0xff]),
@@ -100,24 +95,39 @@ fn begins_as(content_type: &str, start: &[u8]) -> bool {
 }
 
 /// `GET /bericht/origineel.eml`: byte for byte as stored.
-pub(in crate::web) async fn original(State(app): State<Shared>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(in crate::web) async fn original(
+    State(app): State<Shared>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let opened = Opened::of(&app, &headers).await?;
-    let content = opened.content(&app).await?;
-    let len = content.len();
-    let body = content.span(0, len, "").into_body().await?;
-    as_file("message/rfc822", "bericht.eml", Some(len), body)
+    let response = serve::whole_mail(&app, &opened, (&method, &headers)).await?;
+    as_response("message/rfc822", "bericht.eml", response)
 }
 
-fn as_file(kind: &str, name: &str, len: Option<u64>, body: axum::body::Body) -> Result<Response, Problem> {
+/// A type to call a file by.
+pub(super) fn safe_kind(kind: &str) -> &str {
+    if SAFE_TYPES.contains(&kind) { kind } else { "application/octet-stream" }
+}
+
+pub(super) fn as_file(kind: &str, name: &str, len: Option<u64>, body: axum::body::Body) -> Result<Response, Problem> {
+    let mut response = as_response(kind, name, body.into_response())?;
+    if let Some(len) = len {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+    }
+    Ok(response)
+}
+
+/// The same for a body that has its status and length already.
+fn as_response(kind: &str, name: &str, mut response: Response) -> Result<Response, Problem> {
     let value = |text: &str| HeaderValue::from_str(text).map_err(|_| Problem::Broken);
-    let mut response = body.into_response();
+    if response.status().is_client_error() {
+        return Ok(response);
+    }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, value(kind)?);
     headers.insert(header::CONTENT_DISPOSITION, value(&disposition(name))?);
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(DOWNLOAD_POLICY));
-    if let Some(len) = len {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
-    }
     Ok(response)
 }
 
@@ -135,7 +145,7 @@ fn file_name(part: &Part, number: u32) -> String {
 }
 
 /// A name without anything that a file system, a shell or an eye could misread; at most 120 characters, with its extension.
-fn tidy(name: &str) -> String {
+pub(super) fn tidy(name: &str) -> String {
     const LONGEST: usize = 120;
     let harmless = |c: char| {
         !c.is_control()

@@ -1,11 +1,17 @@
 //! The message behind an open session: its page, its HTML in a frame, its attachments, log-out.
 
+pub(super) mod answer;
+mod base64_lines;
+mod calendar;
 mod content;
 mod download;
 mod frame;
 mod harmless;
 mod nested;
+mod pdf;
+mod range;
 mod sanitise;
+mod serve;
 mod view;
 
 use axum::http::HeaderMap;
@@ -20,9 +26,11 @@ use super::session;
 
 use content::Content;
 
-pub(super) use download::{attachment, original, preview};
+pub(super) use download::{attachment, begins_as, original, preview};
 pub(super) use frame::show as show_frame;
 pub(super) use harmless::Cleaners;
+pub(super) use pdf::keep;
+pub(super) use serve::Surveys;
 pub(super) use view::{extend, log_out, show};
 
 /// Most encoded bytes of a text that the page shows; past it the page says so and points to the download.

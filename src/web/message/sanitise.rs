@@ -4,6 +4,7 @@
 //! of the mail only: see [`mod@simplify`].
 
 mod lexer;
+mod readable;
 mod simplify;
 
 use std::borrow::Cow;
@@ -11,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 use ammonia::{Builder, UrlRelative};
 
+pub(super) use readable::readable;
 use simplify::simplify;
 pub(super) use simplify::{is_costly, plain};
 

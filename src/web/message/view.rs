@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::base::Timestamp;
+use crate::base::{MessageId, Timestamp};
 use crate::mail::mime::{Part, to_text};
 use crate::text::page::{Body, File, MessagePage, Plain, PlainPage, autolink};
 use crate::text::{Lang, Words, format};
@@ -17,7 +17,8 @@ use crate::web::client::Visitor;
 use crate::web::headers::{MESSAGE_POLICY, SESSION_SECONDS};
 use crate::web::{guard, session};
 
-use super::{MOST_HTML, MOST_TEXT, Opened, download, frame};
+use super::answer::Shown;
+use super::{MOST_HTML, MOST_TEXT, Opened, calendar, download, frame};
 
 /// How long a mail may have been under way.
 const WEEK: Duration = Duration::from_hours(7 * 24);
@@ -26,15 +27,35 @@ const WEEK: Duration = Duration::from_hours(7 * 24);
 pub(in crate::web) async fn show(
     State(app): State<Shared>,
     visitor: Visitor,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let opened = Opened::of(&app, &headers).await?;
+    let shown = Shown { just_sent: just_sent(&uri), ..Shown::default() };
+    page(&app, &opened, visitor, shown, StatusCode::OK).await
+}
+
+/// The answer that the address names as just sent.
+fn just_sent(uri: &Uri) -> Option<MessageId> {
+    let pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(name, _)| *name == "verstuurd").find_map(|(_, id)| id.parse().ok())
+}
+
+/// The page of the message, with what is known of an answer to it.
+pub(super) async fn page(
+    app: &App,
+    opened: &Opened,
+    visitor: Visitor,
+    shown: Shown,
+    status: StatusCode,
+) -> Result<Response, Problem> {
     let view = &opened.session.view;
     let message = &opened.session.message;
     let page = app.page(visitor.lang(&view.contact.language));
     let zone = &app.settings.time_zone;
     let name = if message.sender.name.is_empty() { &message.sender.address } else { &message.sender.name };
-    let shown = Text::of(&app, &opened).await?;
+    let text = Text::of(app, opened).await?;
+    let part = shown.part(app, opened, visitor, page.words).await?;
     let message_page = MessagePage {
         page,
         subject: &opened.manifest.subject,
@@ -43,22 +64,28 @@ pub(in crate::web) async fn show(
         to: &names(&opened.manifest.to),
         cc: &names(&opened.manifest.cc),
         sent: &format::moment(page.lang(), sent(&opened.manifest.date, message.received), zone),
-        files: files(&opened, &shown.source, page.words)?,
-        body: shown.body,
-        cut: shown.cut,
+        card: calendar::card(app, opened, page.words).await?,
+        files: files(opened, &text.source, page.words)?,
+        body: text.body,
+        cut: text.cut,
         size: &format::size(page.lang(), message.plain_len),
         seconds: opened.session.left(&app.settings.sessions, app.clock.now()).as_secs(),
         script: &app.session_script,
         idle: u32::try_from(app.settings.sessions.idle.as_secs() / 60).unwrap_or(u32::MAX),
         logout: &visitor.keep("/uitloggen"),
+        answer_script: &app.script,
+        sender: name,
+        answers: part.answers,
+        form: part.form,
+        just_sent: part.just_sent,
     };
-    let mut response = html(StatusCode::OK, &message_page)?;
+    let mut response = html(status, &message_page)?;
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(MESSAGE_POLICY));
     Ok(response)
 }
 
 /// Names without the quotation marks that mail puts around them, but where what is in them could be taken for an address or for two names.
-fn names(list: &str) -> String {
+pub(super) fn names(list: &str) -> String {
     let mut out = String::with_capacity(list.len());
     let mut pieces = list.split('"');
     out.push_str(pieces.next().unwrap_or_default());
@@ -76,7 +103,7 @@ fn names(list: &str) -> String {
 }
 
 /// When it was sent: as its Date says, unless that is later than its arrival or a week earlier, as wrong clocks make it.
-fn sent(date: &str, received: Timestamp) -> Timestamp {
+pub(super) fn sent(date: &str, received: Timestamp) -> Timestamp {
     let parser = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true);
     let parsed = parser.parse_timestamp(date).ok().and_then(|at| u64::try_from(at.as_millisecond()).ok());
     parsed.map(Timestamp).filter(|at| (received - WEEK..=received).contains(at)).unwrap_or(received)
@@ -124,7 +151,7 @@ fn files(opened: &Opened, source: &str, words: Words<'_>) -> Result<Vec<File>, P
 }
 
 /// About how many bytes a part has once decoded: base64 in lines of 76 characters carries 57 bytes in 78.
-fn decoded_len(part: &Part) -> u64 {
+pub(super) fn decoded_len(part: &Part) -> u64 {
     let encoded = part.end.saturating_sub(part.body);
     if part.encoding == "base64" { encoded.saturating_mul(57) / 78 } else { encoded }
 }

@@ -46,13 +46,18 @@ impl Browser {
 
     /// GET.
     pub fn get(&mut self, path: &str) -> Page {
-        self.fetch("GET", path, "").unwrap()
+        self.fetch("GET", path, ("", b"")).unwrap()
     }
 
     /// POST of a form, to a server that may go away.
     pub fn try_post(&mut self, path: &str, fields: &[(&str, &str)]) -> std::io::Result<Page> {
         let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        self.fetch("POST", path, &pairs.join("&"))
+        self.fetch("POST", path, ("application/x-www-form-urlencoded", pairs.join("&").as_bytes()))
+    }
+
+    /// POST of a body of this type, to a server that may go away.
+    pub fn try_send(&mut self, path: &str, kind: &str, body: &[u8]) -> std::io::Result<Page> {
+        self.fetch("POST", path, (kind, body))
     }
 
     /// POST of a form.
@@ -73,9 +78,16 @@ impl Browser {
         self.post(link, &[("pagina", &token), ("code", code)])
     }
 
-    fn fetch(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<Page> {
-        let mut stream = TcpStream::connect(self.server)?;
-        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
+    /// The head and the first part of a POST whose body has `len` bytes; it stays open while the stream is kept.
+    pub fn begin(&self, path: &str, kind: &str, part: &[u8], len: usize) -> TcpStream {
+        let mut stream = TcpStream::connect(self.server).unwrap();
+        stream.write_all(self.head("POST", path, (kind, len)).as_bytes()).unwrap();
+        stream.write_all(part).unwrap();
+        stream
+    }
+
+    /// The head of a request, with the empty line.
+    fn head(&self, method: &str, path: &str, (kind, len): (&str, usize)) -> String {
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nHost: veilig.voorbeeld.example\r\nX-Forwarded-For: {}\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n",
             self.client
@@ -86,12 +98,18 @@ impl Browser {
         if method == "POST" {
             write!(
                 request,
-                "Origin: https://veilig.voorbeeld.example\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
-                body.len()
+                "Origin: https://veilig.voorbeeld.example\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\n"
             )
             .unwrap();
         }
-        stream.write_all(format!("{request}\r\n{body}").as_bytes())?;
+        request + "\r\n"
+    }
+
+    fn fetch(&mut self, method: &str, path: &str, (kind, body): (&str, &[u8])) -> std::io::Result<Page> {
+        let mut stream = TcpStream::connect(self.server)?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
+        stream.write_all(self.head(method, path, (kind, body.len())).as_bytes())?;
+        stream.write_all(body)?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n");

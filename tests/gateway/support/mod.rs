@@ -11,6 +11,8 @@ pub mod postfix;
 pub mod reader;
 pub mod scrape;
 pub mod sink;
+#[path = "../../support/strace.rs"]
+pub mod strace;
 pub mod tls;
 
 use std::time::{Duration, Instant};

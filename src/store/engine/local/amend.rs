@@ -1,10 +1,10 @@
 //! What can still be made good: overwrites that a crash interrupted, records of damaged tables that the index remembers, at start and
-//! when their segment is compacted, and a note of segments that are lost.
+//! when their segment is compacted; and which segments the index misses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::super::super::{OpenError, OpenReport};
+use super::super::super::OpenError;
 use super::super::Space;
 use super::erase::{Eraser, Old};
 use super::folder::{Folder, at};
@@ -73,31 +73,27 @@ pub(super) fn remembered(index: &Index, segment: u64, all: Vec<Arc<Segment>>) ->
     Ok(entries)
 }
 
-/// Reports a lost segment, once: a note in quarantine keeps the bodies whose records it may have held.
-pub(super) fn note_missing(folder: &Folder, id: u64, report: &mut OpenReport) -> Result<(), OpenError> {
-    report.missing.push(id);
-    let note = format!(
-        "Segment {id:x} of the journal was missing. Bodies that no record names stay while this file is here.\n"
-    );
-    folder.keep(&format!("{id:016x}.missing"), note.as_bytes())?;
-    folder.note_removed(id, |_| true).map_err(at(&folder.journal()))
-}
-
 /// Segments of which something counts by the index, but which are not there.
 pub(super) fn lost(index: &Index, sources: &[Source]) -> BTreeSet<u64> {
-    let there: BTreeSet<u64> = sources.iter().map(|source| source.segment.id).collect();
+    let there: BTreeSet<u64> =
+        sources.iter().filter(|source| !source.is_empty()).map(|source| source.segment.id).collect();
     let live = index.live().unwrap_or_default();
     live.segments().filter(|segment| !there.contains(segment)).collect()
 }
 
 /// A segment without records goes, once a newer one holds its number; one that is not even empty goes to quarantine.
 pub(super) fn retire(folder: &Folder, segment: &Segment) -> Result<(), OpenError> {
-    let gone = if segment.opening().is_some() {
-        std::fs::remove_file(&segment.path)
-    } else {
-        std::fs::rename(&segment.path, folder.quarantine().join(segment::name(segment.id)))
-    };
+    if segment.opening().is_none() {
+        return set_aside(folder, segment);
+    }
+    let gone = std::fs::remove_file(&segment.path);
     gone.and_then(|()| folder.io().sync_folder(&folder.journal())).map_err(at(&segment.path))
+}
+
+/// Moves what is left of a segment to quarantine.
+pub(super) fn set_aside(folder: &Folder, segment: &Segment) -> Result<(), OpenError> {
+    let moved = std::fs::rename(&segment.path, folder.quarantine().join(segment::name(segment.id)));
+    moved.and_then(|()| folder.io().sync_folder(&folder.journal())).map_err(at(&segment.path))
 }
 
 /// Keys that the readable tables leave with a value, and the index without: a damaged one deleted them.

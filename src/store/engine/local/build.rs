@@ -50,17 +50,22 @@ impl Builder {
         self.runs.len() as u64 + 1
     }
 
-    /// All in one run: an index that is applied up to `sequence`.
-    pub(super) fn finish(mut self, sequence: u64) -> Result<(Layers, Mark), MergeError> {
+    /// All in one run: an index that is applied up to `sequence`, made from the segments `known`.
+    pub(super) fn finish(
+        mut self,
+        sequence: u64,
+        known: impl Iterator<Item = u64>,
+    ) -> Result<(Layers, Mark), MergeError> {
         let chunk = sorted(std::mem::take(&mut self.chunk));
         let most = chunk.len() as u64 + self.runs.iter().map(|run| run.changes).sum::<u64>();
         let older = self.runs.iter().rev().map(|run| Box::new(run.from(&[])) as Sorted<'_>);
         let streams = std::iter::once(Box::new(chunk.into_iter().map(Ok)) as Sorted<'_>).chain(older).collect();
         let made = merge(&self.folder, self.number(), (streams, most), true, Duration::ZERO, || false)?;
-        let Some((run, live)) = made else { return Err(IndexError("its making was stopped".to_owned()).into()) };
+        let Some((run, mut live)) = made else { return Err(IndexError("its making was stopped".to_owned()).into()) };
         for run in &self.runs {
             run::remove(&self.folder, run.number);
         }
+        live.know(known);
         let mark = Mark::at(sequence, live);
         Ok(Layers::begin(&self.folder, &mark, vec![Arc::new(run)])?)
     }
@@ -94,7 +99,7 @@ mod tests {
             for (keys, sequence) in [(0..300, 1), (100..200, 2), (150..160, 3)] {
                 builder.push(&keys.map(|n| change(n, sequence)).collect::<Vec<_>>()).unwrap();
             }
-            let (layers, mark) = builder.finish(9).unwrap();
+            let (layers, mark) = builder.finish(9, std::iter::empty()).unwrap();
             let tree = Tree::over(folder.path(), layers, mark);
             let newest =
                 |n: u16| change(n, if (150..160).contains(&n) { 3 } else { 1 + u64::from((100..200).contains(&n)) });

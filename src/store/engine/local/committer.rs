@@ -21,7 +21,7 @@ use super::index::{Index, IndexError};
 use super::journal::Journal;
 use super::pin::{Moment, Pin};
 use super::replay::Source;
-use super::{Gate, Shared, recovery};
+use super::{Gate, Shared, belief};
 
 /// Readers hold an index for one read; after ten seconds something is wrong with it.
 const RELEASE_TRIES: usize = 10_000;
@@ -82,6 +82,8 @@ pub(super) struct Committer {
     _lock: Lock,
     /// An I/O error happened: the note on disk says "rebuild", and stays so.
     tainted: bool,
+    /// The segment that the index was told of last.
+    told: u64,
     /// An index that failed, until its readers are gone.
     retired: Option<Arc<Index>>,
 }
@@ -103,7 +105,7 @@ impl Committer {
         idle: Duration,
         lock: Lock,
     ) -> Self {
-        Self { shared, journal, requests, idle, _lock: lock, tainted: false, retired: None }
+        Self { shared, journal, requests, idle, _lock: lock, tainted: false, told: 0, retired: None }
     }
 
     /// Serves until asked to close, or until nobody can ask any more.
@@ -128,7 +130,7 @@ impl Committer {
 
     /// One group: `first` and all that waits behind it.
     fn serve(&mut self, first: Request) -> Option<oneshot::Sender<()>> {
-        let mut group = Group::default();
+        let mut group = Group::new(!self.shared.losses.is_empty());
         let (mut closing, mut broken, mut pins) = (None, None::<Remake>, Vec::new());
         let mut next = Some(first);
         while let Some(request) = next.take() {
@@ -240,6 +242,9 @@ impl Committer {
             return Ok(());
         }
         let count = u32::try_from(group.accepted.len()).unwrap_or(u32::MAX);
+        if group.accepted.iter().all(|accepted| accepted.body.is_none()) {
+            self.shared.folder.make_room(group.bytes());
+        }
         let begun = Instant::now();
         let changes = match self.journal.append(count, &group.records()) {
             Ok(changes) => changes,
@@ -282,13 +287,19 @@ impl Committer {
         }
     }
 
-    fn tell(&self, changes: &[Change]) -> Result<(), IndexError> {
+    fn tell(&mut self, changes: &[Change]) -> Result<(), IndexError> {
         #[cfg(test)]
         if self.shared.folder.io().faults.take(super::io::faults::Call::Index).is_err() {
             return Err(IndexError("told to fail".to_owned()));
         }
         match self.shared.index() {
-            Some(index) => index.apply(changes, self.journal.synced()),
+            Some(index) => {
+                let active = self.journal.active();
+                if std::mem::replace(&mut self.told, active) != active {
+                    index.know(std::iter::once(active), false);
+                }
+                index.apply(changes, self.journal.synced())
+            }
             None => Err(IndexError("it is gone".to_owned())),
         }
     }
@@ -297,10 +308,10 @@ impl Committer {
     fn poisoned(&mut self, group: Group, error: &io::Error) {
         tracing::error!(%error, "the journal's segment failed; it is cut to what was durable and replaced");
         self.shared.set_gate(Gate::NoIntake);
-        self.taint("a disk error in the journal");
         if error.kind() == io::ErrorKind::StorageFull {
             self.shared.folder.release();
         }
+        self.taint("a disk error in the journal");
         let replaced = self.journal.replace();
         match &replaced {
             Ok(()) => self.shared.set_gate(Gate::Ready),
@@ -329,6 +340,9 @@ impl Committer {
 
     /// Makes a new index from the journal; meanwhile the store is closed.
     fn rebuild(&mut self, why: &Remake) {
+        if self.shared.is_full() {
+            self.shared.folder.release();
+        }
         match why {
             // One that is not finished is no index: the next start needs no note of it.
             Remake::Asked => tracing::info!("the index is rebuilt from the journal, as asked"),
@@ -338,16 +352,13 @@ impl Committer {
             }
         }
         let old = self.shared.take_index().or_else(|| self.retired.take());
-        if self.shared.is_full() {
-            self.shared.folder.release();
-        }
         let sources: io::Result<Vec<Source>> = self.journal.segments().all().into_iter().map(Source::of).collect();
         let released = old.is_none_or(release);
         let made = sources.and_then(|sources| {
             if released && self.shared.folder.wipe_index().is_ok() {
-                recovery::rebuild(&self.shared.folder, &sources)
+                belief::rebuild(&self.shared.folder, &sources)
             } else {
-                recovery::in_memory(&sources)
+                belief::in_memory(&sources)
             }
         });
         match made {

@@ -201,7 +201,8 @@ impl Compactor {
         let all = self.shared.segments.all();
         // The last one is open.
         let (_, closed) = all.split_last().ok_or(Halt::Ended)?;
-        let condemned = self.shared.segments.condemned();
+        let (segments, lost) = (&self.shared.segments, self.shared.losses.segments());
+        let condemned = segments.condemned();
         let mut sizes = Vec::new();
         for segment in closed {
             let id = segment.id;
@@ -213,7 +214,7 @@ impl Compactor {
                 segment: id,
                 len: segment.len()?,
                 live: live.of(id).bytes,
-                held: self.tombstones.held(id, &self.shared.segments),
+                held: self.tombstones.held(id, |holder| segments.get(holder).is_some() || lost.contains(&holder)),
                 condemned: condemned.contains(&id),
                 barred: needed
                     || id > newest
@@ -254,6 +255,7 @@ impl Compactor {
         let mut older = self.shared.segments.all();
         older.retain(|segment| segment.id < id);
         self.tombstones.know(&older)?;
+        let lost = self.shared.losses.segments();
         let (mut needed, mut held, mut deleted) = (Vec::new(), Held::new(), HashSet::new());
         for entry in entries {
             let key = &entry.change.key;
@@ -263,7 +265,9 @@ impl Compactor {
                 // One of several deletions of a key is enough.
                 None if now.is_some() || !deleted.insert(key) => false,
                 None => {
-                    let holder = self.tombstones.holder(id, key);
+                    // One that is missing may come back, and hold any key.
+                    let missing = || lost.range(..id).next().copied();
+                    let holder = self.tombstones.holder(id, key).or_else(missing);
                     if let Some(holder) = holder {
                         *held.entry(holder).or_default() += size(entry);
                     }
@@ -343,7 +347,9 @@ impl Compactor {
     fn let_go(&self, segment: &Segment) -> Result<(), Halt> {
         let index = self.index()?;
         let flushed = index.flush();
-        let left = index.live().map(|live| live.of(segment.id).records);
+        // One that the index never took in is not dead, whatever the index says of it.
+        let live = index.live().filter(|live| live.knows(segment.id));
+        let left = live.map(|live| live.of(segment.id).records);
         if flushed.is_ok() && left == Some(0) {
             return Ok(());
         }

@@ -54,6 +54,9 @@ pub(super) fn reserve_for(min_free: u64) -> u64 {
     RESERVE.min(min_free / 2)
 }
 
+/// What a commit may take beside its records: a footer, the head of a new segment, a note on the index.
+const SLACK: u64 = 256 << 10;
+
 /// The number that a line of the list of removed segments tells; `None`: the line is damaged.
 fn removed(line: &str) -> Option<u64> {
     let (number, crc) = line.split_once(' ')?;
@@ -130,9 +133,17 @@ impl Folder {
         statvfs(&self.root).map_or(u64::MAX, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Whether the file system has hardly room for more files. Those that count none have always some.
-    pub(super) fn is_out_of_names(&self) -> bool {
-        statvfs(&self.root).is_ok_and(|stat| stat.f_files > 0 && stat.f_favail < SPARE_FILES)
+    /// Whether fewer than `min_free` bytes are free, or hardly room for more files; file systems that count none have always some. What
+    /// cannot be asked counts as plenty, as in [`free`](Self::free).
+    pub(super) fn is_full(&self, min_free: u64) -> bool {
+        #[cfg(test)]
+        if self.io.faults.take(super::io::faults::Call::Free).is_err() {
+            return min_free > 0;
+        }
+        statvfs(&self.root).is_ok_and(|stat| {
+            let out_of_names = stat.f_files > 0 && stat.f_favail < SPARE_FILES;
+            stat.f_bavail.saturating_mul(stat.f_frsize) < min_free || out_of_names
+        })
     }
 
     /// Sets room aside that serves when the disk is full, where there is more than `min_free`; best effort.
@@ -153,6 +164,14 @@ impl Folder {
         if let Ok(file) = made
             && rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size).is_err()
         {
+            self.release();
+        }
+    }
+
+    /// Before records that bring no mail are written, as those of a recall: they may have the reserve when the disk has no
+    /// room for them.
+    pub(super) fn make_room(&self, bytes: u64) {
+        if self.free() < bytes.saturating_add(SLACK) {
             self.release();
         }
     }

@@ -219,7 +219,7 @@ fn assemble(head: &Head, counts: [usize; 2], table: &[u8], plain: &[u8], erasabl
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub head: Head,
-    records: u32,
+    pub records: u32,
     /// How many places it lists that are to be overwritten.
     pub superseded: u32,
     table: u32,

@@ -22,6 +22,8 @@ pub(super) struct Group {
     by_key: HashMap<Vec<u8>, usize>,
     pub accepted: Vec<Accepted>,
     pub refused: Vec<(Answer, BodyRefused)>,
+    /// Part of the journal is missing, and may come back with any key: deletions are told even of what is not there.
+    tells_all: bool,
     bytes: usize,
 }
 
@@ -63,6 +65,16 @@ impl Pending {
 }
 
 impl Group {
+    /// Bytes of its keys and values.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes as u64
+    }
+
+    /// An empty one; with `tells_all` it tells every deletion.
+    pub(super) fn new(tells_all: bool) -> Self {
+        Self { tells_all, ..Self::default() }
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.bytes >= BYTES || self.accepted.len() >= BATCHES
     }
@@ -135,7 +147,8 @@ impl Group {
         self.changes.iter().filter_map(before).collect()
     }
 
-    pub(super) fn add(&mut self, pending: Pending) {
+    pub(super) fn add(&mut self, mut pending: Pending) {
+        pending.kept |= self.tells_all && pending.value.is_none();
         self.bytes += pending.key.len() + pending.value.as_ref().map_or(0, Vec::len);
         if let Some(earlier) = self.by_key.get(&pending.key).and_then(|at| self.changes.get_mut(*at)) {
             let (before, kept) = (earlier.before.or(pending.before), earlier.kept || pending.kept);

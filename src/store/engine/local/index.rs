@@ -7,6 +7,7 @@ use std::ops::Bound;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
+use super::at_hand::NotAtHand;
 use super::frame::{Change, Place};
 use super::live::Live;
 use super::tree::Tree;
@@ -65,6 +66,14 @@ impl Index {
         }
     }
 
+    /// The same, where it need not be waited for ([`super::at_hand`]).
+    pub(super) fn at_hand(&self, key: &[u8]) -> Result<Option<Place>, NotAtHand> {
+        match self {
+            Self::Tree(tree) => tree.at_hand(key),
+            Self::Map(map) => Ok(map.try_read().map_err(|_| NotAtHand)?.get(key).copied()),
+        }
+    }
+
     /// Keys from `from` to before `to`, in order, at most `limit`. Fewer may come; none come only at the end.
     pub(super) fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, IndexError> {
         let limit = limit.min(STEP);
@@ -112,6 +121,13 @@ impl Index {
         match self {
             Self::Tree(tree) => Some(tree.live()),
             Self::Map(_) => None,
+        }
+    }
+
+    /// It has what counts of these segments; with `only` there are no others. Written with the next changes.
+    pub(super) fn know(&self, segments: impl Iterator<Item = u64>, only: bool) {
+        if let Self::Tree(tree) = self {
+            tree.know(segments, only);
         }
     }
 

@@ -145,6 +145,11 @@ impl Journal {
         self.synced
     }
 
+    /// The segment that is written to.
+    pub(super) fn active(&self) -> u64 {
+        self.active.segment.id
+    }
+
     /// All files, and how far each is durable.
     pub(super) fn files(&self) -> io::Result<Vec<JournalFile>> {
         let end = |segment: &Segment| {

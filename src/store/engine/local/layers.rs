@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crc32c::crc32c;
 
+use super::at_hand::NotAtHand;
 use super::frame::{Change, Place};
 use super::index::{IndexError, Word};
 use super::io::Io;
@@ -123,6 +124,21 @@ impl Layers {
         }
         for run in &self.runs {
             if let Some(Word(found)) = run.get(key)? {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same, where it need not be waited for ([`super::at_hand`]): sled has all of a young part in memory.
+    pub(super) fn at_hand(&self, key: &[u8]) -> Result<Option<Place>, NotAtHand> {
+        for young in std::iter::once(&self.young).chain(&self.frozen) {
+            if let Some(Word(found)) = young.get(key).map_err(|_| NotAtHand)? {
+                return Ok(found);
+            }
+        }
+        for run in &self.runs {
+            if let Some(Word(found)) = run.at_hand(key)? {
                 return Ok(found);
             }
         }

@@ -4,7 +4,7 @@
 //! without reading the index, and compaction knows which are mostly dead. A segment may go only when nothing of it counts:
 //! an index that forgot a record leaves a remainder here, and that is noticed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crc32c::{crc32c, crc32c_append};
 
@@ -24,9 +24,14 @@ pub(super) struct Share {
     sum: u64,
 }
 
-/// All segments'; one that is not here holds nothing that counts.
+/// All segments'.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Live(BTreeMap<u64, Share>);
+pub(super) struct Live {
+    /// One that is not here holds nothing that counts.
+    shares: BTreeMap<u64, Share>,
+    /// Segments that the index was told of: what counts of them, if anything, it has.
+    known: BTreeSet<u64>,
+}
 
 /// What tells one record from another.
 pub(super) fn checksum(key: &[u8], place: &[u8]) -> u64 {
@@ -40,35 +45,53 @@ pub(super) fn cost(key: &[u8], len: u32) -> u64 {
 
 impl Live {
     pub(super) fn add(&mut self, key: &[u8], place: &Place) {
-        let share = self.0.entry(place.segment).or_default();
+        let share = self.shares.entry(place.segment).or_default();
         share.records = share.records.wrapping_add(1);
         share.bytes = share.bytes.wrapping_add(cost(key, place.len));
         share.sum = share.sum.wrapping_add(checksum(key, &place.to_bytes()));
     }
 
     pub(super) fn remove(&mut self, key: &[u8], place: &Place) {
-        let share = self.0.entry(place.segment).or_default();
+        let share = self.shares.entry(place.segment).or_default();
         share.records = share.records.wrapping_sub(1);
         share.bytes = share.bytes.wrapping_sub(cost(key, place.len));
         share.sum = share.sum.wrapping_sub(checksum(key, &place.to_bytes()));
         if *share == Share::default() {
-            self.0.remove(&place.segment);
+            self.shares.remove(&place.segment);
         }
     }
 
     /// What counts of one segment.
     pub(super) fn of(&self, segment: u64) -> Share {
-        self.0.get(&segment).copied().unwrap_or_default()
+        self.shares.get(&segment).copied().unwrap_or_default()
     }
 
     /// The segments that must be there.
     pub(super) fn segments(&self) -> impl Iterator<Item = u64> {
-        self.0.keys().copied()
+        self.shares.keys().copied()
     }
 
-    /// Written form.
+    /// From now on the index has what these hold.
+    pub(super) fn know(&mut self, segments: impl Iterator<Item = u64>) {
+        self.known.extend(segments);
+    }
+
+    /// Only of these there are files.
+    pub(super) fn know_only(&mut self, segments: impl Iterator<Item = u64>) {
+        self.known = segments.collect();
+    }
+
+    /// Whether the index has what counts of a segment. A segment of which nothing counts is dead only then.
+    pub(super) fn knows(&self, segment: u64) -> bool {
+        self.known.contains(&segment) || self.shares.contains_key(&segment)
+    }
+
+    /// Written form: one that is only known has a share of nothing.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let numbers = self.0.iter().flat_map(|(segment, share)| [*segment, share.records, share.bytes, share.sum]);
+        let all: BTreeSet<u64> = self.known.iter().chain(self.shares.keys()).copied().collect();
+        let share = |segment| (segment, self.of(segment));
+        let numbers =
+            all.into_iter().map(share).flat_map(|(segment, share)| [segment, share.records, share.bytes, share.sum]);
         numbers.flat_map(u64::to_be_bytes).collect()
     }
 
@@ -79,7 +102,10 @@ impl Live {
         let share = |[segment, records, bytes, sum]: &[u64; 4]| {
             (*segment, Share { records: *records, bytes: *bytes, sum: *sum })
         };
-        (rest.is_empty() && odd.is_empty()).then(|| Self(shares.iter().map(share).collect()))
+        let all: Vec<(u64, Share)> = shares.iter().map(share).collect();
+        let known = all.iter().map(|(segment, _)| *segment).collect();
+        let shares = all.into_iter().filter(|(_, share)| *share != Share::default()).collect();
+        (rest.is_empty() && odd.is_empty()).then_some(Self { shares, known })
     }
 }
 
@@ -95,7 +121,9 @@ mod tests {
         live.add(b"b", &place(1, 20));
         live.add(b"c", &place(2, 30));
         assert_eq!((live.of(1).records, live.of(1).bytes), (2, 10 + 20 + 2 * (2 + ENTRIES)));
+        live.know([1, 2, 7].into_iter());
         assert_eq!(Live::parse(&live.to_bytes()), Some(live.clone()));
+        assert!(live.knows(1) && live.knows(7) && !live.knows(3));
         live.remove(b"a", &place(1, 10));
         assert_eq!(live.segments().collect::<Vec<_>>(), [1, 2]);
         let mut other = live.clone();
@@ -104,6 +132,8 @@ mod tests {
         // Not the record that is there.
         other.remove(b"x", &place(1, 20));
         assert_eq!(other.segments().collect::<Vec<_>>(), [1, 2]);
+        live.know_only([2].into_iter());
+        assert!(live.knows(2) && !live.knows(7));
         assert_eq!(Live::parse(&[0; 31]), None);
     }
 }

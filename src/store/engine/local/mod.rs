@@ -13,14 +13,18 @@
 //! | young, run, layers | the parts of the index on disk: in sled, and sorted files |
 //! | merge, filter, live | streams as one; sets of keys; what counts of each segment |
 //! | replay, build | journal to index |
-//! | recovery, amend | what happens at start |
+//! | recovery, belief, amend | what happens at start; whether the index can be believed |
+//! | losses | parts of the journal that are gone, until they are put back or given up |
 //! | group | batches on their way into one frame |
 //! | committer | the one thread that commits groups |
 //! | compact, choice, tombstones | gives back the room of what counts no more; which segment next; which deletions must be told on |
 //! | pin | the journal at one moment, for backup and check |
+//! | heal | a copy of a segment, made good from an older one |
 //! | bodies | body files |
 
 mod amend;
+mod at_hand;
+mod belief;
 pub(super) mod bodies;
 mod build;
 mod choice;
@@ -32,11 +36,13 @@ mod filter;
 mod folder;
 mod frame;
 mod group;
+pub mod heal;
 mod index;
 mod io;
 mod journal;
 mod layers;
 mod live;
+pub(super) mod losses;
 mod merge;
 pub mod pin;
 mod recovery;
@@ -73,6 +79,7 @@ use frame::Place;
 use index::{Index, IndexError};
 use io::Io;
 use journal::Segments;
+use losses::Losses;
 use recovery::{Recovered, recover};
 
 const IDLE: Duration = Duration::from_secs(1);
@@ -128,6 +135,7 @@ struct Shared {
     syncs: Arc<AtomicU64>,
     erasures: Arc<Erasures>,
     files: Arc<Files>,
+    losses: Losses,
     metrics: Commits,
 }
 
@@ -196,14 +204,21 @@ impl Shared {
 
     /// The worst of what is wrong.
     fn trouble(&self) -> Option<Trouble> {
+        self.closure().or_else(|| match self.gate() {
+            Gate::Ready if self.files.is_broken() => Some(Trouble::Bodies),
+            Gate::Ready if self.is_full() => Some(Trouble::Full),
+            Gate::Ready => None,
+            _ => Some(Trouble::Segment),
+        })
+    }
+
+    /// What is wrong so that it is closed. Asks no disk.
+    fn closure(&self) -> Option<Trouble> {
         match self.gate() {
             Gate::Dead => Some(Trouble::Failed),
             Gate::Stopped => Some(Trouble::Closed),
             _ if self.index().is_none() => Some(Trouble::Rebuilding),
-            Gate::NoIntake => Some(Trouble::Segment),
-            Gate::Ready if self.files.is_broken() => Some(Trouble::Bodies),
-            Gate::Ready if self.is_full() => Some(Trouble::Full),
-            Gate::Ready => None,
+            Gate::NoIntake | Gate::Ready => None,
         }
     }
 
@@ -246,7 +261,7 @@ impl Shared {
     }
 
     fn is_full(&self) -> bool {
-        self.folder.free() < self.min_free || self.folder.is_out_of_names()
+        self.folder.is_full(self.min_free)
     }
 
     fn has_room(&self) -> Result<(), StoreError> {
@@ -291,9 +306,10 @@ impl Local {
             Err(error) if folder::is_full(&error) && folder.release() => start(entropy),
             started => started,
         };
-        let (files, Recovered { mut journal, index, report }) = started?;
+        let (files, Recovered { mut journal, index, losses, report }) = started?;
         folder.reserve(settings.min_free);
         let shared = Arc::new(Shared {
+            losses: Losses::new(folder.clone(), losses),
             folder,
             min_free: settings.min_free,
             segments: Arc::clone(journal.segments()),
@@ -315,6 +331,9 @@ impl Local {
 
     /// See [`super::Engine::get`].
     pub(super) async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        if let Ok(found) = self.shared.at_hand(key) {
+            return Ok(found);
+        }
         let key = raw(key);
         self.read(move |shared, index| {
             let Some(place) = index.get(&key)? else { return Ok(Ok(None)) };
@@ -455,6 +474,11 @@ impl Local {
     /// See [`super::Engine::trouble`].
     pub(super) fn trouble(&self) -> Option<Trouble> {
         self.shared.trouble()
+    }
+
+    /// See [`super::Engine::is_open`].
+    pub(super) fn is_open(&self) -> bool {
+        self.shared.closure().is_none()
     }
 
     /// See [`super::Engine::commits`].

@@ -18,7 +18,8 @@ use super::Local;
 use super::bodies::HeldBodies;
 use super::committer::Request;
 use super::frame::Kind;
-use super::segment::{self, Segment};
+use super::losses::Loss;
+use super::segment::{self, Scan, Segment};
 
 /// So long after it was written a body may wait for the commit that names it.
 const NEW: Duration = Duration::from_hours(1);
@@ -53,6 +54,8 @@ pub struct Frames {
     pub damaged: Vec<String>,
     /// Files that are gone from under their names, or that others have taken the place of, though they are open and whole.
     pub displaced: Vec<String>,
+    /// Parts of the journal that are gone.
+    pub lost: Vec<Loss>,
 }
 
 /// Work for that moment.
@@ -91,26 +94,31 @@ impl JournalFile {
     /// # Errors
     /// When the disk does not give it.
     pub fn audit(&self, found: &mut Frames) -> io::Result<()> {
-        let scan = self.segment.scan(Some(self.end))?;
-        let place = |offset: u64| format!("{:x}:{offset}", self.segment.id);
-        if self.segment.opening().is_none() {
-            found.damaged.push(place(0));
-        }
-        for frame in &scan.frames {
-            if !(frame.verdict.table && frame.verdict.plain) {
-                found.damaged.push(place(frame.offset));
-            }
-        }
-        if let Some(footer) = scan.frames.last().filter(|frame| frame.header.head.kind == Kind::Footer)
-            && !self.segment.has_trailer(footer.offset, &footer.header)
-        {
-            found.damaged.push(place(footer.offset + footer.header.len()));
-        }
-        found.damaged.extend(scan.gaps.iter().map(|gap| place(gap.offset)));
+        let (scan, damaged) = stretches(&self.segment, self.end)?;
+        found.damaged.extend(damaged.into_iter().map(|(offset, _)| format!("{:x}:{offset}", self.segment.id)));
         found.frames += scan.frames.len() as u64;
         found.bytes += scan.end;
         Ok(())
     }
+}
+
+/// All that stands in a segment, and where and how long what of it has not its checksum, erasable values aside.
+pub(super) fn stretches(segment: &Segment, end: u64) -> io::Result<(Scan, Vec<(u64, u64)>)> {
+    let scan = segment.scan(Some(end))?;
+    let mut damaged = Vec::new();
+    if segment.opening().is_none() {
+        damaged.push((0, segment::START));
+    }
+    let frames = scan.frames.iter().filter(|frame| !(frame.verdict.table && frame.verdict.plain));
+    damaged.extend(frames.map(|frame| (frame.offset, frame.header.len())));
+    if let Some(footer) = scan.frames.last().filter(|frame| frame.header.head.kind == Kind::Footer)
+        && !segment.has_trailer(footer.offset, &footer.header)
+    {
+        let after = footer.offset + footer.header.len();
+        damaged.push((after, end.saturating_sub(after)));
+    }
+    damaged.extend(scan.gaps.iter().map(|gap| (gap.offset, gap.len)));
+    Ok((scan, damaged))
 }
 
 impl Local {
@@ -161,10 +169,21 @@ impl Local {
         super::blocking(keep).await
     }
 
+    /// See [`super::super::Engine::losses`].
+    pub(in super::super) fn losses(&self) -> Vec<Loss> {
+        self.shared.losses.all().into_iter().collect()
+    }
+
+    /// See [`super::super::Engine::give_up`].
+    pub(in super::super) async fn give_up(&self, loss: Loss) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        super::blocking(move || shared.losses.give_up(loss)).await
+    }
+
     /// See [`super::super::Engine::audit`].
     pub(in super::super) async fn audit(&self, progress: &Arc<Progress>) -> Result<Frames, StoreError> {
         let files = self.moment(|moment| moment.files).await?;
-        let mut found = Frames::default();
+        let mut found = Frames { lost: self.losses(), ..Frames::default() };
         let lines = self.shared.folder.removed_damaged();
         let lines = lines.map_err(|error| StoreError::Damaged(format!("the list of removed segments: {error}")))?;
         if lines > 0 {

@@ -14,13 +14,15 @@ use std::sync::Arc;
 use crate::base::Entropy;
 
 use super::super::super::{OpenError, OpenReport};
-use super::amend::{self, amendments, note_missing};
+use super::amend::{self, amendments};
+use super::belief::Kept;
 use super::erase::Eraser;
 use super::folder::{Folder, at};
 use super::frame::{self, Change, Head, Kind};
 use super::index::Index;
 use super::journal::{Continuation, Journal, Segments};
-use super::replay::{ReplayError, Shape, Source, build, replay};
+use super::losses::{self, Loss};
+use super::replay::{ReplayError, Shape, Source};
 use super::segment::{self, Found, Opening, Segment};
 
 /// The journal and its index, ready.
@@ -28,15 +30,28 @@ use super::segment::{self, Found, Opening, Segment};
 pub(super) struct Recovered {
     pub journal: Journal,
     pub index: Index,
+    pub losses: BTreeSet<Loss>,
     pub report: OpenReport,
 }
 
 /// Brings a data folder up.
 pub(super) fn recover(folder: &Folder, entropy: Arc<dyn Entropy>, segment_size: u64) -> Result<Recovered, OpenError> {
     let mut report = OpenReport::default();
-    let Survivors { sources, newest, last, erased, named } = survivors(folder, &mut report)?;
-    let index = bring_up(folder, &sources, last, &mut report)?;
-    folder.forget_removed(|id| named.contains(&id)).map_err(at(&folder.journal()))?;
+    let mut kept = Kept::open(folder)?;
+    let proven = kept.proves();
+    let Survivors { sources, newest, last, erased, named } =
+        survivors(folder, proven, !kept.is_believed(), &mut report)?;
+    let there: BTreeSet<u64> = sources.iter().map(|source| source.segment.id).collect();
+    let returned = returned(folder, &sources)?;
+    kept.without(returned.clone());
+    let index = kept.bring_up(folder, &sources, last, &mut report)?;
+    // One that is here is missed when it goes again.
+    let named = |id| named.contains(&id) && !there.contains(&id);
+    folder.forget_removed(named).map_err(at(&folder.journal()))?;
+    for id in &returned {
+        losses::forget(folder, Loss::Segment(*id)).map_err(at(&folder.quarantine()))?;
+    }
+    let losses = losses::noted(folder)?;
     // An index that was just made knows no more than the journal.
     let amended = if report.rebuilt.is_none() { amendments(&index, &sources) } else { Ok(BTreeMap::new()) };
     let amended = amended.map_err(unreadable(&folder.journal()))?;
@@ -46,22 +61,25 @@ pub(super) fn recover(folder: &Folder, entropy: Arc<dyn Entropy>, segment_size: 
     }
     let mut eraser = Eraser::new(folder.clone(), Arc::clone(&segments), last);
     // A backup copies one segment after the other: what was overwritten while it was made may stand in it.
-    let mark = if folder.is_restored() { 0 } else { erased };
+    // So is it in a segment that was put back.
+    let mark = if folder.is_restored() || !returned.is_empty() { 0 } else { erased };
     amend::erase(&mut eraser, &sources, mark, last)?;
     report.unerased = eraser.owes();
     for source in sources.iter().filter(|source| !segments.is_condemned(source.segment.id)) {
         let amended = amended.get(&source.segment.id).map(Vec::as_slice).unwrap_or_default();
         close(folder, source, amended, eraser.erased())?;
     }
-    let end = match sources.last() {
-        Some(source) => source.segment.len().map_err(at(&source.segment.path))?,
-        None => 0,
+    // One in which nothing is left ends nowhere: what it held may be put back.
+    let previous = match sources.iter().rfind(|source| !source.is_empty()) {
+        Some(source) => (source.segment.id, source.segment.len().map_err(at(&source.segment.path))?),
+        None => (0, 0),
     };
     let from = Continuation {
         // Nor is the number of one that is lost used again: it may be found and put back.
-        segment: report.missing.iter().copied().fold(newest, u64::max).saturating_add(1),
-        next: last.saturating_add(1),
-        previous: (newest, end),
+        segment: losses.iter().copied().map(Loss::segment).fold(newest, u64::max).saturating_add(1),
+        // Nor are the sequence numbers of commits that were lost.
+        next: last.max(proven).saturating_add(1),
+        previous,
         erased: eraser.erased(),
     };
     let journal = Journal::start(folder.clone(), entropy, eraser, segment_size, from).map_err(at(&folder.journal()))?;
@@ -71,7 +89,18 @@ pub(super) fn recover(folder: &Folder, entropy: Arc<dyn Entropy>, segment_size: 
             segments.remove(source.segment.id);
         }
     }
-    Ok(Recovered { journal, index, report })
+    let all = segments.all();
+    index.know(all.iter().map(|segment| segment.id), true);
+    report.returned = returned.into_iter().collect();
+    report.lost = losses.iter().copied().collect();
+    Ok(Recovered { journal, index, losses, report })
+}
+
+/// Segments that are noted as missing, and are here.
+fn returned(folder: &Folder, sources: &[Source]) -> Result<BTreeSet<u64>, OpenError> {
+    let there: BTreeSet<Loss> =
+        sources.iter().filter(|source| !source.is_empty()).map(|source| Loss::Segment(source.segment.id)).collect();
+    Ok(losses::noted(folder)?.intersection(&there).map(|loss| loss.segment()).collect())
 }
 
 /// The journal after damage was dealt with.
@@ -88,24 +117,33 @@ pub(super) struct Survivors {
     pub named: BTreeSet<u64>,
 }
 
-/// Reads the journal; cuts what was never acknowledged, quarantines what was and is damaged.
-pub(super) fn survivors(folder: &Folder, report: &mut OpenReport) -> Result<Survivors, OpenError> {
-    let found = Segmented::read(folder)?;
+/// Reads the journal; cuts what was never acknowledged, quarantines what was and is damaged. Everything up to `proven` is known to
+/// have been synced by other means than the journal's own. `thorough`: an index that is to be made again is made from footers,
+/// so all of each is read, not only its head.
+pub(super) fn survivors(
+    folder: &Folder,
+    proven: u64,
+    thorough: bool,
+    report: &mut OpenReport,
+) -> Result<Survivors, OpenError> {
+    let mut found = Segmented::read(folder, thorough)?;
+    found.set_empty_aside(folder)?;
     for id in found.missing(&folder.removed()) {
-        note_missing(folder, id, report)?;
+        losses::note(folder, Loss::Segment(id))?;
     }
     let named = found.openings.iter().map(|opening| opening.previous).collect();
     let newest = found.segments.last().map_or(0, |segment| segment.id);
-    let (proven, erased) = (found.proven(), found.erased());
+    let (by_journal, erased) = (found.proven(), found.erased());
     let mut sources = Vec::new();
     for (segment, limit, shape) in found.shapes {
+        let mending = Mending { folder, segment: &segment, proven: by_journal.max(proven), limit };
         let shape = match shape {
             Seen::Closed(footer) => Shape::Closed(footer),
-            Seen::Open(scan) => Shape::Open(Mending { folder, segment: &segment, proven, limit }.mend(scan, report)?),
+            Seen::Open(scan) => Shape::Open(mending.mend(scan, report)?),
         };
         sources.push(Source { segment, shape });
     }
-    let last = sources.iter().map(Source::last).max().unwrap_or(0).max(proven);
+    let last = sources.iter().map(Source::last).max().unwrap_or(0).max(by_journal);
     Ok(Survivors { sources, newest, last, erased, named })
 }
 
@@ -123,7 +161,7 @@ struct Segmented {
 }
 
 impl Segmented {
-    fn read(folder: &Folder) -> Result<Self, OpenError> {
+    fn read(folder: &Folder, thorough: bool) -> Result<Self, OpenError> {
         let root = folder.journal();
         let mut segments = Vec::new();
         for entry in fs::read_dir(&root).map_err(at(&root))? {
@@ -138,8 +176,6 @@ impl Segmented {
         let ends: BTreeMap<u64, u64> =
             openings.iter().map(|opening| (opening.previous, opening.previous_end)).collect();
         let newest = segments.last().map_or(0, |segment| segment.id);
-        // An index that is to be made again is made from footers: then all of each is read, not only its head.
-        let thorough = folder.distrust().is_some() || !folder.index().exists();
         let mut shapes = Vec::new();
         for segment in &segments {
             // One that others follow was ended, also when the next is gone by compaction.
@@ -155,11 +191,30 @@ impl Segmented {
         Ok(Self { segments, openings, shapes })
     }
 
-    /// Segments that another follows and that held something, but are neither here nor removed on purpose.
+    /// Segments that another follows and that held something.
+    fn held(&self) -> impl Iterator<Item = u64> {
+        self.openings.iter().filter(|opening| opening.previous_end > segment::START).map(|opening| opening.previous)
+    }
+
+    /// Those that are neither here nor removed on purpose.
     fn missing(&self, removed: &BTreeSet<u64>) -> Vec<u64> {
-        let held = self.openings.iter().filter(|opening| opening.previous_end > segment::START);
         let gone = |id: &u64| self.segments.iter().all(|segment| segment.id != *id) && !removed.contains(id);
-        held.map(|opening| opening.previous).filter(gone).collect()
+        self.held().filter(gone).collect()
+    }
+
+    /// A file that held something and in which no frame is left is not the segment that is missed.
+    fn set_empty_aside(&mut self, folder: &Folder) -> Result<(), OpenError> {
+        let held: BTreeSet<u64> = self.held().collect();
+        let empty = |(segment, _, shape): &(Arc<Segment>, Option<u64>, Seen)| {
+            held.contains(&segment.id) && matches!(shape, Seen::Open(scan) if scan.frames.is_empty())
+        };
+        let empty: Vec<Arc<Segment>> =
+            self.shapes.extract_if(.., |shape| empty(shape)).map(|(segment, ..)| segment).collect();
+        for segment in empty {
+            amend::set_aside(folder, &segment)?;
+            self.segments.retain(|other| other.id != segment.id);
+        }
+        Ok(())
     }
 
     /// The highest sequence number that some later header says was synced.
@@ -193,7 +248,8 @@ struct Mending<'a> {
 impl Mending<'_> {
     /// Returns the frames that stay, damaged proven ones among them.
     fn mend(&self, scan: segment::Scan, report: &mut OpenReport) -> Result<Vec<Found>, OpenError> {
-        let last = scan.frames.iter().map(|found| found.header.head.last()).max().unwrap_or(0);
+        let begins = self.segment.opening().map_or(0, |opening| opening.proven);
+        let last = scan.frames.iter().map(|found| found.header.head.last()).fold(begins, u64::max);
         let mut cut_at = None;
         let mut kept: Vec<Found> = Vec::new();
         for found in scan.frames {
@@ -211,12 +267,17 @@ impl Mending<'_> {
         }
         for gap in &scan.gaps {
             let tail = gap.offset + gap.len >= scan.end;
-            let proven = if tail { last < self.proven_here() } else { cut_at.is_none_or(|cut| gap.offset < cut) };
+            let proven = if tail { last < self.proven } else { cut_at.is_none_or(|cut| gap.offset < cut) };
             if proven {
                 self.quarantine(gap.offset, gap.len, report)?;
             } else {
                 cut_at = Some(cut_at.map_or(gap.offset, |cut| cut.min(gap.offset)));
             }
+        }
+        if let Some(limit) = self.limit
+            && scan.end < limit
+        {
+            losses::note(self.folder, Loss::Tail(self.segment.id, scan.end))?;
         }
         match (cut_at, self.limit) {
             (Some(from), _) => {
@@ -231,11 +292,6 @@ impl Mending<'_> {
         // What is kept counts from now on, so it must be on disk, also after a process that died before its sync.
         self.segment.file.sync_all().map_err(at(&self.segment.path))?;
         Ok(kept)
-    }
-
-    /// Up to which sequence number this segment must reach: only one that a later segment follows is known to.
-    fn proven_here(&self) -> u64 {
-        if self.limit.is_some() { self.proven } else { 0 }
     }
 
     fn quarantine(&self, offset: u64, len: u64, report: &mut OpenReport) -> Result<(), OpenError> {
@@ -300,93 +356,4 @@ fn unreadable(path: &Path) -> impl FnOnce(ReplayError) -> OpenError + use<> {
         ReplayError::Journal(cause) => at(cause),
         ReplayError::Index(error) => at(io::Error::other(error)),
     }
-}
-
-/// Opens the index and replays, or makes it again where it cannot be believed.
-fn bring_up(folder: &Folder, sources: &[Source], last: u64, report: &mut OpenReport) -> Result<Index, OpenError> {
-    let fresh = sources.is_empty() && !folder.index().exists();
-    let mut reason = if fresh { None } else { folder.distrust() };
-    if reason.is_some() {
-        folder.wipe_index()?;
-    }
-    folder.note_running()?;
-    if reason.is_none() {
-        match reuse(folder, sources, last) {
-            Ok((index, frames)) => {
-                report.replayed = frames;
-                return Ok(index);
-            }
-            Err(Unusable::Journal(cause)) => return Err(at(&folder.journal())(cause)),
-            Err(Unusable::Missing(ids)) => {
-                let removed = folder.removed();
-                for id in &ids {
-                    if !report.missing.contains(id) && !removed.contains(id) {
-                        note_missing(folder, *id, report)?;
-                    }
-                }
-                let names: Vec<String> = ids.iter().map(|id| format!("{id:x}")).collect();
-                reason = Some(format!("it names segment {}, which is missing", names.join(", ")));
-            }
-            Err(Unusable::Index(why)) => reason = Some(why),
-        }
-        folder.wipe_index()?;
-    }
-    report.rebuilt = reason;
-    let (index, frames) = rebuild(folder, sources).map_err(at(&folder.journal()))?;
-    report.replayed = frames;
-    Ok(index)
-}
-
-enum Unusable {
-    Index(String),
-    /// It names segments that are not there.
-    Missing(BTreeSet<u64>),
-    Journal(io::Error),
-}
-
-impl From<ReplayError> for Unusable {
-    fn from(error: ReplayError) -> Self {
-        match error {
-            ReplayError::Index(error) => Self::Index(error.to_string()),
-            ReplayError::Journal(cause) => Self::Journal(cause),
-        }
-    }
-}
-
-fn reuse(folder: &Folder, sources: &[Source], last: u64) -> Result<(Index, u64), Unusable> {
-    if last > 0 && !folder.index().exists() {
-        return Err(Unusable::Index("the index was missing".to_owned()));
-    }
-    let index = Index::open(&folder.index()).map_err(ReplayError::from)?;
-    let mark = index.mark();
-    if mark > last {
-        // The newest one may be gone: no opening names that.
-        let gone = amend::lost(&index, sources);
-        if !gone.is_empty() {
-            return Err(Unusable::Missing(gone));
-        }
-        return Err(Unusable::Index(format!("its mark {mark} lies beyond the journal's end {last}")));
-    }
-    let frames = replay(&index, sources, mark)?;
-    // Only now: a segment that compaction removed may be named until the moves out of it are applied.
-    index.flush().map_err(ReplayError::from)?;
-    let gone = amend::lost(&index, sources);
-    if gone.is_empty() { Ok((index, frames)) } else { Err(Unusable::Missing(gone)) }
-}
-
-/// Makes the index again from the journal; in memory when the disk does not let it.
-pub(super) fn rebuild(folder: &Folder, sources: &[Source]) -> io::Result<(Index, u64)> {
-    match build(&folder.index(), sources) {
-        Ok(made) => return Ok(made),
-        Err(ReplayError::Journal(cause)) => return Err(cause),
-        Err(ReplayError::Index(error)) => tracing::error!(%error, "the index is kept in memory until the next start"),
-    }
-    in_memory(sources)
-}
-
-/// Makes an index that needs no disk.
-pub(super) fn in_memory(sources: &[Source]) -> io::Result<(Index, u64)> {
-    let index = Index::in_memory();
-    let frames = replay(&index, sources, 0).map_err(io::Error::other)?;
-    Ok((index, frames))
 }

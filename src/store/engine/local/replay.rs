@@ -69,6 +69,19 @@ impl Source {
         }
     }
 
+    /// Whether nothing at all stands in it.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(&self.shape, Shape::Open(frames) if frames.is_empty())
+    }
+
+    /// Whether it tells of any change.
+    pub(super) fn holds_records(&self) -> bool {
+        match &self.shape {
+            Shape::Closed(footer) => footer.header.records > 0,
+            Shape::Open(frames) => frames.iter().any(|found| found.header.head.kind == Kind::Group),
+        }
+    }
+
     /// Gives `each` the changes of every frame behind `mark`, with the mark that they lead to. A closed segment gives all
     /// of its own: to apply changes again, and those after them, ends in the same state.
     fn changes(
@@ -148,7 +161,8 @@ pub(super) fn build(folder: &Path, sources: &[Source]) -> Result<(Index, u64), R
             Ok(builder.push(changes).map_err(IndexError::from)?)
         })?;
     }
-    let (layers, mark) = builder.finish(reached).map_err(IndexError::from)?;
+    let known = sources.iter().map(|source| source.segment.id);
+    let (layers, mark) = builder.finish(reached, known).map_err(IndexError::from)?;
     Ok((Index::Tree(Box::new(Tree::over(folder, layers, mark))), frames))
 }
 

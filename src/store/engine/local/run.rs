@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use crc32c::{crc32c, crc32c_append};
 
+use super::at_hand::{self, NotAtHand};
 use super::filter::Filter;
 use super::frame::{Change, Place};
 use super::index::{IndexError, Word};
@@ -175,15 +176,17 @@ impl Run {
             return Ok(None);
         }
         let Some(block) = self.table.blocks.get(self.table.find(key)) else { return Ok(None) };
-        let bytes = self.block(block)?;
-        let mut rest = bytes.as_slice();
-        while let Some((found, place, behind)) = entry(rest) {
-            if found >= key {
-                return Ok((found == key).then_some(Word(place)));
-            }
-            rest = behind;
+        Ok(word(&self.block(block)?, key))
+    }
+
+    /// The same, where it need not be waited for ([`at_hand`]).
+    pub(super) fn at_hand(&self, key: &[u8]) -> Result<Option<Word>, NotAtHand> {
+        if !self.filter.may_hold(key) {
+            return Ok(None);
         }
-        Ok(None)
+        let Some(block) = self.table.blocks.get(self.table.find(key)) else { return Ok(None) };
+        let bytes = at_hand::bytes(&self.file, block.offset, usize::try_from(block.len).map_err(|_| NotAtHand)?)?;
+        if crc32c(&bytes) == block.crc { Ok(word(&bytes, key)) } else { Err(NotAtHand) }
     }
 
     /// Its changes from key `from` on.
@@ -191,6 +194,18 @@ impl Run {
         let next = self.table.find(from);
         Changes { run: Arc::clone(self), next, block: Vec::new().into_iter(), from: from.to_vec() }
     }
+}
+
+/// What a block's `bytes` say of `key`.
+fn word(bytes: &[u8], key: &[u8]) -> Option<Word> {
+    let mut rest = bytes;
+    while let Some((found, place, behind)) = entry(rest) {
+        if found >= key {
+            return (found == key).then_some(Word(place));
+        }
+        rest = behind;
+    }
+    None
 }
 
 /// The first change of a block's `bytes`, and what follows it.

@@ -8,7 +8,6 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::filter::Filter;
-use super::journal::Segments;
 use super::replay::{ReplayError, Source};
 use super::segment::Segment;
 
@@ -48,9 +47,10 @@ impl Tombstones {
     }
 
     /// Bytes of tombstones that a segment must still keep; 0 for one that was not looked at.
-    pub(super) fn held(&self, id: u64, segments: &Segments) -> u64 {
+    /// `stands`: whether one that keeps them is still there, or may come back.
+    pub(super) fn held(&self, id: u64, stands: impl Fn(u64) -> bool) -> u64 {
         let held = self.held.get(&id).into_iter().flatten();
-        held.filter(|(holder, _)| segments.get(**holder).is_some()).map(|(_, bytes)| bytes).sum()
+        held.filter(|(holder, _)| stands(**holder)).map(|(_, bytes)| bytes).sum()
     }
 
     /// The segment is gone.

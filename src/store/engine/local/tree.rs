@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::at_hand::NotAtHand;
 use super::frame::{Change, Place};
 use super::index::{Entries, IndexError};
 use super::layers::{Layers, List, MergeError, merge};
@@ -133,12 +134,28 @@ impl Tree {
         self.inner.mark().live.clone()
     }
 
+    /// See [`super::index::Index::know`].
+    pub(super) fn know(&self, segments: impl Iterator<Item = u64>, only: bool) {
+        let mut mark = self.inner.mark();
+        if only { mark.live.know_only(segments) } else { mark.live.know(segments) }
+    }
+
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Place>, IndexError> {
         // Held on, so that a change does not slip from here to the young part in between.
         let fresh = self.inner.fresh();
         match fresh.both().find_map(|changes| changes.get(key)) {
             Some(change) => Ok(*change),
             None => self.inner.layers().get(key),
+        }
+    }
+
+    /// See [`super::index::Index::at_hand`].
+    pub(super) fn at_hand(&self, key: &[u8]) -> Result<Option<Place>, NotAtHand> {
+        // Tried only: behind a writer who waits stand readers who read from the disk.
+        let fresh = self.inner.fresh.try_read().map_err(|_| NotAtHand)?;
+        match fresh.both().find_map(|changes| changes.get(key)) {
+            Some(change) => Ok(*change),
+            None => self.inner.layers.try_read().map_err(|_| NotAtHand)?.at_hand(key),
         }
     }
 
@@ -454,6 +471,8 @@ mod tests {
         for (key, place) in &model {
             live.add(key, place);
         }
+        live.know([1, 2, 3].into_iter());
+        tree.know([1, 2, 3].into_iter(), true);
         assert_eq!(tree.live(), live);
         assert!(!tree.inner.layers().runs.is_empty());
     }

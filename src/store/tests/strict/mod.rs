@@ -71,6 +71,15 @@ async fn mail(bed: &Bed, recipient: &str) -> Mail {
     Mail { new, link: links.remove(0), code }
 }
 
+/// One with a body that is a file, which nobody here opens.
+pub(super) async fn large(bed: &Bed) -> crate::base::MessageId {
+    let (mut new, _) = bed.mail(&[JAN], 150_000).await;
+    make_strict(bed, &mut new.deliveries[0], None).await;
+    let id = new.id;
+    bed.store.take(new).await.unwrap().unwrap();
+    id
+}
+
 /// One that is taken, with its content key.
 async fn taken(bed: &Bed, recipient: &str) -> (LinkToken, Option<String>, ContentKey) {
     let Mail { new, link, code } = mail(bed, recipient).await;

@@ -66,6 +66,15 @@ fn the_corpus() {
     assert!(lines.len() / 3 >= 60);
 }
 
+/// What `tests/web/attacks.rs` gives to a browser.
+#[test]
+fn attacks_leave_nothing_that_acts() {
+    let attacks = include_str!("../../../../tests/web/attacks.txt");
+    for attack in attacks.lines().filter(|line| !line.starts_with('#')) {
+        assert_harmless(attack, &cleaned(attack));
+    }
+}
+
 #[test]
 fn pictures_stand_between_the_pieces() {
     let html = "<p>a</p><img src=cid:foto@zorg.example alt=x><p>cid:f00d</p>";

@@ -62,7 +62,7 @@ pub(super) async fn holds(folder: &Path, expected: &State) {
         }
         let (engine, report) = open_with(folder, &small());
         assert_eq!(report.rebuilt.is_some(), remake, "{report:?}");
-        assert_eq!((report.cut, &report.quarantined, &report.missing), (0, &vec![], &vec![]), "{report:?}");
+        assert_eq!((report.cut, &report.quarantined, &report.lost), (0, &vec![], &vec![]), "{report:?}");
         assert!(state(&engine).await == *expected, "remake: {remake}");
     }
 }

@@ -140,6 +140,7 @@ async fn an_index_that_knows_more_than_the_journal_is_made_again() {
     fs::File::options().write(true).open(&segments(folder.path())[0]).unwrap().set_len(len).unwrap();
     let (engine, report) = open(folder.path());
     assert!(report.rebuilt.unwrap().contains("beyond the journal's end"));
+    assert_eq!(report.lost, [Loss::Tail(1, len)]);
     assert_eq!((value(&engine, "a").await.as_deref(), value(&engine, "b").await), (Some("1"), None));
     engine.commit(put("c", "3")).await.unwrap();
     drop(engine);

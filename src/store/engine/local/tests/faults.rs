@@ -33,6 +33,23 @@ async fn a_failed_append_or_sync_is_cut_and_the_journal_goes_on() {
 }
 
 #[tokio::test]
+async fn records_without_mail_have_the_reserve_of_a_full_disk_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options();
+    let claim =
+        Claim::with(&Settings { folder: folder.path().to_owned(), min_free: 2 << 20 }, options.clone()).unwrap();
+    let (engine, _) = Local::open(claim, Arc::new(OsEntropy)).unwrap();
+    let reserve = folder.path().join("reserve");
+    engine.commit(put("a", "1")).await.unwrap();
+    assert!(reserve.exists());
+    options.io.faults.add(Call::Free, ErrorKind::StorageFull);
+    engine.commit(put("a", "2")).await.unwrap();
+    assert!(!reserve.exists());
+    assert_eq!(value(&engine, "a").await.as_deref(), Some("2"));
+    assert_eq!(segments(folder.path()).len(), 1);
+}
+
+#[tokio::test]
 async fn what_was_cut_stays_cut_even_if_the_disk_brings_it_back() {
     let folder = tempfile::tempdir().unwrap();
     let options = options();

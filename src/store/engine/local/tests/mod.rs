@@ -5,6 +5,7 @@ mod damage;
 mod erase;
 mod faults;
 mod flawed;
+mod lost;
 mod owed;
 mod starts;
 mod steady;
@@ -24,8 +25,8 @@ use super::replay::replay;
 use super::segment::{self, Segment};
 use super::*;
 use crate::base::OsEntropy;
-use crate::store::Settings;
 use crate::store::tests::copied::copy;
+use crate::store::{Loss, Settings};
 
 fn key(name: &str) -> Key {
     Key { space: Space::Job, bytes: name.as_bytes().to_vec() }
@@ -76,7 +77,7 @@ async fn killed(count: usize) -> (TempDir, Vec<u64>) {
 fn recovered(folder: &Path, count: usize) -> (Vec<usize>, OpenReport) {
     let (folder, _lock) = Folder::open(folder, Io::default()).unwrap();
     let mut report = OpenReport::default();
-    let survivors = recovery::survivors(&folder, &mut report).unwrap();
+    let survivors = recovery::survivors(&folder, 0, true, &mut report).unwrap();
     let index = Index::in_memory();
     replay(&index, &survivors.sources, 0).unwrap();
     let there = |n: &usize| {

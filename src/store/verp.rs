@@ -1,4 +1,4 @@
-//! The envelope sender of the mails that we write: an address of our own for each grant or contact, so that a bounce names
+//! The envelope sender of the mails that we write: an address of our own for each grant, contact or answer, so that a bounce names
 //! what bounced (VERP) and comes back to this gateway and nobody else.
 //!
 //! The local part is `b-` and 42 characters of lower-case base32: kind, record id and ten bytes of a keyed hash over both. It
@@ -8,7 +8,7 @@
 use data_encoding::BASE32_NOPAD;
 use subtle::ConstantTimeEq;
 
-use crate::base::{ContactId, GrantId};
+use crate::base::{ContactId, GrantId, MessageId};
 use crate::mail::{Address, AddressError, Domain};
 use crate::seal::keyring::StoreKeys;
 
@@ -26,6 +26,8 @@ pub enum Subject {
     Sender(GrantId),
     /// The code mail of this contact.
     Code(ContactId),
+    /// This answer, or the mail about it.
+    Answer(MessageId),
 }
 
 impl Subject {
@@ -34,6 +36,7 @@ impl Subject {
             Self::Notice(grant) => (1, grant.0),
             Self::Sender(grant) => (2, grant.0),
             Self::Code(contact) => (3, contact.0),
+            Self::Answer(answer) => (4, answer.0),
         };
         let mut bytes = [0; 1 + ID];
         let (first, rest) = bytes.split_at_mut(1);
@@ -72,6 +75,7 @@ impl Subject {
             1 => Some(Self::Notice(GrantId(id))),
             2 => Some(Self::Sender(GrantId(id))),
             3 => Some(Self::Code(ContactId(id))),
+            4 => Some(Self::Answer(MessageId(id))),
             _ => None,
         }
     }
@@ -91,9 +95,12 @@ mod tests {
     fn an_address_names_its_subject_in_any_case_and_only_ours_do() {
         let domain: Domain = "bounce.example.nl".parse().unwrap();
         let keys_a = keys(1);
-        for subject in
-            [Subject::Notice(GrantId([7; 16])), Subject::Sender(GrantId([7; 16])), Subject::Code(ContactId([255; 16]))]
-        {
+        for subject in [
+            Subject::Notice(GrantId([7; 16])),
+            Subject::Sender(GrantId([7; 16])),
+            Subject::Code(ContactId([255; 16])),
+            Subject::Answer(MessageId([3; 16])),
+        ] {
             let address = subject.address(&keys_a, &domain).unwrap();
             assert_eq!(address.local().len(), PREFIX.len() + 42);
             assert_eq!(Subject::of(&address, &keys_a, &domain), Some(subject));

@@ -1,0 +1,110 @@
+//! Reports about mails of our own: which mail it was, and who must know that it did not arrive.
+//!
+//! Whoever got a mail of ours knows the address that reports about it go to, so a report proves little. All it can do is what a refusal by the next hop does:
+//! one mail to the sender of the notice, or to the fallback mailbox. For each link that happens once, for each code once a day.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{Intake, IntakeError};
+use crate::base::{ContactId, JobId, Timestamp};
+use crate::mail::report::{Fate, Status};
+use crate::mail::{Address, Domain};
+use crate::store::intake::NewJob;
+use crate::store::records::JobKind;
+pub use crate::store::verp::Subject as Reported;
+
+/// How long nothing more is told about a code that did not arrive.
+const QUIET: Duration = Duration::from_hours(24);
+/// Codes that are remembered at the same time.
+const MOST: usize = 10_000;
+
+/// Which codes were told about lately.
+#[derive(Debug, Default)]
+pub(super) struct Told(Mutex<HashMap<ContactId, Timestamp>>);
+
+impl Told {
+    /// Whether it may be told `now`; then it counts as told.
+    fn may(&self, contact: ContactId, now: Timestamp) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() >= MOST {
+            told.retain(|_, at| now.since(*at) < QUIET);
+        }
+        let quiet = told.get(&contact).is_none_or(|at| now.since(*at) >= QUIET);
+        if !quiet || told.len() >= MOST {
+            return false;
+        }
+        told.insert(contact, now);
+        true
+    }
+
+    fn forget(&self, contact: ContactId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&contact);
+    }
+}
+
+impl Intake {
+    /// Which of our mails reports to this address are about; `None`: the address is not one that we gave.
+    #[must_use]
+    pub fn reported(&self, to: &Address, domain: &Domain) -> Option<Reported> {
+        Reported::of(to, self.inner.store.keys(), domain)
+    }
+
+    /// Does what a report asks for, durably. Whether somebody is told.
+    ///
+    /// # Errors
+    /// From the store: the report is to come again.
+    pub async fn take_report(&self, about: Reported, fate: Fate) -> Result<bool, IntakeError> {
+        let Fate::Failed(status) = fate else { return Ok(false) };
+        let (store, now) = (&self.inner.store, self.inner.clock.now());
+        let job = |kind| NewJob { id: JobId::random(&*self.inner.entropy), kind, secret: None, due: now };
+        match about {
+            Reported::Notice(grant) => {
+                let tell = job(JobKind::Undeliverable { grant, answer: answer(status) });
+                Ok(store.notice_failed(grant, &tell).await?)
+            }
+            Reported::Code(contact) if self.inner.told.may(contact, now) => {
+                let tell = job(JobKind::CodeUndeliverable { contact, answer: answer(status) });
+                let told = store.code_failed(contact, &tell).await;
+                if told.is_err() {
+                    self.inner.told.forget(contact);
+                }
+                Ok(told?)
+            }
+            // No mail about a mail that tells of a failure (RFC 3834 §2).
+            // An answer left with a 2xx of the home mail server, and its key with it; its writer still has it on the page.
+            Reported::Code(_) | Reported::Sender(_) | Reported::Answer(_) => Ok(false),
+        }
+    }
+}
+
+/// As a next hop would have said it, without any text of the report.
+fn answer(status: Status) -> String {
+    if status.is_temporary() { format!("451 {status}") } else { format!("550 {status}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_told_about_once_a_day() {
+        let (told, start) = (Told::default(), Timestamp::from_secs(1_800_000_000));
+        let (one, two) = (ContactId([1; 16]), ContactId([2; 16]));
+        assert!(told.may(one, start) && told.may(two, start) && !told.may(one, start));
+        assert!(!told.may(one, start + Duration::from_hours(23)));
+        assert!(told.may(one, start + QUIET));
+        told.forget(one);
+        assert!(told.may(one, start + QUIET));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let (told, start) = (Told::default(), Timestamp::from_secs(1_800_000_000));
+        let contact = |number: usize| ContactId((number as u128).to_be_bytes());
+        assert!((0..MOST).all(|number| told.may(contact(number), start)));
+        assert!(!told.may(contact(MOST), start));
+        assert!(told.may(contact(MOST), start + QUIET));
+    }
+}

@@ -1,0 +1,209 @@
+//! Parts of the journal that are gone: what is told of them, what is kept for them, and what happens when they come back.
+
+use super::*;
+
+fn gone(name: &str) -> Batch {
+    Batch { checks: vec![], writes: vec![Write::Delete(key(name))] }
+}
+
+/// Three segments, each of a run of its own, with two keys each.
+async fn three() -> (TempDir, Vec<PathBuf>) {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..3 {
+        let (engine, _) = open(folder.path());
+        engine.commit(put(&format!("k{n}"), "v")).await.unwrap();
+        engine.commit(put("same", &format!("{n}"))).await.unwrap();
+        engine.close().await;
+    }
+    let paths = segments(folder.path());
+    (folder, paths)
+}
+
+async fn all(engine: &Local) -> Vec<(String, String)> {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let found = engine.scan(Space::Job, b"", None, 99).await.unwrap();
+    found.into_iter().map(|(key, found)| (text(key), text(found.value))).collect()
+}
+
+#[tokio::test]
+async fn what_is_put_back_is_taken_in_and_not_compacted_away() {
+    for noted in [true, false] {
+        let (folder, paths) = three().await;
+        let (engine, _) = open(folder.path());
+        let mut expected = all(&engine).await;
+        expected.push(("meanwhile".to_owned(), "v".to_owned()));
+        expected.sort();
+        drop(engine);
+        let aside = fs::read(&paths[2]).unwrap();
+        fs::remove_file(&paths[2]).unwrap();
+        let (engine, report) = open(folder.path());
+        assert_eq!((report.lost, value(&engine, "k2").await), (vec![Loss::Segment(3)], None));
+        engine.commit(put("meanwhile", "v")).await.unwrap();
+        engine.close().await;
+        drop(engine);
+        fs::write(&paths[2], aside).unwrap();
+        if !noted {
+            fs::remove_file(folder.path().join("quarantine").join(format!("{:016x}.missing", 3))).unwrap();
+        }
+        let (engine, report) = open(folder.path());
+        assert!(report.lost.is_empty());
+        assert_eq!(report.returned, if noted { vec![3] } else { vec![] });
+        let why = if noted { "segment 3, which was missing, is back" } else { "made without segment 3" };
+        assert_eq!(report.rebuilt.as_deref().map(|reason| reason.contains(why)), Some(true), "{:?}", report.rebuilt);
+        assert_eq!(all(&engine).await, expected, "noted {noted}");
+        engine.compact().await.unwrap();
+        assert_eq!(all(&engine).await, expected, "noted {noted}");
+        engine.close().await;
+        drop(engine);
+        let (engine, report) = open(folder.path());
+        assert_eq!(report, OpenReport::default());
+        assert_eq!(all(&engine).await, expected, "noted {noted}");
+        // And it is missed again when it goes once more.
+        engine.close().await;
+        drop(engine);
+        if paths[2].exists() {
+            fs::remove_file(&paths[2]).unwrap();
+            assert_eq!(open(folder.path()).1.lost, [Loss::Segment(3)], "noted {noted}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_segment_of_which_nothing_counts_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, _) = open(folder.path());
+    engine.commit(put("a", "1")).await.unwrap();
+    engine.close().await;
+    drop(engine);
+    for options in [options(), Options { segment_size: 1, ..options() }] {
+        let (engine, report) = open_with(folder.path(), &options);
+        assert_eq!(report, OpenReport::default());
+        for _ in 0..3 {
+            engine.commit(gone("b")).await.unwrap();
+        }
+        engine.close().await;
+    }
+    assert_eq!(open(folder.path()).1, OpenReport::default());
+}
+
+/// What was deleted while a segment was missing stays so.
+#[tokio::test]
+async fn deletions_outlive_compaction_while_a_segment_is_missing() {
+    let (folder, paths) = three().await;
+    let aside = fs::read(&paths[1]).unwrap();
+    fs::remove_file(&paths[1]).unwrap();
+    let (engine, report) = open(folder.path());
+    assert_eq!(report.lost, [Loss::Segment(2)]);
+    for name in ["k1", "k2", "same"] {
+        engine.commit(gone(name)).await.unwrap();
+    }
+    engine.close().await;
+    for _ in 0..3 {
+        let (engine, _) = open(folder.path());
+        engine.commit(put("other", "v")).await.unwrap();
+        engine.compact().await.unwrap();
+        engine.close().await;
+    }
+    assert!(!paths[2].exists(), "nothing was compacted");
+    fs::write(&paths[1], aside).unwrap();
+    let (engine, report) = open(folder.path());
+    assert_eq!(report.returned, [2]);
+    let names: Vec<String> = all(&engine).await.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["k0", "other"]);
+}
+
+/// A file without a frame is as good as none: told at the start, and kept.
+#[tokio::test]
+async fn a_segment_that_is_emptied_counts_as_missing() {
+    for (at, what) in [1, 2].into_iter().flat_map(|at| ["empty", "short", "opening", "zeros"].map(|what| (at, what))) {
+        let (folder, paths) = three().await;
+        let whole = fs::read(&paths[at]).unwrap();
+        let harmed = match what {
+            "empty" => Vec::new(),
+            "short" => whole[..30].to_vec(),
+            "opening" => whole[..64].to_vec(),
+            _ => vec![0; whole.len()],
+        };
+        fs::write(&paths[at], &harmed).unwrap();
+        let (engine, report) = open(folder.path());
+        let id = at as u64 + 1;
+        // Of the newest the disk gives zeros: that is damage, and told as such.
+        let told = report.lost == [Loss::Segment(id)] || (at == 2 && what == "zeros" && !report.quarantined.is_empty());
+        assert!(told, "{what} {id}: {report:?}");
+        engine.close().await;
+        drop(engine);
+        if report.lost.is_empty() {
+            continue;
+        }
+        fs::write(&paths[at], whole).unwrap();
+        let (engine, report) = open(folder.path());
+        assert_eq!((report.lost, report.returned), (vec![], vec![id]), "{what}");
+        assert_eq!(value(&engine, &format!("k{at}")).await.as_deref(), Some("v"), "{what}");
+    }
+}
+
+/// Wherever the newest segment is cut: what the index proves to have been there is told, and nothing else.
+#[tokio::test]
+async fn an_acknowledged_end_that_is_gone_is_told() {
+    let (whole, _) = three().await;
+    let bytes = fs::read(segments(whole.path()).last().unwrap()).unwrap();
+    let frames = segment_of(segments(whole.path()).last().unwrap()).scan(None).unwrap().frames;
+    let last = frames.iter().rfind(|found| found.header.head.kind == frame::Kind::Group).unwrap();
+    let end = usize::try_from(last.offset + last.header.len()).unwrap();
+    for len in 65..bytes.len() {
+        let folder = tempfile::tempdir().unwrap();
+        copy(whole.path(), folder.path());
+        fs::write(segments(folder.path()).last().unwrap(), &bytes[..len]).unwrap();
+        let (engine, report) = open(folder.path());
+        assert_eq!(report.lost.is_empty(), len >= end, "cut at {len}: {report:?}");
+        assert!(len < end || report.quarantined.is_empty(), "cut at {len}: {report:?}");
+        let told = report.lost;
+        engine.commit(put("more", "v")).await.unwrap();
+        engine.close().await;
+        drop(engine);
+        // Told on until it is given up.
+        let (engine, report) = open(folder.path());
+        assert_eq!((&report.lost, report.rebuilt), (&told, None), "cut at {len}");
+        assert_eq!(value(&engine, "more").await.as_deref(), Some("v"));
+        for loss in told {
+            engine.give_up(loss).await.unwrap();
+        }
+        assert!(engine.losses().is_empty());
+        engine.close().await;
+        drop(engine);
+        // What stands there by half is still no frame, and told as that.
+        let (_, report) = open(folder.path());
+        assert_eq!((report.lost, report.rebuilt, report.cut), (vec![], None, 0), "cut at {len}");
+    }
+}
+
+/// Also where it ends between two frames.
+#[tokio::test]
+async fn an_earlier_segment_that_ends_too_early_is_told() {
+    let (folder, paths) = three().await;
+    let second = segment_of(&paths[1]).scan(None).unwrap().frames[1].offset;
+    fs::File::options().write(true).open(&paths[1]).unwrap().set_len(second).unwrap();
+    assert_eq!(open(folder.path()).1.lost, [Loss::Tail(2, second)]);
+    assert_eq!(open(folder.path()).1.lost, [Loss::Tail(2, second)]);
+}
+
+/// The last frames before a kill are proven by no header, but by the index.
+#[tokio::test]
+async fn a_damaged_frame_that_the_index_has_is_not_cut() {
+    let (live, dead) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (engine, _) = open(live.path());
+    for n in 0..4 {
+        engine.commit(put(&format!("k{n}"), &format!("v{n}"))).await.unwrap();
+    }
+    engine.shared.index().unwrap().flush().unwrap();
+    copy(live.path(), dead.path());
+    let path = segments(dead.path()).remove(0);
+    let frame = segment_of(&path).scan(None).unwrap().frames[2];
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[usize::try_from(frame.offset + frame.header.len()).unwrap() - 1] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let (engine, report) = open(dead.path());
+    assert_eq!((report.cut, report.quarantined.len(), report.lost), (0, 1, vec![]));
+    assert_eq!(value(&engine, "k3").await.as_deref(), Some("v3"));
+    assert!(matches!(engine.get(&key("k2")).await, Err(StoreError::Damaged(_))));
+}

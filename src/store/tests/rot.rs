@@ -1,0 +1,264 @@
+//! A backup of a store that rots: what an earlier run copied whole stays, whatever becomes of the store's own files.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::backup::{back_up, files, opened, read, restore, take};
+use super::bed::Bed;
+use super::secrecy::contains;
+use crate::seal::token::LinkToken;
+use crate::store::engine::Space;
+use crate::store::jobs::JobEnd;
+
+fn journal(bed: &Bed) -> PathBuf {
+    bed.folder.as_ref().unwrap().path().join("journal")
+}
+
+/// The oldest segment, with what was written in it.
+fn oldest(bed: &Bed) -> PathBuf {
+    files(&journal(bed)).into_iter().find(|path| path.extension().is_some_and(|end| end == "seg")).unwrap()
+}
+
+fn flip(path: &Path, at: u64) {
+    let file = fs::File::options().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 0x10], at).unwrap();
+}
+
+/// Three mails, each in a segment of its own.
+async fn three(bed: &mut Bed) -> Vec<(LinkToken, Vec<u8>)> {
+    let mut links = Vec::new();
+    for n in 0..3 {
+        let plain = vec![n; 600];
+        links.push((take(bed, &format!("r{n}@example.nl"), &plain).await.1, plain));
+        bed.restart().await;
+    }
+    links
+}
+
+async fn opens_all(bed: &Bed, backup: &Path, links: &[(LinkToken, Vec<u8>)], seed: u64, what: &str) {
+    let home = tempfile::tempdir().unwrap();
+    let into = home.path().join("data");
+    restore(backup, &into).unwrap();
+    let (store, report) = opened(bed, &into, seed).await;
+    assert!(report.quarantined.is_empty() && report.lost.is_empty(), "{what}: {report:?}");
+    for (token, plain) in links {
+        assert_eq!(&read(&store, token).await, plain, "{what}");
+    }
+    let check = store.check(false, std::sync::Arc::default()).await.unwrap();
+    assert!(check.is_sound(), "{what}: {:?}", check.findings);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_keeps_what_rots_in_the_store() {
+    let mut bed = Bed::local().await;
+    let links = three(&mut bed).await;
+    let dir = tempfile::tempdir().unwrap();
+    assert!(back_up(&bed, dir.path()).await.unreadable.is_empty());
+    let segment = oldest(&bed);
+    let whole = fs::read(&segment).unwrap();
+    let end = whole.len() as u64;
+    // Opening, header, table, values, footer, trailer.
+    for (n, at) in [20, 80, 200, end / 3, end / 2, end - 300, end - 5].into_iter().enumerate() {
+        flip(&segment, at);
+        for run in 0..3 {
+            let report = back_up(&bed, dir.path()).await;
+            assert!(!report.unreadable.is_empty(), "byte {at}, run {run}: it is named each time");
+            assert_eq!(report.kept, report.unreadable, "byte {at}, run {run}");
+        }
+        opens_all(&bed, dir.path(), &links, 200 + n as u64, &format!("byte {at}")).await;
+        fs::write(&segment, &whole).unwrap();
+    }
+    // Never both whole at once: what rotted first stays from the first copy, what rotted later from the second.
+    for at in [end / 3, end / 2] {
+        flip(&segment, at);
+        back_up(&bed, dir.path()).await;
+    }
+    opens_all(&bed, dir.path(), &links, 220, "both").await;
+}
+
+/// Each value in turn: named with the message, whole in the backup.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotten_value_is_named_with_its_message_and_kept() {
+    let mut bed = Bed::local().await;
+    let (id, link) = take(&bed, "jan@example.nl", b"Dag").await;
+    bed.restart().await;
+    let dir = tempfile::tempdir().unwrap();
+    back_up(&bed, dir.path()).await;
+    let segment = oldest(&bed);
+    let bytes = fs::read(&segment).unwrap();
+    for (n, space) in [Space::Body, Space::Lock, Space::ContentKey, Space::Message].into_iter().enumerate() {
+        let value = bed.raw().await.into_iter().find(|(key, _)| key.space == space).unwrap().1;
+        let at = bytes.windows(value.len()).position(|window| window == value).unwrap() as u64;
+        flip(&segment, at + 3);
+        for _ in 0..2 {
+            let report = back_up(&bed, dir.path()).await;
+            assert_eq!((report.unreadable.len(), report.kept.len()), (1, 1), "{space:?}: {report:?}");
+            let messages: Vec<&str> = report.messages.iter().map(|whom| whom.message.as_str()).collect();
+            assert_eq!(messages, [id.to_string()], "{space:?}");
+        }
+        opens_all(&bed, dir.path(), &[(link.clone(), b"Dag".to_vec())], 300 + n as u64, &format!("{space:?}")).await;
+        flip(&segment, at + 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_erased_in_a_rotten_segment_is_gone_from_the_backup() {
+    for place in ["header", "value"] {
+        let mut bed = Bed::local().await;
+        take(&bed, "jan@example.nl", b"Dag").await;
+        let raw = bed.raw().await;
+        let of = |space: Space| raw.iter().filter(move |(key, _)| key.space == space).map(|(_, value)| value.clone());
+        let (secrets, body) = (of(Space::JobSecret).collect::<Vec<_>>(), of(Space::Body).next().unwrap());
+        bed.restart().await;
+        let dir = tempfile::tempdir().unwrap();
+        back_up(&bed, dir.path()).await;
+        let segment = oldest(&bed);
+        let bytes = fs::read(&segment).unwrap();
+        let find = |what: &[u8]| bytes.windows(what.len()).position(|window| window == what).unwrap();
+        // The header of the frame that the secrets are in.
+        let header =
+            find(&body) - bytes[..find(&body)].windows(4).rev().position(|window| window == b"ZGLf").unwrap() - 4;
+        flip(&segment, if place == "header" { header as u64 + 60 } else { find(&body) as u64 });
+        let holds = |secret: &Vec<u8>| files(dir.path()).iter().any(|path| contains(&fs::read(path).unwrap(), secret));
+        back_up(&bed, dir.path()).await;
+        assert!(secrets.iter().all(holds), "{place}");
+        for job in bed.store.lease_due(bed.now(), 10).await.unwrap() {
+            bed.store.finish_job(job.id, JobEnd::Done).await.unwrap();
+        }
+        let report = back_up(&bed, dir.path()).await;
+        assert!(!secrets.iter().any(holds), "{place}: {report:?}");
+        assert_eq!((report.unreadable.len(), report.kept.len()), (1, 1), "{place}: {report:?}");
+        let left: BTreeSet<Space> = bed.raw().await.into_keys().map(|key| key.space).collect();
+        assert!(!left.contains(&Space::JobSecret));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_copy_of_a_lost_segment_stays() {
+    let mut bed = Bed::local().await;
+    let links = three(&mut bed).await;
+    let dir = tempfile::tempdir().unwrap();
+    back_up(&bed, dir.path()).await;
+    let segment = oldest(&bed);
+    bed.stop().await;
+    fs::remove_file(&segment).unwrap();
+    bed.restart().await;
+    for run in 0..2 {
+        let report = back_up(&bed, dir.path()).await;
+        let name = format!("journal/{}", segment.file_name().unwrap().to_str().unwrap());
+        assert_eq!((&report.unreadable, &report.kept), (&vec![name.clone()], &vec![name]), "run {run}");
+    }
+    opens_all(&bed, dir.path(), &links, 400, "a lost segment").await;
+}
+
+/// Rot that no earlier copy helps against is named in every run too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rot_without_an_earlier_copy_is_named_in_every_run() {
+    let mut bed = Bed::local().await;
+    three(&mut bed).await;
+    let segment = oldest(&bed);
+    flip(&segment, fs::metadata(&segment).unwrap().len() / 2);
+    let dir = tempfile::tempdir().unwrap();
+    for run in 0..3 {
+        let report = back_up(&bed, dir.path()).await;
+        assert_eq!((report.unreadable.len(), report.kept.len()), (1, 0), "run {run}: {report:?}");
+    }
+}
+
+/// Nobody here opens a strict body: its checksum tells.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_rots_does_not_take_the_place_of_its_copy() {
+    let bed = Bed::local().await;
+    let strict = super::strict::large(&bed).await.to_string();
+    let inside = format!("bodies/{}/{strict}", &strict[..1]);
+    let path = bed.folder.as_ref().unwrap().path().join(&inside);
+    let whole = fs::read(&path).unwrap();
+    let verified = async |dir: &Path| bed.store.backup(dir.to_owned(), true, std::sync::Arc::default()).await.unwrap();
+    let mut flipped = whole.clone();
+    flipped[70_000] ^= 1;
+    let late = tempfile::tempdir().unwrap();
+    fs::write(&path, &flipped).unwrap();
+    let report = verified(late.path()).await;
+    assert_eq!((report.unreadable.as_slice(), report.kept.len()), (&[inside.clone()][..], 0), "no copy is whole");
+    assert_eq!(report.messages[0].message, strict);
+    fs::write(&path, &whole).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    back_up(&bed, dir.path()).await;
+    for bytes in [flipped, whole[..100_000].to_vec(), Vec::new()] {
+        fs::write(&path, bytes).unwrap();
+        for _ in 0..2 {
+            let report = verified(dir.path()).await;
+            assert_eq!((&report.unreadable, &report.kept), (&vec![inside.clone()], &vec![inside.clone()]));
+        }
+    }
+    let home = tempfile::tempdir().unwrap();
+    restore(dir.path(), &home.path().join("data")).unwrap();
+    assert_eq!(fs::read(home.path().join("data").join(&inside)).unwrap(), whole);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_store_key_is_told_as_such_and_its_copy_stays() {
+    let mut bed = Bed::local().await;
+    take(&bed, "jan@example.nl", b"Dag").await;
+    let dir = tempfile::tempdir().unwrap();
+    back_up(&bed, dir.path()).await;
+    let path = bed.folder.as_ref().unwrap().path().join("store.key");
+    let whole = fs::read(&path).unwrap();
+    for bytes in [&[][..], &whole[..50], &[&[9], &whole[1..]].concat()] {
+        fs::write(&path, bytes).unwrap();
+        let report = back_up(&bed, dir.path()).await;
+        assert_eq!((report.unreadable.as_slice(), report.kept.len()), (&["store.key".to_owned()][..], 1));
+        bed.stop().await;
+        let error = bed.open().await.unwrap_err();
+        assert!(matches!(error, crate::store::OpenError::DamagedSecret(_)), "{error}");
+        fs::write(&path, &whole).unwrap();
+        bed.restart().await;
+    }
+    flip(&path, 60);
+    bed.stop().await;
+    let error = bed.open().await.unwrap_err().to_string();
+    assert!(error.contains("root keyring") && error.contains("store.key is damaged"), "{error}");
+    // A backup whose own copy is damaged is not put back: it would never open.
+    let key = files(dir.path()).into_iter().find(|path| path.to_string_lossy().contains("store.key-")).unwrap();
+    assert_eq!(fs::read(&key).unwrap(), whole);
+    flip(&key, 60);
+    let home = tempfile::tempdir().unwrap();
+    let into = home.path().join("data");
+    let progress = crate::store::progress::Progress::default();
+    let error = crate::store::backup::restore(dir.path(), &into, true, &progress).unwrap_err();
+    assert!(matches!(error, crate::store::backup::BackupError::NoKey(_)) && !into.exists(), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_shrinks_is_noticed() {
+    use crate::store::retention::ledger::{Ledger, LedgerError};
+    let bed = Bed::local().await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("erased.ledger");
+    let open = || bed.retention_with(Ledger::open(&path, bed.store.keys()).unwrap());
+    let recall = async || {
+        let (id, _) = take(&bed, "jan@example.nl", b"Dag").await;
+        open().recall(id, None).await.unwrap();
+    };
+    recall().await;
+    recall().await;
+    assert_eq!(open().ledger_lacks().await.unwrap(), 0);
+    let whole = fs::read(&path).unwrap();
+    for (bytes, lacks) in [(&whole[..whole.len() - 20], 1), (&[][..], 2)] {
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(open().ledger_lacks().await.unwrap(), lacks);
+        assert_eq!(open().ledger_lacks().await.unwrap(), lacks, "each time");
+    }
+    fs::remove_file(&path).unwrap();
+    recall().await;
+    assert_eq!(open().ledger_lacks().await.unwrap(), 2, "what comes later makes up for nothing");
+    bed.store.check(true, std::sync::Arc::default()).await.unwrap();
+    assert_eq!(open().ledger_lacks().await.unwrap(), 0, "repair takes it as it is");
+    let nowhere = dir.path().join("unmounted/erased.ledger");
+    assert!(matches!(Ledger::open(&nowhere, bed.store.keys()), Err(LedgerError::NoFolder(_))));
+}

@@ -1,0 +1,80 @@
+//! Asking the sender for something: what will happen, the button, and then that it happened. No field takes a number or a code.
+
+use askama::Template;
+
+use super::Page;
+use crate::text::TextError;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks<'a> {
+    /// "Is the number not right?", with the number, masked.
+    Number(&'a str),
+    /// "I have no code": its page of its own comes before.
+    Lost,
+    /// An access code in the place of SMS.
+    CodeForSms,
+    /// SMS in the place of an access code.
+    SmsForCode,
+}
+
+/// The page.
+#[derive(Debug, Template)]
+#[template(path = "page/ask.html", config = "src/text/askama.toml")]
+pub struct AskPage<'a> {
+    /// Around the sheet.
+    pub page: Page<'a>,
+    /// The sender's name (or address, without one).
+    pub sender: &'a str,
+    /// What is asked.
+    pub asks: Asks<'a>,
+    /// `None`: not yet. Else whether the sender is told now, or was told before on this day.
+    pub done: Option<bool>,
+    /// Where the form goes.
+    pub action: &'a str,
+    /// Its page token.
+    pub token: &'a str,
+    /// Back to page 1.
+    pub back: &'a str,
+}
+
+impl AskPage<'_> {
+    fn title(&self) -> Result<String, TextError> {
+        self.page.get(match (self.done, self.asks) {
+            (Some(_), _) => "ask-done-title",
+            (None, Asks::Number(_)) => "ask-number-title",
+            (None, Asks::Lost) => "lost-title",
+            (None, Asks::CodeForSms) => "ask-sms-title",
+            (None, Asks::SmsForCode) => "ask-code-title",
+        })
+    }
+
+    fn what(&self) -> Result<String, TextError> {
+        let sender = ("sender", self.sender);
+        match (self.done, self.asks) {
+            (Some(true), _) => self.page.with("ask-done-what", &[sender]),
+            (Some(false), _) => self.page.with("ask-done-again", &[sender]),
+            (None, Asks::Number(number)) => self.page.with("ask-number-what", &[("number", number), sender]),
+            (None, Asks::Lost) => self.page.with("ask-lost-what", &[sender]),
+            (None, Asks::CodeForSms) => self.page.with("ask-sms-what", &[sender]),
+            (None, Asks::SmsForCode) => self.page.with("ask-code-what", &[sender]),
+        }
+    }
+
+    fn next(&self) -> Result<String, TextError> {
+        self.page.get(match (self.done, self.asks) {
+            (Some(_), _) => "ask-done-next",
+            (None, Asks::Number(_)) => "ask-number-next",
+            (None, Asks::Lost) => "lost-never",
+            (None, Asks::CodeForSms | Asks::SmsForCode) => "ask-other-next",
+        })
+    }
+
+    fn button(&self) -> Result<String, TextError> {
+        self.page.get(match self.asks {
+            Asks::Number(_) => "ask-number-button",
+            Asks::Lost => "ask-lost-button",
+            Asks::CodeForSms | Asks::SmsForCode => "ask-other-button",
+        })
+    }
+}

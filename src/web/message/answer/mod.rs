@@ -1,0 +1,168 @@
+//! Answering: the form with text and files, what it leads to, and what the page shows of it.
+//!
+//! The page works without scripts: every button posts the whole form. Text is kept before a file is read, each file is in the draft once it
+//! is whole, and only then the button counts; so whatever breaks off on the way, what came before it is kept.
+
+mod form;
+mod shown;
+mod upload;
+
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::base::MessageId;
+use crate::store::answers::{Letterbox, Saved, Sent};
+use crate::store::proof::OpenSession;
+use crate::text::page::{AnswerTrouble, LostTextPage};
+
+use crate::web::answer::{Problem, html};
+use crate::web::app::{App, Shared};
+use crate::web::client::Visitor;
+use crate::web::{guard, multipart, session};
+
+use super::{Opened, content::Content, download, view};
+use form::Filled;
+
+pub(super) use shown::Shown;
+
+/// `POST /bericht/antwoord`.
+pub(in crate::web) async fn post(
+    State(app): State<Shared>,
+    visitor: Visitor,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    if !guard::from_our_page(&parts.headers, &app.settings.origin) {
+        return Err(Problem::Refused);
+    }
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let boundary = multipart::boundary(kind).ok_or(Problem::Refused)?;
+    let open = match session::current(&app, &parts.headers).await {
+        Ok(open) => open,
+        Err(problem @ (Problem::Ended | Problem::Restarted)) => {
+            let text = form::only_text(&boundary, body).await.ok_or(problem)?;
+            return html(StatusCode::FORBIDDEN, &LostTextPage { page: app.page(visitor.lang("")), text: &text });
+        }
+        Err(problem) => return Err(problem),
+    };
+    let place = app.uploads.place(open.view.grant.conversation).ok_or(Problem::Busy)?;
+    let filled = form::read(&app, &open, &boundary, body).await?;
+    drop(place);
+    Answering { app: &app, visitor, headers: &parts.headers, open }.act(filled).await
+}
+
+/// One press on a button of the form, once all of it is read.
+struct Answering<'a> {
+    app: &'a App,
+    visitor: Visitor,
+    headers: &'a HeaderMap,
+    open: OpenSession,
+}
+
+impl Answering<'_> {
+    async fn act(&self, mut filled: Filled) -> Result<Response, Problem> {
+        let Self { app, open, .. } = self;
+        if filled.sent_before {
+            return self.to_answer(filled.id);
+        }
+        if !filled.troubles.is_empty() {
+            return self.again(filled).await;
+        }
+        let limits = &app.settings.answers;
+        let (store, id) = (&app.store, filled.id);
+        let saved = match filled.action.as_str() {
+            "versturen" => {
+                let sent = match filled.keep(app, open).await? {
+                    false => Sent::Empty,
+                    true if !filled.troubles.is_empty() => return self.again(filled).await,
+                    true => store.send_answer(open, filled.id, &self.letterbox().await?, limits).await?,
+                };
+                return self.sent(sent, filled).await;
+            }
+            "weggooien" => store.discard_draft(open, id).await?,
+            action => {
+                let removed = action.strip_prefix("weg-").and_then(|piece| piece.parse().ok());
+                filled.keep(app, open).await?;
+                match removed {
+                    Some(piece) => store.remove_file(open, filled.id, piece, limits).await?,
+                    None => Saved::Done,
+                }
+            }
+        };
+        if !filled.troubles.is_empty() {
+            return self.again(filled).await;
+        }
+        match saved {
+            Saved::Sent => self.to_answer(id),
+            _ if filled.quiet => Ok(StatusCode::NO_CONTENT.into_response()),
+            _ => see(&format!("{}#antwoord", self.visitor.keep("/bericht"))),
+        }
+    }
+
+    async fn sent(&self, sent: Sent, mut filled: Filled) -> Result<Response, Problem> {
+        let trouble = match sent {
+            Sent::Now | Sent::Before => return self.to_answer(filled.id),
+            Sent::Gone => return Err(Problem::Ended),
+            Sent::Empty => AnswerTrouble::Empty,
+            Sent::TooMany => AnswerTrouble::TooManyToday,
+        };
+        if filled.troubles.is_empty() {
+            filled.troubles.push(trouble);
+        }
+        self.again(filled).await
+    }
+
+    /// The page once more, with what went wrong and everything that was written.
+    async fn again(&self, filled: Filled) -> Result<Response, Problem> {
+        let opened = Opened::of(self.app, self.headers).await?;
+        let stale = filled.troubles.contains(&AnswerTrouble::Stale);
+        let status = if stale { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
+        let shown = Shown { just_sent: None, typed: filled.text, id: Some(filled.id), troubles: filled.troubles };
+        view::page(self.app, &opened, self.visitor, shown, status).await
+    }
+
+    /// What the answer needs to be threaded with the message.
+    async fn letterbox(&self) -> Result<Letterbox, Problem> {
+        let manifest = Opened::of(self.app, self.headers).await?.manifest;
+        Ok(Letterbox {
+            subject: manifest.subject,
+            message_id: manifest.message_id,
+            references: manifest.references.unwrap_or_default(),
+        })
+    }
+
+    /// To the answer on the page. Loading that again sends nothing.
+    fn to_answer(&self, id: MessageId) -> Result<Response, Problem> {
+        let page = self.visitor.keep("/bericht");
+        let joint = if page.contains('?') { '&' } else { '?' };
+        see(&format!("{page}{joint}verstuurd={id}#antwoord-{id}"))
+    }
+}
+
+fn see(to: &str) -> Result<Response, Problem> {
+    let to = HeaderValue::from_str(to).map_err(|_| Problem::Broken)?;
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response())
+}
+
+/// `GET /bericht/antwoord`: the address of a form that came back with something to correct, loaded by itself.
+pub(in crate::web) async fn back(visitor: Visitor) -> Result<Response, Problem> {
+    see(&format!("{}#antwoord", visitor.keep("/bericht")))
+}
+
+/// `GET /bericht/antwoord/{id}/{file}`.
+pub(in crate::web) async fn file(
+    State(app): State<Shared>,
+    Path((id, file)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let open = session::current(&app, &headers).await?;
+    let (id, file): (MessageId, MessageId) = id.parse().ok().zip(file.parse().ok()).ok_or(Problem::NoPart)?;
+    let view = app.store.answer(&open, id).await?.ok_or(Problem::NoPart)?;
+    let at = view.answer.pieces.iter().position(|piece| piece.id == file).ok_or(Problem::NoPart)?;
+    let (piece, name) = view.answer.pieces.get(at).zip(view.letter.files.get(at)).ok_or(Problem::NoPart)?;
+    let content = Content::of_answer(&app.store, open.view.grant.conversation, &view, piece).await?;
+    let len = content.len();
+    let body = content.span(0, len, "").into_body().await?;
+    download::as_file(download::safe_kind(&name.kind), &name.name, Some(len), body)
+}

@@ -1,0 +1,86 @@
+// Answers a message as its recipient would: by mouse and keyboard, with and without scripts, with files, and with everything that one
+// forgets or does wrong on the way.
+
+const words = {
+  nl: { title: "Beantwoorden", text: "Uw antwoord aan", files: "Bijlagen", add: "Bijlage toevoegen", remove: "Verwijderen", send: "Versturen", empty: "Schrijf eerst een antwoord", saved: "Bewaard.", sent: "Verstuurd.", large: "is te groot", open: "Bericht openen", yours: "Uw antwoord" },
+  en: { title: "Answer", text: "Your answer to", files: "Attachments", add: "Add attachment", remove: "Remove", send: "Send", empty: "Write an answer first", saved: "Kept.", sent: "Sent.", large: "is too large", open: "Open message", yours: "Your answer" },
+};
+
+/** A file as a person would pick it. */
+const file = (name, mimeType, size) => ({ name, mimeType, buffer: Buffer.alloc(size, "een twee drie ") });
+
+/** Opens the message once more, as somebody who comes back later. */
+async function reopen({ page, context, lang, t }, link, code) {
+  await context.clearCookies();
+  await page.goto(`${link}?taal=${lang}`);
+  await page.fill("#code", code);
+  await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: t.open }).click()]);
+}
+
+/** Everything about an answer, from the button below the message to "Verstuurd". `judge` looks at a page in one state. */
+export async function answer(way, judge, link, code) {
+  const { page, fail, scripts, lang } = way;
+  const w = words[lang];
+  const number = (await page.locator("article[id^=antwoord-]").count()) + 1;
+  const text = `Dank u wel, dit is antwoord ${number}.`;
+  const send = page.getByRole("button", { name: w.send, exact: true });
+  const field = page.getByLabel(w.text);
+
+  await page.getByRole("link", { name: w.title }).click();
+  if (!page.url().endsWith("#antwoord")) fail("the button does not lead to the form");
+  await Promise.all([page.waitForNavigation(), send.click()]);
+  if (!(await page.getByRole("alert").filter({ hasText: w.empty }).count())) fail("an empty answer is not called empty");
+  if (scripts && !(await field.evaluate((e) => e === document.activeElement))) fail("the cursor is not in the field that is wrong");
+  await judge(way, "4-answer-empty");
+
+  await field.fill(text);
+  await files(way, w, judge);
+  // The window is closed, and the session is gone: everything is there again.
+  await reopen(way, link, code);
+  if ((await field.inputValue()) !== text) fail("the text of a draft did not outlive its session");
+  if ((await page.locator("#bijlagen li").count()) !== 1) fail("the file of a draft did not outlive its session");
+  await judge(way, "4-answer-kept");
+
+  // By keyboard alone: from the text, past the files, to the button.
+  await field.focus();
+  for (let i = 0; i < 8 && !(await send.evaluate((e) => e === document.activeElement)); i += 1) await page.keyboard.press("Tab");
+  await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+  if (!(await page.getByRole("status").filter({ hasText: w.sent }).count())) fail("what was sent is not called so");
+  const shown = page.locator("article[id^=antwoord-]");
+  if ((await shown.count()) !== number) fail(`${await shown.count()} answers instead of ${number}`);
+  const last = await shown.last().innerText();
+  if (!last.includes(text) || !last.includes("foto één.jpg")) fail(`the answer is not shown: ${last}`);
+  if ((await field.inputValue()) !== "") fail("the form still holds what was sent");
+  await judge(way, "4-answer-sent");
+  await Promise.all([page.waitForNavigation(), page.reload()]);
+  if ((await shown.count()) !== number) fail("loading the page again sends again");
+}
+
+/** Two files come and one goes; one that is too large is named before it travels. */
+async function files(way, w, judge) {
+  const { page, fail, scripts } = way;
+  const pick = page.getByLabel(w.files);
+  const there = page.locator("#bijlagen li");
+  const add = async (...picked) => {
+    await pick.setInputFiles(picked);
+    if (!scripts) await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: w.add }).click()]);
+  };
+  if (scripts) {
+    await page.evaluate((most) => {
+      const large = new File([new Uint8Array(most + 1)], "film.mp4", { type: "video/mp4" });
+      const transfer = new DataTransfer();
+      transfer.items.add(large);
+      document.getElementById("antwoord").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    }, 25 * 1024 * 1024);
+    if (!(await page.locator("#stand").innerText()).includes(w.large)) fail("a file that is too large is not called so before it travels");
+  }
+  await add(file("foto één.jpg", "image/jpeg", 300_000), file("brief.pdf", "application/pdf", 70_000));
+  await there.nth(1).waitFor();
+  if (scripts) await page.locator("#stand").filter({ hasText: w.saved }).waitFor();
+  const said = await page.getByLabel(w.text).getAttribute("aria-describedby");
+  if (said && !(await page.locator(`#${said}`).count())) fail("the field still names an error that is gone");
+  await page.goto(page.url().split("#")[0]);
+  await judge(way, "4-answer-files");
+  await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: `${w.remove} brief.pdf` }).click()]);
+  if ((await there.count()) !== 1) fail("a file that was removed is still there");
+}
