@@ -5,6 +5,7 @@ use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use axum::routing::{MethodRouter, get, post};
 use serde::Deserialize;
 
 use crate::store::proof::GrantView;
@@ -27,55 +28,24 @@ pub(super) struct Press {
 
 type Pressed = Result<Form<Press>, FormRejection>;
 
-/// `GET /b/{token}/nummer`.
-pub(super) async fn number(
-    State(app): State<Shared>,
-    Path(link): Path<String>,
-    visitor: Visitor,
-) -> Result<Response, Problem> {
-    Asking { app: &app, link: &link, visitor, wish: Wish::OtherNumber }.show().await
+/// `GET`: the page that says what a press does.
+pub(super) fn show(wish: Wish) -> MethodRouter<Shared> {
+    get(async move |State(app): State<Shared>, Path(link): Path<String>, visitor: Visitor| {
+        Asking { app: &app, link: &link, visitor, wish }.show().await
+    })
 }
 
-/// `POST /b/{token}/nummer`.
-pub(super) async fn tell_number(
-    State(app): State<Shared>,
-    Path(link): Path<String>,
-    visitor: Visitor,
-    headers: HeaderMap,
-    form: Pressed,
-) -> Result<Response, Problem> {
-    Asking { app: &app, link: &link, visitor, wish: Wish::OtherNumber }.tell(&headers, form).await
-}
-
-/// `GET /b/{token}/anders`.
-pub(super) async fn other(
-    State(app): State<Shared>,
-    Path(link): Path<String>,
-    visitor: Visitor,
-) -> Result<Response, Problem> {
-    Asking { app: &app, link: &link, visitor, wish: Wish::OtherProof }.show().await
-}
-
-/// `POST /b/{token}/anders`.
-pub(super) async fn tell_other(
-    State(app): State<Shared>,
-    Path(link): Path<String>,
-    visitor: Visitor,
-    headers: HeaderMap,
-    form: Pressed,
-) -> Result<Response, Problem> {
-    Asking { app: &app, link: &link, visitor, wish: Wish::OtherProof }.tell(&headers, form).await
-}
-
-/// `POST /b/{token}/geen-code`.
-pub(super) async fn lost(
-    State(app): State<Shared>,
-    Path(link): Path<String>,
-    visitor: Visitor,
-    headers: HeaderMap,
-    form: Pressed,
-) -> Result<Response, Problem> {
-    Asking { app: &app, link: &link, visitor, wish: Wish::Code }.tell(&headers, form).await
+/// `POST`: the press.
+pub(super) fn tell(wish: Wish) -> MethodRouter<Shared> {
+    post(
+        async move |State(app): State<Shared>,
+                    Path(link): Path<String>,
+                    visitor: Visitor,
+                    headers: HeaderMap,
+                    form: Pressed| {
+            Asking { app: &app, link: &link, visitor, wish }.tell(&headers, form).await
+        },
+    )
 }
 
 /// One request about one wish.

@@ -20,6 +20,7 @@ use crate::base::{Clock, Entropy};
 use crate::metrics::Page;
 use crate::seal::hashers::Hashers;
 use crate::store::Store;
+use crate::store::records::Wish;
 use crate::text::TextError;
 use crate::text::page::{AGAIN_SCRIPT, Plain, PlainPage, SCRIPT, SESSION_SCRIPT};
 
@@ -66,9 +67,9 @@ pub fn observed(
         .route("/", get(home))
         .route("/b/{token}", get(unlock::show).post(unlock::open))
         .route("/b/{token}/sms", post(sms::send))
-        .route("/b/{token}/geen-code", get(unlock::lost).post(ask::lost))
-        .route("/b/{token}/nummer", get(ask::number).post(ask::tell_number))
-        .route("/b/{token}/anders", get(ask::other).post(ask::tell_other))
+        .route("/b/{token}/geen-code", get(unlock::lost).merge(ask::tell(Wish::Code)))
+        .route("/b/{token}/nummer", ask::show(Wish::OtherNumber).merge(ask::tell(Wish::OtherNumber)))
+        .route("/b/{token}/anders", ask::show(Wish::OtherProof).merge(ask::tell(Wish::OtherProof)))
         .route("/echt", get(genuine::show).post(genuine::check))
         .route("/bericht", get(message::show))
         .route("/bericht/html", get(message::show_frame))
@@ -86,6 +87,8 @@ pub fn observed(
         .route("/antwoord.js", get(async || script(SCRIPT)))
         .route("/opnieuw.js", get(async || script(AGAIN_SCRIPT)))
         .route("/robots.txt", get(robots))
+        // Browsers ask for it unbidden; without an answer they call it an error of the page.
+        .route("/favicon.ico", get(async || StatusCode::NO_CONTENT))
         .fallback(async || Problem::NotFound);
     // What comes in here is bounded and timed by its handler.
     let uploads = Router::new().route("/bericht/antwoord", post(message::answer::post).get(message::answer::back));

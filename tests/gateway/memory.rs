@@ -5,9 +5,11 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, mpsc};
 use std::time::Duration;
+
+use zegel::base::{Clock, SystemClock};
 
 use crate::support::client::Client;
 use crate::support::gateway::{Gateway, Site};
@@ -157,8 +159,8 @@ fn large_confidential_mails_take_a_bounded_memory() {
     large_mails("geheim@example.nl");
 }
 
-/// Mails of all kinds, one after the other, a new connection for every ten; until `over`.
-fn keep_sending(server: SocketAddr, sender: usize, sent: &AtomicUsize, over: &AtomicBool) {
+/// Mails of all kinds, one after the other, a new connection for every ten; until `over`. Each ten are told.
+fn keep_sending(server: SocketAddr, sender: usize, tens: &mpsc::Sender<()>, over: &AtomicBool) {
     let mut number = 0;
     while !over.load(Ordering::Relaxed) {
         let mut client = Client::connect(server).unwrap();
@@ -170,33 +172,45 @@ fn keep_sending(server: SocketAddr, sender: usize, sent: &AtomicUsize, over: &At
             let text = format!("{}\r\n", "x".repeat(98)).repeat(lines);
             let (_, reply) = client.send(ANNA, &[to], &letter(&format!("{sender}-{number}"), subject, &text)).unwrap();
             assert_eq!(reply.code, 250, "{reply:?}");
-            sent.fetch_add(1, Ordering::Relaxed);
         }
         client.say("QUIT").unwrap();
+        tens.send(()).unwrap();
     }
 }
 
 #[test]
 fn memory_stays_flat_under_a_steady_load() {
-    const SAMPLES: u32 = 40;
+    const SAMPLES: usize = 40;
     let seconds = std::env::var("ZEGEL_ROUNDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(12);
-    let every = Duration::from_secs(seconds) / SAMPLES;
+    let every = Duration::from_secs(seconds) / u32::try_from(SAMPLES).unwrap();
     let (_site, gateway) = started("max_sessions = 100");
-    let (sent, over) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let mut samples = Vec::new();
+    let over = AtomicBool::new(false);
+    let (tens, told) = mpsc::channel();
+    let (mut samples, mut sent) = (Vec::new(), 0);
     std::thread::scope(|scope| {
         for sender in 0..6 {
-            let (sent, over, server) = (&sent, &over, gateway.smtp);
-            scope.spawn(move || keep_sending(server, sender, sent, over));
+            let (tens, over, server) = (tens.clone(), &over, gateway.smtp);
+            scope.spawn(move || keep_sending(server, sender, &tens, over));
         }
-        for _ in 0..SAMPLES {
-            std::thread::sleep(every);
+        drop(tens);
+        let mut next = SystemClock.now() + every;
+        for () in &told {
+            sent += 10;
+            if SystemClock.now() < next {
+                continue;
+            }
+            next = next + every;
             samples.push(status(&gateway, "VmRSS"));
+            if samples.len() == SAMPLES {
+                over.store(true, Ordering::Relaxed);
+                break;
+            }
         }
-        over.store(true, Ordering::Relaxed);
+        // What is still under way is told, too.
+        sent += told.iter().count() * 10;
     });
     // What is kept ready grows at first: the first fifth does not count.
-    let (first, last) = samples[SAMPLES as usize / 5..].split_at(SAMPLES as usize * 2 / 5);
+    let (first, last) = samples[SAMPLES / 5..].split_at(SAMPLES * 2 / 5);
     let middle = |part: &[usize]| {
         let mut part = part.to_vec();
         part.sort_unstable();
@@ -204,8 +218,7 @@ fn memory_stays_flat_under_a_steady_load() {
     };
     let (first, last, most) = (middle(first), middle(last), samples.iter().max().unwrap());
     println!(
-        "{} mails in {seconds} s: {} kB in the first half, {} kB in the second, {} kB at most",
-        sent.into_inner(),
+        "{sent} mails in {seconds} s: {} kB in the first half, {} kB in the second, {} kB at most",
         first / 1000,
         last / 1000,
         most / 1000

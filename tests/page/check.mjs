@@ -52,6 +52,10 @@ async function look(browser, way, visit) {
     const url = request.url();
     if (!url.startsWith(origin) && !url.startsWith("data:")) fail(`a request to ${url}`);
   });
+  // Asked for and not answered: what a page that does not come waits for.
+  const open = new Set();
+  context.on("request", (request) => open.add(request));
+  for (const end of ["requestfinished", "requestfailed"]) context.on(end, (request) => open.delete(request));
   const page = await context.newPage();
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type()) && !/status of (403|404|410|422|429)/.test(message.text())) fail(`console: ${message.text()}`);
@@ -60,7 +64,9 @@ async function look(browser, way, visit) {
   try {
     await visit({ page, context, name, fail, t: words[lang], ...way });
   } catch (error) {
-    fail(`stopped: ${error.message.split("\n")[0]}`);
+    const [where] = error.stack.match(/(check|answer)\.mjs:\d+/g) ?? [];
+    const waits = [...open].map((request) => `${request.method()} ${new URL(request.url()).pathname}`);
+    fail(`stopped at ${where}: ${error.message.split("\n")[0]}; on ${new URL(page.url()).pathname}, unanswered: ${waits.join(", ") || "nothing"}`);
     if (PAGE_SHOTS) await page.screenshot({ path: join(PAGE_SHOTS, `${name}-stopped.png`) }).catch(() => {});
   }
   await context.close();
@@ -185,7 +191,8 @@ async function extend(way) {
   });
   await context.clock.install();
   const page = await context.newPage();
-  await page.goto(`${origin}/bericht?taal=${lang}`);
+  // As it is after "Beantwoorden" was pressed.
+  await page.goto(`${origin}/bericht?taal=${lang}#antwoord`);
   const warning = page.locator("#sessie");
   await page.clock.fastForward("12:30");
   if (await warning.isVisible()) fail("a warning too early");
@@ -197,7 +204,9 @@ async function extend(way) {
   await warning.waitFor({ state: "hidden" });
   await page.clock.fastForward("13:15");
   if (!(await warning.isVisible())) fail("no second warning");
-  await Promise.all([page.waitForNavigation(), page.clock.fastForward("02:00")]);
+  await page.evaluate(() => document.body.classList.add("old-screen"));
+  await page.clock.fastForward("02:00");
+  await page.waitForFunction(() => document.body && !document.body.classList.contains("old-screen"), undefined, { polling: 50, timeout: 10_000 });
   await context.close();
 }
 

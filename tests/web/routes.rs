@@ -84,6 +84,7 @@ pub fn table(link: &str) -> Vec<(String, u16, u16)> {
         ("/stijl.css", 200, 405),
         ("/logo", 200, 405),
         ("/robots.txt", 200, 405),
+        ("/favicon.ico", 204, 405),
         ("/.git/config", 404, 404),
         ("/%00/..%2f", 404, 404),
     ];

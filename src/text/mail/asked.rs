@@ -1,8 +1,8 @@
 //! What the recipient asks for on the page, told to the sender. It changed nothing, and anybody with the link may have asked: each mail says
 //! so, and says how the sender can do what is asked.
 
-use super::sender::finish;
-use super::{About, Block, Letter, LetterError, Pen, strong};
+use super::sender::{contact_command, finish};
+use super::{About, Letter, LetterError, Pen, strong};
 use crate::text::{Lang, Texts};
 
 /// What is asked.
@@ -42,7 +42,7 @@ impl Asked<'_> {
         let about = &self.about;
         let recipient = about.recipient.in_full(pen)?;
         let values = [("recipient", recipient.as_str()), ("date", about.date)];
-        let set = |how: &str| self.command(&format!("set {} {how}", about.recipient.address));
+        let set = |how: &str| contact_command(&format!("set {} {how}", about.recipient.address), self.from);
         let (subject, what) = match self.wanted {
             Wanted::OtherNumber(number) => {
                 let number = strong(number);
@@ -61,7 +61,7 @@ impl Asked<'_> {
                     pen.text("mail-asked-code-what", &values)?,
                     pen.text("mail-asked-code-do", &[])?,
                     pen.text(new, &[])?,
-                    self.command(&format!("new-code {}", about.recipient.address)),
+                    contact_command(&format!("new-code {}", about.recipient.address), self.from),
                 ];
                 ("mail-asked-code-subject", do_it)
             }
@@ -80,9 +80,5 @@ impl Asked<'_> {
         blocks.extend(what);
         blocks.push(pen.quiet("mail-asked-reference", &[("reference", &strong(about.reference))])?);
         finish(pen, subject, about.recipient, blocks)
-    }
-
-    fn command(&self, what: &str) -> Block {
-        Block::Command(format!("zegel contact {what} --sender {}", self.from))
     }
 }

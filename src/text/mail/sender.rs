@@ -7,6 +7,11 @@ use crate::text::{Lang, Texts};
 /// The command that gives a contact a new code.
 const NEW_CODE: &str = "zegel contact new-code";
 
+/// A command about the contact, as the sender's administrator types it. `from` is the sender's address.
+pub(super) fn contact_command(what: &str, from: &str) -> Block {
+    Block::Command(format!("zegel contact {what} --sender {from}"))
+}
+
 /// Whom a mail is about.
 #[derive(Clone, Copy)]
 pub struct Recipient<'a> {

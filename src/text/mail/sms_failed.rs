@@ -1,7 +1,7 @@
 //! To the sender: the recipient asked for a code by SMS, and none comes. It says whose matter that is, and what to do.
 
-use super::sender::finish;
-use super::{About, Block, Letter, LetterError, Pen, strong};
+use super::sender::{contact_command, finish};
+use super::{About, Letter, LetterError, Pen, strong};
 use crate::text::{Lang, Texts};
 
 /// What is known of the reason.
@@ -38,9 +38,7 @@ impl SmsFailed<'_> {
         let about = &self.about;
         let (recipient, number) = (about.recipient.in_full(pen)?, strong(self.number));
         let values = [("recipient", recipient.as_str()), ("date", about.date)];
-        let set = |how: &str| {
-            Block::Command(format!("zegel contact set {} {how} --sender {}", about.recipient.address, self.from))
-        };
+        let set = |how: &str| contact_command(&format!("set {} {how}", about.recipient.address), self.from);
         let (why, to_do, command) = match self.why {
             NoSms::Number => ("mail-sms-number", "mail-sms-number-do", set("--sms +316…")),
             NoSms::NotArrived => ("mail-sms-late", "mail-sms-number-do", set("--sms +316…")),

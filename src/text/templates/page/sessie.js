@@ -10,6 +10,8 @@
   const [extend, last] = ["verleng", "laatste"].map((id) => document.getElementById(id));
   const button = form.querySelector("button");
   const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel("zegel-sessie") : null;
+  // Without what stands behind the #: with it a browser would only scroll, and what is on the screen would stay.
+  const again = () => location.replace(location.pathname + location.search);
   let end = 0;
   let timer = 0;
 
@@ -29,7 +31,7 @@
     clearTimeout(timer);
     const left = end - Date.now();
     // The server decides: it shows the message again when another window kept the session open.
-    if (left <= 0) return location.replace(location.href);
+    if (left <= 0) return again();
     const warn = left <= WARN * 1000;
     if (warn && box.hidden) box.hidden = false;
     // Timers sleep while a telephone does; the clock does not.
@@ -41,7 +43,7 @@
     box.dataset.told = "yes";
     try {
       const answer = await fetch(form.action, { method: "POST", headers: { Accept: "text/plain" } });
-      if (!answer.ok) return location.replace(location.href);
+      if (!answer.ok) return again();
       until(seconds(answer.headers.get("Zegel-Session-Seconds")), true);
     } catch {
       // No network: the warning stays, and the button can be pressed again.
