@@ -6,6 +6,14 @@ const words = {
   en: { title: "Answer", text: "Your answer to", files: "Attachments", add: "Add attachment", remove: "Remove", send: "Send", empty: "Write an answer first", saved: "Kept.", sent: "Sent.", large: "is too large", open: "Open message", yours: "Your answer" },
 };
 
+/**
+ * Presses a button or a link: by mouse, and beside a frame by keyboard, since Chromium may take a click of ours for one in the frame until it
+ * knows where the frame now stands.
+ */
+export async function push(page, target) {
+  await ((await page.locator("iframe").count()) ? target.press("Enter") : target.click());
+}
+
 /** A file as a person would pick it. */
 const file = (name, mimeType, size) => ({ name, mimeType, buffer: Buffer.alloc(size, "een twee drie ") });
 
@@ -26,9 +34,9 @@ export async function answer(way, judge, link, code) {
   const send = page.getByRole("button", { name: w.send, exact: true });
   const field = page.getByLabel(w.text);
 
-  await page.getByRole("link", { name: w.title }).click();
+  await push(page, page.getByRole("link", { name: w.title }));
   if (!page.url().endsWith("#antwoord")) fail("the button does not lead to the form");
-  await Promise.all([page.waitForNavigation(), send.click()]);
+  await Promise.all([page.waitForNavigation(), push(page, send)]);
   if (!(await page.getByRole("alert").filter({ hasText: w.empty }).count())) fail("an empty answer is not called empty");
   if (scripts && !(await field.evaluate((e) => e === document.activeElement))) fail("the cursor is not in the field that is wrong");
   await judge(way, "4-answer-empty");
@@ -63,7 +71,7 @@ async function files(way, w, judge) {
   const there = page.locator("#bijlagen li");
   const add = async (...picked) => {
     await pick.setInputFiles(picked);
-    if (!scripts) await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: w.add }).click()]);
+    if (!scripts) await Promise.all([page.waitForNavigation(), push(page, page.getByRole("button", { name: w.add }))]);
   };
   if (scripts) {
     await page.evaluate((most) => {
@@ -81,6 +89,6 @@ async function files(way, w, judge) {
   if (said && !(await page.locator(`#${said}`).count())) fail("the field still names an error that is gone");
   await page.goto(page.url().split("#")[0]);
   await judge(way, "4-answer-files");
-  await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: `${w.remove} brief.pdf` }).click()]);
+  await Promise.all([page.waitForNavigation(), push(page, page.getByRole("button", { name: `${w.remove} brief.pdf` }))]);
   if ((await there.count()) !== 1) fail("a file that was removed is still there");
 }

@@ -9,6 +9,7 @@
 //   PAGE_EXPIRED, PAGE_WITHDRAWN  addresses of notices whose messages are gone (optional)
 //   PAGE_SMS, PAGE_PHONE  address of a notice that opens with a code by SMS, which nobody asked for yet, and of a page that shows the SMS
 //               (the demo's mailbox page of that number); two SMS are asked for (optional)
+//   PAGE_WAY    only the ways of looking whose name is this, such as 1280-nl-light (optional)
 //   PAGE_SHOTS  folder for screenshots (optional)
 //   CHROMIUM    the browser (default /usr/bin/chromium)
 
@@ -16,9 +17,9 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
-import { answer } from "./answer.mjs";
+import { answer, push } from "./answer.mjs";
 
-const { PAGE_STRICT, PAGE_STRICT_CODE = "", PAGE_EXPIRED, PAGE_WITHDRAWN, PAGE_SMS, PAGE_PHONE } = process.env;
+const { PAGE_STRICT, PAGE_STRICT_CODE = "", PAGE_EXPIRED, PAGE_WITHDRAWN, PAGE_SMS, PAGE_PHONE, PAGE_WAY } = process.env;
 const { PAGE_LINKS = "", PAGE_CODE, PAGE_WRONG = "00000000", PAGE_SHOTS, CHROMIUM = "/usr/bin/chromium" } = process.env;
 const links = PAGE_LINKS.split(/\s+/).filter(Boolean);
 if ((links.length === 0 || !PAGE_CODE) && !PAGE_SMS) {
@@ -40,6 +41,7 @@ let looks = 0;
 async function look(browser, way, visit) {
   const { width, lang, scheme, scripts } = way;
   const name = `${width}-${lang}-${scheme}${scripts ? "" : "-noscript"}`;
+  if (PAGE_WAY && PAGE_WAY !== name) return;
   const context = await browser.newContext({
     viewport: { width, height: width < 400 ? 640 : 800 },
     locale: lang === "nl" ? "nl-NL" : "en-GB",
@@ -54,7 +56,11 @@ async function look(browser, way, visit) {
   });
   // Asked for and not answered: what a page that does not come waits for.
   const open = new Set();
-  context.on("request", (request) => open.add(request));
+  const asked = [];
+  context.on("request", (request) => {
+    open.add(request);
+    asked.push(`${request.method()} ${new URL(request.url()).pathname}`);
+  });
   for (const end of ["requestfinished", "requestfailed"]) context.on(end, (request) => open.delete(request));
   const page = await context.newPage();
   page.on("console", (message) => {
@@ -65,8 +71,8 @@ async function look(browser, way, visit) {
     await visit({ page, context, name, fail, t: words[lang], ...way });
   } catch (error) {
     const [where] = error.stack.match(/(check|answer)\.mjs:\d+/g) ?? [];
-    const waits = [...open].map((request) => `${request.method()} ${new URL(request.url()).pathname}`);
-    fail(`stopped at ${where}: ${error.message.split("\n")[0]}; on ${new URL(page.url()).pathname}, unanswered: ${waits.join(", ") || "nothing"}`);
+    const focus = await page.evaluate(() => document.activeElement?.outerHTML.slice(0, 200)).catch(() => "?");
+    fail(`stopped at ${where}: ${error.message.split("\n")[0]}; on ${new URL(page.url()).pathname}, ${open.size} unanswered, the last asked: ${asked.slice(-6).join(", ")}; focus: ${focus}`);
     if (PAGE_SHOTS) await page.screenshot({ path: join(PAGE_SHOTS, `${name}-stopped.png`) }).catch(() => {});
   }
   await context.close();
@@ -147,8 +153,7 @@ async function visit(way, link, wrongFirst, code = PAGE_CODE) {
 /** Every attachment and the whole mail come as files. */
 async function files({ page, fail }) {
   for (const link of await page.locator("a[download]").all()) {
-    // By keyboard: a click next to a frame may land before the frame has its size.
-    const [download] = await Promise.all([page.waitForEvent("download"), link.press("Enter")]);
+    const [download] = await Promise.all([page.waitForEvent("download"), push(page, link)]);
     const path = await download.path();
     if (readFileSync(path).length === 0) fail(`an empty file: ${download.suggestedFilename()}`);
     if (/[\\/]|\u202e/.test(download.suggestedFilename())) fail(`a bad name: ${download.suggestedFilename()}`);
@@ -173,7 +178,7 @@ async function frame({ page, context, fail, name, scripts }) {
   }));
   if (over > 0) fail(`the mail's HTML is ${over} px wider than its frame`);
   if (scripted > 0) fail("something in the mail's HTML was left that can do harm");
-  const [wide] = await Promise.all([context.waitForEvent("page"), page.locator('p > a[target="_blank"]').click()]);
+  const [wide] = await Promise.all([context.waitForEvent("page"), push(page, page.locator('p > a[target="_blank"]'))]);
   await wide.waitForLoadState();
   if (PAGE_SHOTS) await wide.screenshot({ path: join(PAGE_SHOTS, `${name}-4-wide.png`), fullPage: true });
   await wide.close();
@@ -199,7 +204,7 @@ async function extend(way) {
   await page.clock.fastForward("00:45");
   if (!(await warning.isVisible())) fail("no warning before the session ends");
   await judge({ ...way, page }, "4-warning");
-  const [answer] = await Promise.all([page.waitForResponse((r) => r.url().endsWith("/verlengen")), page.getByRole("button", { name: t.extend }).click()]);
+  const [answer] = await Promise.all([page.waitForResponse((r) => r.url().endsWith("/verlengen")), push(page, page.getByRole("button", { name: t.extend }))]);
   if (answer.status() !== 204) fail(`extending answered ${answer.status()}`);
   await warning.waitFor({ state: "hidden" });
   await page.clock.fastForward("13:15");
@@ -214,7 +219,7 @@ async function extend(way) {
 async function leave(way, link) {
   const { page, fail, t } = way;
   const subject = await page.locator("h1").innerText();
-  await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: t.out }).click()]);
+  await Promise.all([page.waitForNavigation(), push(page, page.getByRole("button", { name: t.out }))]);
   if ((await page.locator("h1").innerText()) !== t.gone) fail("logging out does not say so");
   await judge(way, "5-logged-out");
   await page.goBack().catch(() => {});
