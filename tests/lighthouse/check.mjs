@@ -64,8 +64,6 @@ const chrome = await launcher.launch({
 const pages = [
   [PAGE_LINK, {}],
   [`${PAGE_LINK}/geen-code`, {}],
-  [`${origin}/`, {}],
-  [`${origin}/echt`, {}],
   [`${origin}/echt?taal=en`, {}],
   [`${origin}/bericht`, { Cookie }],
 ];
