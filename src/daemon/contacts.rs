@@ -176,9 +176,13 @@ impl Office {
             Err(why) => return Ok(refused(&why)),
         };
         let note = proof.as_ref().and_then(|(_, mail)| mail.as_ref()).and(mailbox.as_ref());
-        let note = note.map(|mailbox| format!("the access code is on its way to {mailbox}"));
+        let mut note = note.map(|mailbox| format!("the access code is on its way to {mailbox}"));
         let done = match (&found, proof) {
-            (Some(_), proof) => self.store.change_contact(id, &set.change(proof)).await?,
+            (Some(_), proof) => {
+                let notices = self.store.change_contact(id, &set.change(proof)).await?;
+                note = note.into_iter().chain(notices.and_then(told)).reduce(|one, other| format!("{one}; {other}"));
+                notices.is_some()
+            }
             (None, None) => {
                 return Ok(refused(
                     "this contact is new: say how they prove who they are, with --sms NUMBER or --code",
@@ -279,6 +283,15 @@ impl Office {
         }
         contacts.sort_by(|a, b| (&a.address, &a.sender).cmp(&(&b.address, &b.sender)));
         Ok(Answer::Contacts { contacts, note })
+    }
+}
+
+/// What the operator hears of fresh notices.
+fn told(notices: usize) -> Option<String> {
+    match notices {
+        0 => None,
+        1 => Some("the recipient gets a fresh notice of the message that waits for them".to_owned()),
+        more => Some(format!("the recipient gets fresh notices of the {more} newest messages that wait for them")),
     }
 }
 

@@ -99,7 +99,9 @@ impl Desk<'_> {
         }
         let token = secret.and_then(|secret| secret.token.as_deref()).and_then(|token| token.try_into().ok());
         let token = token.map(|bytes: [u8; 20]| LinkToken::from_secret(crate::base::SecretBytes::new(bytes)));
-        let token = token.ok_or_else(|| never("the link of this notice is gone"))?.to_text();
+        let token = token.ok_or_else(|| never("the link of this notice is gone"))?;
+        let again = view.grant.is_further(&token.hash(self.store.keys()));
+        let token = token.to_text();
         let link = SecretString::from(format!("{}/b/{}", self.settings.page, token.expose_secret()));
         let sender = Mailbox {
             name: clean::name(&view.conversation.sender.name),
@@ -107,7 +109,7 @@ impl Desk<'_> {
         };
         let recipient = Mailbox { name: clean::name(&view.contact.name), address: wire(&view.conversation.recipient)? };
         let lang = Lang::from_tag(&view.contact.language).unwrap_or(self.settings.language);
-        let letter = self.notice_letter(&view, &sender, &recipient.name, link.expose_secret(), lang)?;
+        let letter = self.notice_letter(&view, &sender, (&recipient.name, again), link.expose_secret(), lang)?;
         let from = self.notice_from(sender, lang)?;
         let way = if self.is_home(recipient.address.domain()) { Way::Home } else { Way::Outside };
         let head = self.head(job, from, recipient, false);
@@ -118,7 +120,7 @@ impl Desk<'_> {
         &self,
         view: &GrantView,
         sender: &Mailbox,
-        recipient: &str,
+        (recipient, again): (&str, bool),
         link: &str,
         lang: Lang,
     ) -> Result<Letter, NoMail> {
@@ -136,6 +138,7 @@ impl Desk<'_> {
             until_en: &last_day(Lang::En),
             strict: view.grant.strict.is_some(),
             sms: view.grant.strict.is_none() && view.contact.proof == Proof::Sms,
+            again,
         };
         Ok(notice.write(self.texts, lang)?)
     }

@@ -149,6 +149,7 @@ fn notice(sender: &str, recipient: &str, organisation: &str, lang: Lang) -> Lett
         until_en: "19 February 2027",
         strict: false,
         sms: false,
+        again: false,
     };
     notice.write(&Texts::load().unwrap(), lang).unwrap()
 }

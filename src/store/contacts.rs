@@ -11,7 +11,7 @@ use super::codes::{KeptCode, put_code};
 use super::intake::NewJob;
 use super::plan::{StoredVerifier, add_job, contact_place};
 use super::records::{Contact, Proof};
-use super::{Store, StoreError, places};
+use super::{Store, StoreError, fresh, places};
 
 /// What changes about a contact; `None` leaves it as it is.
 #[derive(Debug, Default)]
@@ -75,20 +75,22 @@ impl Store {
     /// As [`change_contact`](Self::change_contact).
     pub async fn replace_code(&self, contact: ContactId, code: KeptCode, mail: NewJob) -> Result<bool, StoreError> {
         let proof = Some((code, Some(mail)));
-        self.change_contact(contact, &Change { proof, ..Change::default() }).await
+        Ok(self.change_contact(contact, &Change { proof, ..Change::default() }).await?.is_some())
     }
 
     /// Changes a contact in one commit. With a proof: generation raised, counts cleared, open sessions end, a mail with the code before that
-    /// still waits is withdrawn, what was kept of the proof before is erased. `false` when there is no such contact.
+    /// still waits is withdrawn, what was kept of the proof before is erased, and a recipient who has another number or kind of code hears by
+    /// fresh notices that they can open what waits for them. How many those are; `None` when there is no such contact.
     ///
     /// # Errors
     /// When the store cannot be read or written; [`StoreError::NotReady`] also when a pair is not of the generation that comes next.
-    pub async fn change_contact(&self, contact: ContactId, change: &Change) -> Result<bool, StoreError> {
+    pub async fn change_contact(&self, contact: ContactId, change: &Change) -> Result<Option<usize>, StoreError> {
         let inner = &self.inner;
         for _ in 0..ATTEMPTS {
-            let Some(mut found) = inner.read::<Contact>(&places::contact(contact)).await? else { return Ok(false) };
+            let Some(mut found) = inner.read::<Contact>(&places::contact(contact)).await? else { return Ok(None) };
             let mut draft = inner.draft();
             draft.unchanged(places::contact(contact), Some(&found));
+            let mut notices = 0;
             let record = &mut found.record;
             let fields = [
                 (&mut record.name, &change.name),
@@ -101,11 +103,15 @@ impl Store {
                 }
             }
             if let Some((code, mail)) = &change.proof {
+                let told = fresh::is_told(record.proof, code.proof());
                 self.change_proof(&mut draft, contact, record, (code, mail.as_ref())).await?;
+                if told {
+                    notices = inner.add_notices(&mut draft, contact, record).await?;
+                }
             }
             draft.put(places::contact(contact), &found.record)?;
             if self.commit_then(draft.into_batch(), |inner| inner.leases.wake()).await? {
-                return Ok(true);
+                return Ok(Some(notices));
             }
             tokio::task::yield_now().await;
         }

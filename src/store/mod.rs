@@ -20,6 +20,7 @@ pub mod codes;
 pub mod contacts;
 #[doc(hidden)] // public for benchmarks only
 pub mod engine;
+mod fresh;
 mod held;
 pub mod intake;
 pub mod jobs;

@@ -142,6 +142,7 @@ impl Plan {
                 link: Some(delivery.token.hash(&inner.keys)),
                 repeat: delivery.repeat_key,
                 strict: delivery.strict(),
+                more: None,
             },
             link: delivery.token.hash(&inner.keys),
             repeat: delivery.repeat_key,

@@ -297,6 +297,7 @@ mail-notice-open = Open message
 mail-notice-address = This is the address of your message:
 mail-notice-code = You open the message with your access code. The sender gives you that code by post, by telephone or in person. You can read the message until the end of { $until }.
 mail-notice-sms = You open the message with a code of 6 digits, which we send to your telephone by SMS when you ask for it. You can read the message until the end of { $until }.
+mail-notice-again = You received an e-mail about this message before. Since then the sender has changed how you open it. You can open it now.
 mail-notice-strict = This message has extra protection. Keep this e-mail and your code in a safe place: without both of them nobody can open the message, and we cannot either.
 mail-notice-genuine = Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }. The reference of your message is { $reference }. You can check it at { $page }/echt.
 mail-notice-short = { $sender } of { $organisation } has sent you a secure message. Open it with the button and your access code. You can read it until the end of { $until }. Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }.

@@ -298,6 +298,7 @@ mail-notice-open = Open bericht
 mail-notice-address = Dit is het adres van uw bericht:
 mail-notice-code = U opent het bericht met uw toegangscode. De afzender geeft u die code per post, telefonisch of persoonlijk. U kunt het bericht lezen tot en met { $until }.
 mail-notice-sms = U opent het bericht met een code van 6 cijfers. Die sturen wij per sms naar uw telefoon als u daarom vraagt. U kunt het bericht lezen tot en met { $until }.
+mail-notice-again = U kreeg al eerder een e-mail over dit bericht. Daarna heeft de afzender veranderd hoe u het opent. U kunt het nu openen.
 mail-notice-strict = Dit bericht is extra beveiligd. Bewaar deze e-mail en uw code goed: zonder die twee kan niemand het bericht openen, ook wij niet.
 mail-notice-genuine = Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }. Het kenmerk van uw bericht is { $reference }. Dat kunt u nakijken op { $page }/echt.
 mail-notice-short = { $sender } van { $organisation } heeft u een beveiligd bericht gestuurd. Open het met de knop en uw toegangscode. U kunt het lezen tot en met { $until }. Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }.

@@ -170,3 +170,28 @@ fn from_the_header_of_a_mail_to_the_opened_page() {
         assert_eq!(log.lines().find(fits), None, "{hidden}");
     }
 }
+
+#[test]
+fn who_told_of_a_wrong_number_hears_when_it_is_right() {
+    let (sink, provider) = (Sink::start(), Provider::start());
+    let site = Site::new(sink.address, &provider.config());
+    std::fs::write(site.path("report.secret"), SECRET).unwrap();
+    let gateway = site.start();
+    let first = link(&gateway, &sink, "jan@example.nl", "06 12345678");
+    let set = ["contact", "set", "jan@example.nl", "--sms", "0687654321", "--sender", ANNA];
+    let said = site.ask(&set);
+    assert!(said["note"].as_str().unwrap().contains("a fresh notice"), "{said}");
+    let links = links_for(&sink, "jan@example.nl", 2);
+    let fresh = links.iter().find(|link| **link != first).unwrap();
+    let fits = |mail: &crate::support::sink::Mail| mail.text().contains(fresh.rsplit_once('/').unwrap().1);
+    let notice = sink.wait_for("the fresh notice", fits).view().text.unwrap();
+    assert!(notice.contains("Daarna heeft de afzender veranderd hoe u het opent."), "{notice}");
+    let mut browser = Browser::new(gateway.page, "198.51.100.7");
+    assert!(browser.get(&first).text().contains("*******321"), "the first link leads there too");
+    assert_eq!(press(&mut browser, fresh), 303);
+    let [number, text, _] = provider.sms(1);
+    assert_eq!(number, "+31687654321");
+    let code = text.rsplit_once('#').unwrap().1.to_owned();
+    assert_eq!(browser.unlock(&first, &code).status, 303, "it is one grant, with one code");
+    assert!(browser.get("/bericht").text().contains(CANARY));
+}

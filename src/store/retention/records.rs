@@ -3,6 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::base::{ContactId, ConversationId, GrantId, MessageId, Timestamp};
+use crate::store::records::LinkHash;
 
 /// Why something is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -34,6 +35,16 @@ pub struct Stub {
     /// Where the link is found; none for a message.
     #[cbor(n(3), with = "minicbor::bytes")]
     pub(in crate::store) link: Option<[u8; 32]>,
+    /// Where its further links are.
+    #[n(4)]
+    pub(in crate::store) more: Option<Vec<LinkHash>>,
+}
+
+impl Stub {
+    /// Where all its links are found.
+    pub(super) fn links(&self) -> impl Iterator<Item = [u8; 32]> {
+        self.link.into_iter().chain(self.more.iter().flatten().map(|hash| **hash))
+    }
 }
 
 /// How many entries the erasure ledger had, so that one that vanished or shrank is noticed.

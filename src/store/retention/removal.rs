@@ -14,7 +14,7 @@ use crate::store::engine::{Key, Space};
 use crate::store::jobs::Queued;
 use crate::store::places::{self, address_key, last_id};
 use crate::store::plan::contact_place;
-use crate::store::records::{Contact, Conversation, Delivery, Grant, Message, Proof, Subject};
+use crate::store::records::{Contact, Conversation, Delivery, Grant, LinkHash, Message, Proof, Subject};
 use crate::store::{Store, StoreError};
 
 use super::finish::OF_CONTACT;
@@ -217,8 +217,12 @@ impl Removal {
                 draft.delete(places::repeat(repeat));
             }
         }
-        let Some(link) = side.link else { return Ok(()) };
-        if !self.leave_stub(draft, grant.as_bytes(), Some(link), terms)? {
+        let more = side.record.as_ref().and_then(|found| found.record.more.clone());
+        let links: Vec<_> = side.link.into_iter().chain(more.iter().flatten().map(|hash| **hash)).collect();
+        if links.is_empty() || self.leave_stub(draft, grant.as_bytes(), (side.link, more), terms)? {
+            return Ok(());
+        }
+        for link in links {
             draft.delete(places::grant_index(&link));
         }
         Ok(())
@@ -233,7 +237,7 @@ impl Removal {
             draft.delete(places::by_address(&store.inner.keys, &sender, record.received, self.id));
             draft.delete(places::expiry(record.expires, self.id));
         }
-        self.leave_stub(draft, self.id.as_bytes(), None, terms).map(drop)
+        self.leave_stub(draft, self.id.as_bytes(), (None, None), terms).map(drop)
     }
 
     /// An erasure leaves none, and nothing is left for a time that is over.
@@ -241,7 +245,7 @@ impl Removal {
         &self,
         draft: &mut Draft<'_>,
         id: &[u8; 16],
-        link: Option<[u8; 32]>,
+        (link, more): (Option<[u8; 32]>, Option<Vec<LinkHash>>),
         terms: Terms,
     ) -> Result<bool, StoreError> {
         let expires = self.message.as_ref().map(|found| found.record.expires);
@@ -254,7 +258,7 @@ impl Removal {
         if until <= terms.now {
             return Ok(false);
         }
-        draft.put(places::stub(id), &Stub { why: self.why, at, until, link })?;
+        draft.put(places::stub(id), &Stub { why: self.why, at, until, link, more })?;
         draft.put(places::stub_end(until, id), &())?;
         Ok(true)
     }

@@ -153,7 +153,7 @@ impl Retention {
         for place in over {
             if let Some(id) = last_id(&place.bytes) {
                 let stub = readable(self.store().inner.read::<Stub>(&places::stub(&id)).await)?;
-                if let Some(link) = stub.and_then(|stub| stub.record.link) {
+                for link in stub.iter().flat_map(|stub| stub.record.links()) {
                     draft.delete(places::grant_index(&link));
                 }
                 draft.delete(places::stub(&id));

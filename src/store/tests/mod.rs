@@ -9,6 +9,7 @@ mod check;
 pub(in crate::store) mod copied;
 mod copies;
 mod folder;
+mod fresh;
 mod index;
 mod intake;
 mod jobs;

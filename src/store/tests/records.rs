@@ -69,11 +69,16 @@ fn grant() -> Grant {
         link: None,
         repeat: None,
         strict: None,
+        more: None,
     }
 }
 
 fn grant_with_link() -> Grant {
     Grant { link: Some([19; 32]), repeat: Some([20; 32]), ..grant() }
+}
+
+fn grant_with_links() -> Grant {
+    Grant { more: Some(vec![[23; 32].into()]), ..grant_with_link() }
 }
 
 fn strict_grant() -> Grant {
@@ -82,7 +87,7 @@ fn strict_grant() -> Grant {
 
 /// What a removal leaves and notes.
 fn removed() -> (Stub, [Purge; 2], Erasure) {
-    let stub = Stub { why: Ending::Recalled, at: Timestamp(1), until: Timestamp(2), link: Some([19; 32]) };
+    let stub = Stub { why: Ending::Recalled, at: Timestamp(1), until: Timestamp(2), link: Some([19; 32]), more: None };
     let message = Purge::Message {
         id: MessageId([9; 16]),
         why: Ending::Recalled,
@@ -200,6 +205,8 @@ fn written() -> Vec<(&'static str, String)> {
         ("wishes", hex(&StoredWishes::sample())),
         ("message with checksum", hex(&Message { checksum: Some(0x0102_0304), ..self::message() })),
         ("ledger", hex(&Seen { entries: 7 })),
+        ("grant with links", hex(&grant_with_links())),
+        ("stub with links", hex(&Stub { more: Some(vec![[23; 32].into()]), ..stub })),
     ]
 }
 
@@ -227,7 +234,7 @@ fn a_field_that_is_not_known_yet_is_no_damage() {
     with_one_more(&Message { checksum: Some(7), ..message() });
     with_one_more(&conversation());
     with_one_more(&contact());
-    with_one_more(&strict_grant());
+    with_one_more(&Grant { more: grant_with_links().more, ..strict_grant() });
     with_one_more(&job(JobKind::Notice { grant: GrantId([17; 16]) }));
     with_one_more(&tries().0);
 }

@@ -30,6 +30,8 @@ pub struct Notice<'a> {
     pub strict: bool,
     /// Opens with a code by SMS, not with an access code.
     pub sms: bool,
+    /// A fresh one: the way in which the message opens was changed since the first.
+    pub again: bool,
 }
 
 impl Notice<'_> {
@@ -51,6 +53,9 @@ impl Notice<'_> {
             Block::Open(open),
             pen.text(if self.sms { "mail-notice-sms" } else { "mail-notice-code" }, &[("until", self.until(lang))])?,
         ];
+        if self.again {
+            blocks.insert(2, pen.text("mail-notice-again", &[])?);
+        }
         if self.strict {
             blocks.push(pen.text("mail-notice-strict", &[])?);
         }
@@ -81,6 +86,9 @@ impl Notice<'_> {
         ];
         let words = texts.in_language(lang);
         let mut text = words.with(if self.sms { "mail-notice-short-sms" } else { "mail-notice-short" }, &values)?;
+        if self.again {
+            text = format!("{text} {}", words.get("mail-notice-again")?);
+        }
         if self.strict {
             text = format!("{text} {}", words.get("mail-notice-strict")?);
         }

@@ -19,6 +19,7 @@ fn notice() -> Notice<'static> {
         until_en: "19 February 2027",
         strict: false,
         sms: false,
+        again: false,
     }
 }
 
@@ -52,6 +53,7 @@ pub(crate) fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> 
     };
     let mut all = vec![
         ("notice of a message with a code by sms", Notice { sms: true, ..notice() }.write(texts, lang)),
+        ("notice, fresh", Notice { sms: true, again: true, ..notice() }.write(texts, lang)),
         ("another number asked for", asked(Wanted::OtherNumber("*******678"))),
         ("no access code", asked(Wanted::Code { strict: false })),
         ("no code, kept so that only it opens", asked(Wanted::Code { strict: true })),

@@ -1,0 +1,180 @@
+//! What the queue keeps: jobs, what each does, and whom or what it is about.
+
+use minicbor::{Decode, Encode};
+
+use super::Wish;
+use crate::base::{ChallengeId, ContactId, ConversationId, GrantId, MessageId, Timestamp};
+use crate::store::sms::Refusal;
+
+/// What a job does.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum JobKind {
+    /// The notice to the recipient, with the link.
+    #[n(0)]
+    Notice {
+        /// Whose link.
+        #[n(0)]
+        grant: GrantId,
+    },
+    /// The access code to the sender, for one recipient.
+    #[n(1)]
+    Code {
+        /// Whose code.
+        #[n(0)]
+        contact: ContactId,
+    },
+    /// Tells the sender that a link was closed after too many wrong codes.
+    #[n(2)]
+    Closed {
+        /// Which link.
+        #[n(0)]
+        grant: GrantId,
+    },
+    /// Tells the sender (or fallback) that a notice could not be delivered.
+    #[n(3)]
+    Undeliverable {
+        /// Which link's notice.
+        #[n(0)]
+        grant: GrantId,
+        /// The next hop's last answer, cleaned; no address of others.
+        #[n(1)]
+        answer: String,
+    },
+    /// Tells the fallback mailbox that a sender's mailbox did not take a code.
+    #[n(4)]
+    CodeUndeliverable {
+        /// Whose code.
+        #[n(0)]
+        contact: ContactId,
+        /// See [`Undeliverable`](Self::Undeliverable).
+        #[n(1)]
+        answer: String,
+    },
+    /// The code of a challenge by SMS to the recipient. The number is its secret; the code follows from the challenge
+    /// ([`crate::seal::sms`]).
+    #[n(5)]
+    Sms {
+        /// Through whose link it was asked for.
+        #[n(0)]
+        grant: GrantId,
+        /// Which code.
+        #[n(1)]
+        challenge: ChallengeId,
+        /// When the code ends: after that nothing is sent.
+        #[n(2)]
+        expires: Timestamp,
+    },
+    /// Tells the sender what the recipient asks for.
+    #[n(10)]
+    Asked {
+        /// Through which link.
+        #[n(0)]
+        grant: GrantId,
+        /// What.
+        #[n(1)]
+        wish: Wish,
+    },
+    /// Tells the sender that no SMS comes.
+    #[n(11)]
+    SmsFailed {
+        /// Through which link it was asked for.
+        #[n(0)]
+        grant: GrantId,
+        /// Why.
+        #[n(1)]
+        why: Refusal,
+    },
+    /// An answer that the recipient wrote on the page, to the sender.
+    #[n(20)]
+    Answer {
+        /// In which conversation.
+        #[n(0)]
+        conversation: ConversationId,
+        /// Which.
+        #[n(1)]
+        answer: MessageId,
+        /// To the organisation's fallback mailbox, since the sender's did not take it.
+        #[n(2)]
+        fallback: bool,
+    },
+    /// Tells who wrote an answer that it did not arrive.
+    #[n(21)]
+    AnswerUndeliverable {
+        /// In which conversation.
+        #[n(0)]
+        conversation: ConversationId,
+        /// Which.
+        #[n(1)]
+        answer: MessageId,
+        /// No other mailbox took it either.
+        #[n(2)]
+        lost: bool,
+    },
+}
+
+/// Whom or what a job is about: when that is gone, so is the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A link.
+    Grant(GrantId),
+    /// A contact.
+    Contact(ContactId),
+    /// An answer.
+    Answer(ConversationId, MessageId),
+}
+
+impl JobKind {
+    /// Its name in logs and answers.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Notice { .. } => "notice",
+            Self::Code { .. } => "code",
+            Self::Closed { .. } => "closed",
+            Self::Asked { .. } => "asked",
+            Self::SmsFailed { .. } => "sms-failed",
+            Self::Undeliverable { .. } => "undeliverable",
+            Self::CodeUndeliverable { .. } => "code-undeliverable",
+            Self::Sms { .. } => "sms",
+            Self::Answer { .. } => "answer",
+            Self::AnswerUndeliverable { .. } => "answer-undeliverable",
+        }
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub const fn subject(&self) -> Subject {
+        match self {
+            Self::Notice { grant }
+            | Self::Closed { grant }
+            | Self::Undeliverable { grant, .. }
+            | Self::Sms { grant, .. }
+            | Self::Asked { grant, .. }
+            | Self::SmsFailed { grant, .. } => Subject::Grant(*grant),
+            Self::Code { contact } | Self::CodeUndeliverable { contact, .. } => Subject::Contact(*contact),
+            Self::Answer { conversation, answer, .. } | Self::AnswerUndeliverable { conversation, answer, .. } => {
+                Subject::Answer(*conversation, *answer)
+            }
+        }
+    }
+}
+
+/// One piece of outgoing work.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Job {
+    /// What to do.
+    #[n(0)]
+    pub kind: JobKind,
+    /// When it was made.
+    #[n(1)]
+    pub created: Timestamp,
+    /// When it is due next.
+    #[n(2)]
+    pub due: Timestamp,
+    /// Attempts made.
+    #[n(3)]
+    pub attempts: u32,
+    /// The last answer or cause, cleaned; for `queue list`.
+    #[n(4)]
+    pub last: String,
+}
