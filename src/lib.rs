@@ -36,14 +36,15 @@
 //! | store | journal, index, committer, bodies, records; engines behind one contract | base, metrics, mail, seal, access |
 //! | sms | telephone numbers, the neutral text, providers of SMS in order | base, text, store |
 //! | nexthop | connections to an SMTP server: fail-over, TLS, AUTH, pool | base, metrics, mail |
+//! | malware | asks clamd whether a file is clean | |
 //! | intake | the only place where we take custody | base, mail, seal, policy, store, sms |
 //! | relay | one mail transaction: ordinary mail through, confidential mail to intake | base, metrics, mail, policy, intake, nexthop |
-//! | notify | composes notices and sender mails; one attempt to an outcome | base, mail, text, seal, store, sms, nexthop |
+//! | notify | composes notices and sender mails; one attempt to an outcome | base, mail, text, seal, store, sms, nexthop, malware |
 //! | queue | lease, retry schedule, worker | base, store, notify |
 //! | receive | SMTP server: commands, DATA bytes, session, driver, listener | base, metrics, mail, access, users, relay |
 //! | web | routes, pages, sessions, guards | base, metrics, mail, text, seal, access, store, sms |
-//! | config | file as written to the settings of each component, or all mistakes at once | base, mail, text, seal, access, policy, users, store, sms, nexthop, intake, relay, notify, queue, receive, web |
-//! | daemon | wiring, life cycle, control socket, systemd | base, metrics, mail, text, seal, access, policy, users, store, sms, nexthop, intake, relay, notify, queue, receive, web, config |
+//! | config | file as written to the settings of each component, or all mistakes at once | base, mail, text, seal, access, policy, users, store, sms, nexthop, malware, intake, relay, notify, queue, receive, web |
+//! | daemon | wiring, life cycle, control socket, systemd | base, metrics, mail, text, seal, access, policy, users, store, sms, nexthop, malware, intake, relay, notify, queue, receive, web, config |
 //! | demo | the whole gateway on this machine, with a mailbox page | base, mail, text, seal, access, policy, users, store, sms, nexthop, intake, relay, notify, queue, receive, web, config, daemon |
 //! | cli | commands | base, mail, relay, text, seal, store, sms, policy, users, config, daemon, demo |
 //! <!-- layers:end -->
@@ -56,6 +57,7 @@ pub mod daemon;
 pub mod demo;
 pub mod intake;
 pub mod mail;
+pub mod malware;
 pub mod metrics;
 pub mod nexthop;
 pub mod notify;

@@ -75,6 +75,7 @@ impl Rig {
             home: hop("home", home),
             routes,
             sms: zegel::sms::Providers::new(Vec::new(), clock.clone()).unwrap(),
+            scanner: None,
             home_domains: DomainSet::Listed(vec!["example.nl".parse().unwrap()]),
             fallback: Some("post@example.nl".parse().unwrap()),
             from: "veilig@example.nl".parse().unwrap(),
@@ -467,6 +468,7 @@ async fn answered(rig: &Rig, view: &GrantView, text: &str, file: &[u8]) {
     let file = NewFile { name, plain_len: file.len() as u64, body: body.finish().await.unwrap() };
     rig.store.add_file(&open, id, file, &limits).await.unwrap();
     let letterbox = Letterbox {
+        from: None,
         subject: "Uitslag".to_owned(),
         message_id: Some("eerste@example.nl".to_owned()),
         references: vec!["nulde@example.nl".to_owned()],

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::source::Sources;
 use crate::mail::{Address, Domain};
+use crate::malware;
 use crate::nexthop::{Host, Pin};
 use crate::policy::Pattern;
 
@@ -109,6 +110,13 @@ pub fn name() -> Kind<String> {
 pub fn one_of<T: Copy + 'static>(words: &'static [(&'static str, T)]) -> Kind<T> {
     let listed: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
     from_text(listed.join(" or "), move |text| words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value))
+}
+
+/// Where clamd listens.
+#[must_use]
+pub fn clamd() -> Kind<malware::Address> {
+    let allowed = "the path of clamd's socket, e.g. \"/run/clamav/clamd.ctl\", or \"host:port\"";
+    from_text(allowed, |text| text.parse().ok())
 }
 
 /// A mail address.

@@ -52,6 +52,8 @@ pub struct Config {
     pub sms: crate::sms::Settings,
     /// The page.
     pub web: web::Settings,
+    /// Who looks at the files of answers before they leave, if anybody.
+    pub clamd: Option<crate::malware::Address>,
     /// Where the data are.
     pub store: store::Settings,
     /// How long things stay that are over.
@@ -201,6 +203,7 @@ fn read(reading: &Reading<'_>, written: Written) -> Option<Config> {
         queue: seal.queue,
         retention: retention::Settings { ended_links: plant.ended_links, ledger: plant.ledger, sessions: web.sessions },
         web,
+        clamd: page.clamd,
         sms: texting.settings,
         store: plant.store,
         default_hop: hops.default,

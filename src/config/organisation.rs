@@ -9,6 +9,7 @@ use super::reader::Table;
 use super::{CertificateFiles, Log, brand};
 use crate::access::{self, Limits};
 use crate::mail::DomainSet;
+use crate::malware;
 use crate::policy::Home;
 use crate::sms::Reports;
 use crate::store::answers;
@@ -91,6 +92,8 @@ pub struct PageSection {
     pub settings: web::Settings,
     /// Its certificate.
     pub tls: Option<CertificateFiles>,
+    /// Who looks at the files of answers.
+    pub clamd: Option<malware::Address>,
 }
 
 /// Certificate and key: both or neither.
@@ -123,7 +126,7 @@ pub fn read_page(table: &Table<'_, '_>, organisation: Option<&Organisation>) -> 
     let limits = read_limits(&table.table("codes"));
     let sms_limits = read_sms_limits(&table.table("sms"));
     let sessions = read_sessions(&table.table("session"));
-    let (answers, max_uploads) = read_answers(&table.table("answer"));
+    let (answers, max_uploads, clamd) = read_answers(&table.table("answer"));
     table.finish();
     let organisation = organisation?;
     let settings = web::Settings {
@@ -147,9 +150,10 @@ pub fn read_page(table: &Table<'_, '_>, organisation: Option<&Organisation>) -> 
         max_requests,
         sms_reports: Reports::default(),
         answers,
+        checks_files: clamd.is_some(),
         max_uploads,
     };
-    Some(PageSection { settings, tls })
+    Some(PageSection { settings, tls, clamd })
 }
 
 fn read_limits(table: &Table<'_, '_>) -> Limits {
@@ -219,8 +223,9 @@ fn is_private(ip: IpAddr) -> bool {
     }
 }
 
-/// `[page.answer]`: what recipients may write, and how many answers come in at the same time.
-fn read_answers(table: &Table<'_, '_>) -> (answers::Limits, usize) {
+/// `[page.answer]`: what recipients may write, and how many answers come in at the same time, and who looks at their
+/// files.
+fn read_answers(table: &Table<'_, '_>) -> (answers::Limits, usize, Option<malware::Address>) {
     let preset = answers::Limits::default();
     let limits = answers::Limits {
         file: table.or("max_file", &kinds::size(MIB, 1024 * MIB), preset.file),
@@ -232,8 +237,9 @@ fn read_answers(table: &Table<'_, '_>) -> (answers::Limits, usize) {
         room: table.or("drafts", &kinds::size(100 * MIB, 1 << 50), preset.room),
     };
     let max_uploads = table.or("max_uploads", &kinds::count(1, 10_000), 32);
+    let clamd = table.optional("clamd", &kinds::clamd());
     table.finish();
-    (limits, max_uploads)
+    (limits, max_uploads, clamd)
 }
 
 /// Where things stand on this machine.

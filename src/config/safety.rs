@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use ipnet::IpNet;
 
 use super::Config;
+use crate::malware;
 use crate::nexthop::{HopError, NextHop, Tls};
 use crate::receive::{Kind, Listener};
 
@@ -66,6 +67,7 @@ pub fn findings(config: &Config) -> Vec<Finding> {
     listeners(config, &mut found);
     next_hops(config, &mut found);
     page(config, &mut found);
+    clamd(config, &mut found);
     home(config, &mut found);
     retention(config, &mut found);
     store(config, &mut found);
@@ -190,6 +192,25 @@ fn page(config: &Config, found: &mut Vec<Finding>) {
     if !aligned {
         let text = format!("{host} is not within home.domains: a link to another domain looks like phishing");
         found.push(finding(false, "page.origin".to_owned(), text));
+    }
+}
+
+fn clamd(config: &Config, found: &mut Vec<Finding>) {
+    let key = "page.answer.clamd".to_owned();
+    match &config.clamd {
+        Some(malware::Address::Tcp(address)) => {
+            let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+            let bare = host.trim_start_matches('[').trim_end_matches(']');
+            if bare != "localhost" && !bare.parse::<IpAddr>().is_ok_and(is_private) {
+                let text = format!("{host} is not on a private network: the files of answers would travel in clear");
+                found.push(finding(true, key, text));
+            }
+        }
+        Some(malware::Address::Unix(path)) if !path.exists() => {
+            let text = "there is no such socket now: answers with files wait until clamd listens there";
+            found.push(finding(false, key, text));
+        }
+        Some(malware::Address::Unix(_)) | None => {}
     }
 }
 

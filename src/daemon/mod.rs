@@ -37,6 +37,7 @@ use tracing::error;
 use crate::base::{Clock, Entropy, Pulse};
 use crate::config::{Config, Written};
 use crate::intake::Intake;
+use crate::malware::Scanner;
 use crate::metrics::Metrics;
 use crate::notify::{self, Notifier};
 use crate::relay::Relay;
@@ -296,6 +297,7 @@ impl Running {
             from: config.outgoing.from.clone(),
             language: Lang::from_tag(&config.intake.language).unwrap_or_default(),
             sms,
+            scanner: config.clamd.clone().map(Scanner::new),
         })
     }
 

@@ -1,46 +1,47 @@
 //! Reports about mails of our own: which mail it was, and who must know that it did not arrive.
 //!
 //! Whoever got a mail of ours knows the address that reports about it go to, so a report proves little. All it can do is what a refusal by the next hop does:
-//! one mail to the sender of the notice, or to the fallback mailbox. For each link that happens once, for each code once a day.
+//! one mail to the sender of the notice, or to the fallback mailbox; of an answer, that it goes to the fallback mailbox, and its writer hears
+//! so. For each link and answer that happens once, for each code once a day.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Intake, IntakeError};
-use crate::base::{ContactId, JobId, Timestamp};
+use crate::base::{JobId, Timestamp};
 use crate::mail::report::{Fate, Status};
 use crate::mail::{Address, Domain};
 use crate::store::intake::NewJob;
 use crate::store::records::JobKind;
 pub use crate::store::verp::Subject as Reported;
 
-/// How long nothing more is told about a code that did not arrive.
+/// How long nothing more is told about a code or an answer that did not arrive.
 const QUIET: Duration = Duration::from_hours(24);
-/// Codes that are remembered at the same time.
+/// Codes and answers that are remembered at the same time.
 const MOST: usize = 10_000;
 
-/// Which codes were told about lately.
+/// Which codes and answers were told about lately, by id.
 #[derive(Debug, Default)]
-pub(super) struct Told(Mutex<HashMap<ContactId, Timestamp>>);
+pub(super) struct Told(Mutex<HashMap<[u8; 16], Timestamp>>);
 
 impl Told {
     /// Whether it may be told `now`; then it counts as told.
-    fn may(&self, contact: ContactId, now: Timestamp) -> bool {
+    fn may(&self, id: [u8; 16], now: Timestamp) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() >= MOST {
             told.retain(|_, at| now.since(*at) < QUIET);
         }
-        let quiet = told.get(&contact).is_none_or(|at| now.since(*at) >= QUIET);
+        let quiet = told.get(&id).is_none_or(|at| now.since(*at) >= QUIET);
         if !quiet || told.len() >= MOST {
             return false;
         }
-        told.insert(contact, now);
+        told.insert(id, now);
         true
     }
 
-    fn forget(&self, contact: ContactId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&contact);
+    fn forget(&self, id: [u8; 16]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 }
 
@@ -64,16 +65,22 @@ impl Intake {
                 let tell = job(JobKind::Undeliverable { grant, answer: answer(status) });
                 Ok(store.notice_failed(grant, &tell).await?)
             }
-            Reported::Code(contact) if self.inner.told.may(contact, now) => {
+            Reported::Code(contact) if self.inner.told.may(contact.0, now) => {
                 let tell = job(JobKind::CodeUndeliverable { contact, answer: answer(status) });
                 let told = store.code_failed(contact, &tell).await;
                 if told.is_err() {
-                    self.inner.told.forget(contact);
+                    self.inner.told.forget(contact.0);
+                }
+                Ok(told?)
+            }
+            Reported::Answer(answer) if self.inner.told.may(answer.0, now) => {
+                let told = store.answer_bounced(answer).await;
+                if told.is_err() {
+                    self.inner.told.forget(answer.0);
                 }
                 Ok(told?)
             }
             // No mail about a mail that tells of a failure (RFC 3834 §2).
-            // An answer left with a 2xx of the home mail server, and its key with it; its writer still has it on the page.
             Reported::Code(_) | Reported::Sender(_) | Reported::Answer(_) => Ok(false),
         }
     }
@@ -91,7 +98,7 @@ mod tests {
     #[test]
     fn a_code_is_told_about_once_a_day() {
         let (told, start) = (Told::default(), Timestamp::from_secs(1_800_000_000));
-        let (one, two) = (ContactId([1; 16]), ContactId([2; 16]));
+        let (one, two) = ([1; 16], [2; 16]);
         assert!(told.may(one, start) && told.may(two, start) && !told.may(one, start));
         assert!(!told.may(one, start + Duration::from_hours(23)));
         assert!(told.may(one, start + QUIET));
@@ -102,7 +109,7 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let (told, start) = (Told::default(), Timestamp::from_secs(1_800_000_000));
-        let contact = |number: usize| ContactId((number as u128).to_be_bytes());
+        let contact = |number: usize| (number as u128).to_be_bytes();
         assert!((0..MOST).all(|number| told.may(contact(number), start)));
         assert!(!told.may(contact(MOST), start));
         assert!(told.may(contact(MOST), start + QUIET));

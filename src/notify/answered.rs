@@ -1,5 +1,4 @@
-//! Answers that recipients wrote on the page: to the sender as an ordinary mail in the thread of the message, or, where that does not arrive,
-//! a mail to who wrote it.
+//! Answers that recipients wrote on the page, to the sender as an ordinary mail in the thread of the message.
 //!
 //! An answer's content goes to a home mailbox over the home route and nowhere else. It is never whole in memory: its files are opened chunk
 //! by chunk while they go out. Its Message-ID is the answer's own id, so that a repeat after a lost reply is known as one.
@@ -21,11 +20,11 @@ use crate::seal::body::{ContentKey, HEADER, Opener};
 use crate::store::answers::{AnswerView, FileName, Piece, Thread};
 use crate::store::records::LeasedJob;
 use crate::store::{BodyReader, Store, StoreError};
-use crate::text::mail::{AnswerLost, LetterError};
-use crate::text::{Lang, format};
+use crate::text::format;
+use crate::text::mail::LetterError;
 
 use super::compose::{Head, Mailbox, field};
-use super::draft::{Desk, Draft, NoMail, Way, never, wire};
+use super::draft::{Desk, NoMail, never, wire};
 use super::route::Envelope;
 use super::{Outcome, clean};
 use crate::store::verp::Subject;
@@ -39,15 +38,15 @@ pub(super) struct AnswerMail {
     /// In wire form: everything up to the first file.
     head: Option<Zeroizing<Vec<u8>>>,
     boundary: String,
-    files: std::vec::IntoIter<(Piece, FileName)>,
+    pub(super) files: std::vec::IntoIter<(Piece, FileName)>,
     now: Option<Reading>,
-    key: ContentKey,
-    store: Store,
+    pub(super) key: ContentKey,
+    pub(super) store: Store,
     ended: bool,
 }
 
 /// A file on its way.
-struct Reading {
+pub(super) struct Reading {
     opener: Opener,
     reader: BodyReader,
     index: u32,
@@ -91,7 +90,7 @@ impl Desk<'_> {
         })
     }
 
-    async fn answer_view(
+    pub(super) async fn answer_view(
         &self,
         job: &LeasedJob,
         conversation: ConversationId,
@@ -145,33 +144,6 @@ impl Desk<'_> {
         let words = self.texts.in_language(lang);
         let below = words.with("mail-answer-below", &values).map_err(LetterError::from)?;
         Ok(format!("{}\n\n-- \n{below}\n", view.letter.text.trim_end()))
-    }
-
-    /// The mail to who wrote an answer that did not arrive: nothing of the answer is in it.
-    pub async fn answer_lost(
-        &self,
-        job: &LeasedJob,
-        (conversation, answer): (ConversationId, MessageId),
-        lost: bool,
-    ) -> Result<Draft, NoMail> {
-        let view = self.answer_view(job, conversation, answer).await?;
-        let thread = view.letter.thread.as_ref().ok_or_else(|| never("this answer was not sent"))?;
-        let lang = Lang::from_tag(&thread.language).unwrap_or(self.settings.language);
-        let to = Mailbox { name: clean::name(&thread.writer_name), address: wire(&thread.writer)? };
-        let sender = clean::name(&thread.sender.name);
-        let letter = AnswerLost {
-            writer: &to.name,
-            sender: if sender.is_empty() { &self.settings.organisation } else { &sender },
-            organisation: &self.settings.organisation,
-            phone: &self.settings.phone,
-            date: &format::date(lang, view.answer.changed, &self.settings.time_zone),
-            reference: &thread.reference,
-            lost,
-        }
-        .write(self.texts, lang)?;
-        let way = if self.is_home(to.address.domain()) { Way::Home } else { Way::Outside };
-        let head = self.head(job.id, self.our_mailbox(lang)?, to, true);
-        self.finish(way, Subject::Answer(answer), &head, &letter, Vec::new())
     }
 }
 
@@ -257,22 +229,28 @@ impl Source for AnswerMail {
 }
 
 impl Reading {
-    async fn of(store: &Store, key: &ContentKey, piece: &Piece) -> Result<Self, Unreadable> {
+    pub(super) async fn of(store: &Store, key: &ContentKey, piece: &Piece) -> Result<Self, Unreadable> {
         let reader = store.piece(piece).await?.ok_or(Unreadable::Gone)?;
         let header = reader.read_at(0, HEADER).await?;
         let opener = Opener::new(key, piece.id, &header, reader.len())?;
         Ok(Self { opener, reader, index: 0, rest: Zeroizing::new(Vec::new()) })
     }
 
-    /// The next lines of base64; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Vec<u8>>, Unreadable> {
-        let Some((offset, len)) = self.opener.place(self.index) else {
-            let rest = std::mem::take(&mut *self.rest);
-            return Ok((!rest.is_empty()).then(|| lines(&rest)));
-        };
+    /// The next bytes; `None` at the end.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, Unreadable> {
+        let Some((offset, len)) = self.opener.place(self.index) else { return Ok(None) };
         let sealed = self.reader.read_at(offset, len).await?;
         let plain = self.opener.open(self.index, &sealed)?;
         self.index += 1;
+        Ok(Some(plain))
+    }
+
+    /// The next lines of base64; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, Unreadable> {
+        let Some(plain) = self.chunk().await? else {
+            let rest = std::mem::take(&mut *self.rest);
+            return Ok((!rest.is_empty()).then(|| lines(&rest)));
+        };
         self.rest.extend_from_slice(&plain);
         let whole = self.rest.len() / LINE * LINE;
         let later = self.rest.split_off(whole);

@@ -15,7 +15,7 @@ use crate::store::records::{JobKind, JobSecret, LeasedJob, Proof, Wish};
 use crate::store::sms::Refusal;
 use crate::store::verp::Subject;
 use crate::text::mail::{
-    About, Asked, Closed, CodeMail, CodeUndeliverable, Letter, LetterError, NoSms, Notice, Recipient, SmsFailed,
+    About, Asked, Closed, CodeMail, CodeUndeliverable, Fate, Letter, LetterError, NoSms, Notice, Recipient, SmsFailed,
     Undeliverable, Wanted,
 };
 use crate::text::{Lang, Texts, format};
@@ -87,7 +87,14 @@ impl Desk<'_> {
             JobKind::Sms { .. } => Err(never("an SMS is no mail")),
             JobKind::Answer { .. } => Err(never("an answer is no letter")),
             JobKind::AnswerUndeliverable { conversation, answer, lost } => {
-                self.answer_lost(job, (*conversation, *answer), *lost).await
+                let fate = if *lost { Fate::Lost } else { Fate::Passed };
+                self.answer_lost(job, (*conversation, *answer), fate).await
+            }
+            JobKind::AnswerInfected { conversation, answer, .. } => {
+                self.answer_lost(job, (*conversation, *answer), Fate::Infected).await
+            }
+            JobKind::AnswerNotice { conversation, answer, to } => {
+                self.answer_notice(job.id, (*conversation, *answer), to).await
             }
         }
     }

@@ -5,11 +5,13 @@
 
 mod answer;
 mod answered;
+mod checked;
 mod clean;
 mod compose;
 mod draft;
 mod route;
 mod sms;
+mod told;
 
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use secrecy::ExposeSecret;
 
 use crate::base::Clock;
 use crate::mail::{Address, Domain, DomainSet};
+use crate::malware::Scanner;
 use crate::nexthop::{NextHop, Routes};
 use crate::sms::Providers;
 use crate::store::Store;
@@ -55,6 +58,8 @@ pub struct Settings {
     pub language: crate::text::Lang,
     /// Who sends SMSes.
     pub sms: Providers,
+    /// Who looks at the files of answers before they leave, if anybody.
+    pub scanner: Option<Scanner>,
 }
 
 /// How one attempt ended.
@@ -68,6 +73,8 @@ pub enum Outcome {
     Never(String),
     /// An SMS was handed over, or never will be.
     Texted(SmsEnd),
+    /// Malware in this file of an answer, counted from 0: the answer goes nowhere.
+    Infected(u32),
 }
 
 /// Sends what jobs ask for. Cheap to clone.
@@ -94,6 +101,21 @@ impl Inner {
         let home = Route::new(settings.home.clone());
         let outside = settings.routes.hops().cloned().map(Route::new).collect();
         Self { settings, home, outside, store, clock, texts }
+    }
+
+    /// Sends an answer, if nothing speaks against its files.
+    async fn release(&self, mail: &mut answered::AnswerMail, now: crate::base::Timestamp) -> Outcome {
+        if let Some(outcome) = self.home.left_alone(now) {
+            return outcome;
+        }
+        let checked = match &self.settings.scanner {
+            Some(scanner) => mail.check(scanner).await,
+            None => Ok(()),
+        };
+        match checked {
+            Ok(()) => self.home.send_answer(mail, now).await,
+            Err(instead) => instead,
+        }
     }
 
     /// The way from a domain to a recipient who is not home.
@@ -137,7 +159,7 @@ impl Notifier {
         let desk = Desk { settings: &inner.settings, store: &inner.store, texts: &inner.texts, now };
         if let Some((answer, fallback)) = answered::is_answer(job) {
             return match desk.answer(job, answer, fallback).await {
-                Ok(mut mail) => inner.home.send_answer(&mut mail, now).await,
+                Ok(mut mail) => inner.release(&mut mail, now).await,
                 Err(NoMail(outcome)) => outcome,
             };
         }

@@ -53,11 +53,8 @@ impl Route {
         self.deliver(envelope, mail, secrets).await.unwrap_or_else(|error| self.failed(envelope.job, error, now))
     }
 
-    /// One attempt at an answer, streamed.
+    /// One attempt at an answer, streamed, unless the hop is [left alone](Self::left_alone).
     pub async fn send_answer(&self, mail: &mut AnswerMail, now: Timestamp) -> Outcome {
-        if let Some(outcome) = self.left_alone(now) {
-            return outcome;
-        }
         let job = mail.envelope.job;
         match self.deliver_answer(mail).await {
             Ok(outcome) => outcome,
@@ -86,7 +83,7 @@ impl Route {
     }
 
     /// The outcome while the hop is left alone.
-    fn left_alone(&self, now: Timestamp) -> Option<Outcome> {
+    pub fn left_alone(&self, now: Timestamp) -> Option<Outcome> {
         let quiet = now < Timestamp(self.quiet_until.load(Ordering::Relaxed));
         quiet.then(|| Outcome::Later(format!("next hop {} could not be reached a moment ago", self.hop.name())))
     }

@@ -253,6 +253,7 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
             Outcome::Sent => "sent",
             Outcome::Later(_) => "later",
             Outcome::Never(_) => "never",
+            Outcome::Infected(_) => "infected",
             Outcome::Texted(end) => progress(end.progress),
         };
         tracing::info!(job = %id, kind = job.job.kind.name(), attempt, result, "attempt");
@@ -316,6 +317,14 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
             Outcome::Sent => JobEnd::Done,
             Outcome::Texted(end) => JobEnd::Texted(end),
             Outcome::Never(answer) => self.give_up(job, answer, now),
+            Outcome::Infected(file) => match job.kind {
+                JobKind::Answer { conversation, answer, .. } => {
+                    let kind = JobKind::AnswerInfected { conversation, answer, file };
+                    let tell = NewJob { id: JobId::random(&*self.entropy), kind, secret: None, due: now };
+                    JobEnd::GiveUp("malware".to_owned(), Some(tell))
+                }
+                _ => self.give_up(job, "malware".to_owned(), now),
+            },
             Outcome::Later(answer) => {
                 let random = u32::from_be_bytes(random(&*self.entropy));
                 let give_up = match job.kind {
@@ -352,6 +361,8 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
             | JobKind::Undeliverable { .. }
             | JobKind::CodeUndeliverable { .. }
             | JobKind::AnswerUndeliverable { .. }
+            | JobKind::AnswerInfected { .. }
+            | JobKind::AnswerNotice { .. }
             | JobKind::Sms { .. } => None,
         };
         let mail = kind.map(|kind| NewJob { id: JobId::random(&*self.entropy), kind, secret: None, due: now });

@@ -239,6 +239,9 @@ answer-sent = Sent.
 answer-sent-below = Your answer is below.
 answer-state-sent = sent
 answer-state-delivered = delivered to the sender
+answer-state-checking = sent; we check the attachments for viruses first
+answer-state-infected = not delivered
+answer-infected = Our check says that the file { $file } holds a virus. That is why we have not delivered this answer. Send it again without that file.
 answer-state-elsewhere = delivered to another mailbox of the organisation
 answer-state-lost = not delivered, please call the sender
 answer-empty = Write an answer first, or add an attachment.
@@ -384,8 +387,13 @@ mail-answer-below =
 
 ## Mail: an answer that did not arrive, to who wrote it
 
+mail-answer-notice-subject = There is an answer to your secure message
+mail-answer-notice-what = There is an answer to the secure message that you sent through { $organisation } on { $date }.
+mail-answer-notice-where = Your e-mail address is not one of { $organisation }. That is why we do not send you the answer itself. It is in a mailbox of { $organisation }. Call to get it: { $phone }.
 mail-answer-lost-subject = Your answer to { $sender }
 mail-answer-lost-what = On { $date } you wrote an answer to { $sender }. That answer did not arrive in the sender's mailbox.
 mail-answer-lost-passed = We did deliver your answer to another mailbox of { $organisation }. Is your answer urgent? Then call { $sender }: { $phone }.
 mail-answer-lost-call = So { $organisation } has not read your answer. Call { $sender }: { $phone }. Your answer is still with the message on our website.
+mail-answer-infected-what = On { $date } you wrote an answer to { $sender }. Our check says that one of its attachments holds a virus. That is why we have not delivered your answer. The sender has received nothing of it.
+mail-answer-infected-next = Our website says at your answer which file it is. You can answer again without that file. If that does not work, call { $sender }: { $phone }.
 mail-answer-lost-reference = The reference of the message is { $reference }.

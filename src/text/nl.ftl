@@ -240,6 +240,9 @@ answer-sent = Verstuurd.
 answer-sent-below = Uw antwoord staat hieronder.
 answer-state-sent = verstuurd
 answer-state-delivered = bezorgd bij de afzender
+answer-state-checking = verstuurd; wij controleren de bijlagen eerst op virussen
+answer-state-infected = niet bezorgd
+answer-infected = In het bestand { $file } zit volgens onze controle een virus. Daarom hebben wij dit antwoord niet bezorgd. Stuur het opnieuw zonder dat bestand.
 answer-state-elsewhere = bezorgd in een andere mailbox van de organisatie
 answer-state-lost = niet bezorgd, bel met de afzender
 answer-empty = Schrijf eerst een antwoord, of voeg een bijlage toe.
@@ -385,8 +388,13 @@ mail-answer-below =
 
 ## Mail: an answer that did not arrive, to who wrote it
 
+mail-answer-notice-subject = Er is een antwoord op uw beveiligde bericht
+mail-answer-notice-what = Er is een antwoord op het beveiligde bericht dat u op { $date } via { $organisation } stuurde.
+mail-answer-notice-where = Uw e-mailadres is niet van { $organisation }. Daarom sturen wij u het antwoord zelf niet. Het staat in een mailbox van { $organisation }. Bel om het te krijgen: { $phone }.
 mail-answer-lost-subject = Uw antwoord aan { $sender }
 mail-answer-lost-what = U schreef op { $date } een antwoord aan { $sender }. Dat antwoord is niet in de mailbox van de afzender aangekomen.
 mail-answer-lost-passed = Wij hebben uw antwoord wel bezorgd in een andere mailbox van { $organisation }. Heeft uw antwoord haast? Bel dan met { $sender }: { $phone }.
 mail-answer-lost-call = { $organisation } heeft uw antwoord dus niet gelezen. Bel met { $sender }: { $phone }. Uw antwoord staat nog bij het bericht op onze website.
+mail-answer-infected-what = U schreef op { $date } een antwoord aan { $sender }. In een bijlage daarvan zit volgens onze controle een virus. Daarom hebben wij uw antwoord niet bezorgd. De afzender heeft er niets van gekregen.
+mail-answer-infected-next = Op onze website staat bij uw antwoord om welk bestand het gaat. U kunt opnieuw antwoorden zonder dat bestand. Lukt dat niet? Bel met { $sender }: { $phone }.
 mail-answer-lost-reference = Het kenmerk van het bericht is { $reference }.

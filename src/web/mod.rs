@@ -76,6 +76,8 @@ pub struct Settings {
     pub sms_reports: Reports,
     /// What recipients may write.
     pub answers: answers::Limits,
+    /// The files of answers are checked for malware before they leave.
+    pub checks_files: bool,
     /// Forms with an answer that come in at the same time.
     pub max_uploads: usize,
 }
@@ -110,6 +112,7 @@ mod tests {
             max_requests: 10,
             sms_reports: Reports::default(),
             answers: answers::Limits::default(),
+            checks_files: false,
             max_uploads: 4,
         }
     }

@@ -1,6 +1,7 @@
 //! The session cookie: set when a code was right, read on every page of the message, gone at log-out.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
 
 use crate::seal::token::SessionToken;
@@ -9,6 +10,7 @@ use crate::store::strict::SessionKey;
 
 use super::answer::Problem;
 use super::app::App;
+use super::headers::SESSION_SECONDS;
 
 /// Over plain HTTP, which only the demo speaks, browsers take no `__Host-` cookie.
 const fn name(demo: bool) -> &'static str {
@@ -37,6 +39,12 @@ pub(super) fn token(headers: &HeaderMap, demo: bool) -> Option<SessionToken> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(found, _)| *found == name(demo)).and_then(|(_, value)| SessionToken::parse(value))
+}
+
+/// The answer to a script that asked for something and shows no page.
+pub(super) fn kept(app: &App, open: &OpenSession) -> Response {
+    let left = open.left(&app.settings.sessions, app.clock.now());
+    (StatusCode::NO_CONTENT, [(SESSION_SECONDS, HeaderValue::from(left.as_secs()))]).into_response()
 }
 
 /// The open session of this request.

@@ -9,41 +9,53 @@ use crate::support::reader::{ANNA, code, link};
 use crate::support::sink::{Mail, Sink};
 use crate::support::until;
 
-const JAN: &str = "jan@example.nl";
-const CANARY: &str = "kanarie-antwoord-4Kd9";
+pub const JAN: &str = "jan@example.nl";
+pub const CANARY: &str = "kanarie-antwoord-4Kd9";
 /// How often the gateway is killed.
 const KILLS: usize = 5;
 
 /// A gateway whose own people are behind one server and everybody else behind another.
-struct Rig {
-    home: Sink,
-    outside: Sink,
-    site: Site,
-    gateway: Gateway,
+pub struct Rig {
+    pub home: Sink,
+    pub outside: Sink,
+    pub site: Site,
+    pub gateway: Gateway,
 }
 
 impl Rig {
     fn start() -> Self {
+        Self::with("")
+    }
+
+    /// With more keys of `[page]`.
+    pub fn with(page: &str) -> Self {
         let (home, outside) = (Sink::start(), Sink::start());
         let elsewhere = format!(
             "[[next_hop]]\nname = \"outside\"\nhosts = [\"{}\"]\ntls = \"off\"\nrecipient_domains = [\"example.nl\"]\n",
             outside.address
         );
         let site = Site::new(home.address, &elsewhere);
+        let proxies = "trusted_proxies = [\"127.0.0.1\"]";
+        site.change(proxies, &format!("{proxies}{page}"));
         let gateway = site.start();
         Self { home, outside, site, gateway }
     }
 
     /// A confidential mail to Jan, opened by him.
-    fn opened(&self) -> Browser {
+    pub fn opened(&self) -> Browser {
+        self.opened_from(ANNA, ANNA)
+    }
+
+    /// The same from another, whose codes go to this mailbox.
+    fn opened_from(&self, from: &str, mailbox: &str) -> Browser {
         let mail = format!(
-            "From: Anna Jansen <{ANNA}>\r\nTo: Jan de Vries <{JAN}>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0100\r\n\
+            "From: Anna Jansen <{from}>\r\nTo: Jan de Vries <{JAN}>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0100\r\n\
              Message-ID: <eerste@voorbeeld.example>\r\nReferences: <nulde@voorbeeld.example>\r\nSubject: [veilig] Afspraak\r\n\r\nDag\r\n"
         );
         let (_, reply) = client::send(self.gateway.smtp, ANNA, &[JAN], mail.as_bytes());
         assert_eq!(reply.code, 250, "{reply:?}");
         let notice = self.outside.wait_for("the notice", |mail| mail.is_for(JAN) && link(mail).is_some());
-        let told = self.home.wait_for("the code", |mail| mail.is_for(ANNA) && code(mail, JAN).is_some());
+        let told = self.home.wait_for("the code", |mail| mail.is_for(mailbox) && code(mail, JAN).is_some());
         let mut browser = Browser::new(self.gateway.page, "198.51.100.7");
         let opened = browser.unlock(&link(&notice).unwrap(), &code(&told, JAN).unwrap());
         assert_eq!(opened.status, 303, "{}", opened.text());
@@ -51,7 +63,7 @@ impl Rig {
     }
 
     /// The answer with this text, as the sender's mail server has it.
-    fn answer(&self, text: &str) -> Mail {
+    pub fn answer(&self, text: &str) -> Mail {
         self.home.wait_for("the answer", |mail| mail.is_for(ANNA) && mail.text().contains(text))
     }
 
@@ -65,7 +77,7 @@ impl Rig {
 }
 
 /// The form below the message, filled in as a browser does.
-fn form(browser: &mut Browser, text: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
+pub fn form(browser: &mut Browser, text: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
     let page = browser.get("/bericht").text();
     let (_, form) = page.split_once("id=\"antwoord\"").unwrap_or_else(|| panic!("no form on the page: {page}"));
     let hidden = |name: &str| {
@@ -89,7 +101,7 @@ fn form(browser: &mut Browser, text: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
-fn send(browser: &mut Browser, form: &[u8]) -> Page {
+pub fn send(browser: &mut Browser, form: &[u8]) -> Page {
     browser.try_send("/bericht/antwoord", "multipart/form-data; boundary=grens", form).unwrap()
 }
 
@@ -184,4 +196,26 @@ fn a_kill_in_the_middle_of_a_file_keeps_what_came_before_it() {
     let report = rig.site.ask(&["store", "check"])["done"]["report"].clone();
     assert_eq!(report["findings"].as_array().map(Vec::len), Some(0), "{report}");
     assert!(rig.home.mails().iter().all(|mail| !mail.text().contains("Dit blijft")));
+}
+
+/// The sender of a mail that came through us with another domain's From: the content stays with the organisation.
+#[test]
+fn a_sender_elsewhere_hears_that_there_is_an_answer_and_nothing_of_it() {
+    let (other, fallback) = ("anna@elders.example", "veiligmailen@voorbeeld.example");
+    let rig = Rig::start();
+    let mut browser = rig.opened_from(other, fallback);
+    let form = form(&mut browser, CANARY, &[("klein.pdf", b"klein")]);
+    assert_eq!(send(&mut browser, &form).status, 303);
+    let answer = rig.home.wait_for("the answer", |mail| mail.text().contains(CANARY));
+    assert_eq!(answer.to, [fallback]);
+    let notice = rig.home.wait_for("the notice of the answer", |mail| mail.is_for(other));
+    let (view, raw) = (notice.view(), notice.text());
+    assert_eq!(view.subject, "Er is een antwoord op uw beveiligde bericht");
+    let text = view.text.unwrap();
+    assert!(text.contains("Bel om het te krijgen:") && !raw.contains(CANARY) && !raw.contains("klein.pdf"), "{raw}");
+    assert!(!text.contains(JAN) && !text.contains("Afspraak") && !text.contains("https://"), "{text}");
+    // Once, and nobody else is told anything.
+    until("an empty queue", || rig.site.ask(&["queue", "list"])["jobs"].as_array().unwrap().is_empty().then_some(()));
+    let for_other = rig.home.mails().into_iter().filter(|mail| mail.is_for(other)).count();
+    assert_eq!(for_other, 1);
 }

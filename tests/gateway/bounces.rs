@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::answers;
+use crate::support::browser::Browser;
 use crate::support::client::{Client, send};
 use crate::support::gateway::{Gateway, Site};
 use crate::support::reader::{ANNA, code, letter, link};
@@ -128,4 +130,35 @@ fn what_the_recipient_opened_did_arrive() {
     until("an empty queue", || site.ask(&["queue", "list"])["jobs"].as_array().unwrap().is_empty().then_some(()));
     assert!(told(&sink, ANNA).is_empty());
     assert!(gateway.stop().success());
+}
+
+#[test]
+fn an_answer_that_comes_back_goes_to_the_fallback_and_its_writer_hears_of_it() {
+    let (sink, site, gateway) = set_up();
+    let (notice, coded) = seal(&gateway, &sink);
+    let mut browser = Browser::new(gateway.page, "198.51.100.7");
+    assert_eq!(browser.unlock(&link(&notice).unwrap(), &code(&coded, TO).unwrap()).status, 303);
+    let form = answers::form(&mut browser, answers::CANARY, &[("klein.pdf", b"klein")]);
+    assert_eq!(answers::send(&mut browser, &form).status, 303);
+    let brings = |mail: &Mail| mail.text().contains(answers::CANARY);
+    let answer = sink.wait_for("the answer", |mail| mail.is_for(ANNA) && brings(mail));
+    until("the page says that it arrived", || {
+        browser.get("/bericht").text().contains("bezorgd bij de afzender").then_some(())
+    });
+    for _ in 0..2 {
+        assert_eq!(take(gateway.others[0], &answer.from, &report("failed", "5.2.2")), 250);
+    }
+    sink.wait_for("the answer in the fallback", |mail| mail.is_for(FALLBACK) && brings(mail));
+    let told = until("the mail to the writer", || told(&sink, TO).into_iter().next());
+    assert!(told.contains("in een andere mailbox van Voorbeeld Zorg") && !told.contains(answers::CANARY), "{told}");
+    let page = browser.get("/bericht").text();
+    assert!(page.contains("bezorgd in een andere mailbox"), "{page}");
+
+    // Neither that one nor the mail about it begins anew.
+    for mail in sink.mails().into_iter().filter(|mail| mail.from == answer.from) {
+        assert_eq!(take(gateway.others[0], &mail.from, &report("failed", "5.2.2")), 250);
+    }
+    until("an empty queue", || site.ask(&["queue", "list"])["jobs"].as_array().unwrap().is_empty().then_some(()));
+    let for_fallback = sink.mails().into_iter().filter(|mail| mail.is_for(FALLBACK) && brings(mail)).count();
+    assert_eq!(for_fallback, 1);
 }

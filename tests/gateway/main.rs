@@ -9,6 +9,7 @@ mod damage;
 mod faults;
 mod floods;
 mod keys;
+mod malware;
 mod memory;
 mod ordinary;
 mod page;

@@ -82,9 +82,11 @@ async function files(way, w, judge) {
     }, 25 * 1024 * 1024);
     if (!(await page.locator("#stand").innerText()).includes(w.large)) fail("a file that is too large is not called so before it travels");
   }
+  await page.evaluate(() => addEventListener("zegel-sessie", (event) => (document.body.dataset.lasts = event.detail)));
   await add(file("foto één.jpg", "image/jpeg", 300_000), file("brief.pdf", "application/pdf", 70_000));
   await there.nth(1).waitFor();
   if (scripts) await page.locator("#stand").filter({ hasText: w.saved }).waitFor();
+  if (scripts && !(Number(await page.evaluate(() => document.body.dataset.lasts)) > 60)) fail("the page does not hear how long the session lasts");
   const said = await page.getByLabel(w.text).getAttribute("aria-describedby");
   if (said && !(await page.locator(`#${said}`).count())) fail("the field still names an error that is gone");
   await page.goto(page.url().split("#")[0]);

@@ -201,6 +201,10 @@ async function extend(way) {
   const warning = page.locator("#sessie");
   await page.clock.fastForward("12:30");
   if (await warning.isVisible()) fail("a warning too early");
+  // What is kept while somebody writes says so by this.
+  await page.evaluate(() => dispatchEvent(new CustomEvent("zegel-sessie", { detail: "900" })));
+  await page.clock.fastForward("12:30");
+  if (await warning.isVisible()) fail("a warning although the session was just extended by writing");
   await page.clock.fastForward("00:45");
   if (!(await warning.isVisible())) fail("no warning before the session ends");
   await judge({ ...way, page }, "4-warning");

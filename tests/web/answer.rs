@@ -118,6 +118,18 @@ async fn opened(site: &Site, job: &LeasedJob) -> (AnswerView, Vec<Vec<u8>>) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_kept_while_somebody_writes_says_how_long_the_session_lasts() {
+    let site = site();
+    let reader = Reader::at(&site).await;
+    let page = reader.page().await;
+    site.clock.advance(Duration::from_mins(14));
+    let kept = reader.press_on(&page, "bewaren", vec![Field("tekst", "Een begin"), Field("stil", "1")]).await;
+    assert_eq!((kept.status, kept.header("zegel-session-seconds")), (StatusCode::NO_CONTENT, "900"));
+    site.clock.advance(Duration::from_mins(14));
+    assert!(reader.page().await.text().contains("Een begin"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_with_files_is_sent_once_and_shown() {
     let site = site();
     let reader = Reader::at(&site).await;

@@ -94,6 +94,7 @@ pub fn settings() -> Settings {
         max_requests: 500,
         sms_reports: zegel::sms::Reports::default(),
         answers: zegel::store::answers::Limits::default(),
+        checks_files: false,
         max_uploads: 8,
     }
 }

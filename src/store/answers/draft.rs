@@ -106,6 +106,7 @@ impl Store {
             ends: Some(end(now, limits.draft)),
             delivered: None,
             failed: None,
+            refused: None,
         };
         let (place, key_place) = (places::answer(grant.conversation, id), places::content_key(grant.conversation, id));
         let mut draft = inner.draft();

@@ -11,10 +11,12 @@
 //! | file | owns |
 //! |---|---|
 //! | records | what is stored |
+//! | about | an answer without its key: between whom, and about which message |
 //! | draft | writing: text, files, discarding |
 //! | sending | from draft to answer, and the end of its delivery |
 //! | removal | what goes with a message, drafts whose time is over |
 
+mod about;
 mod draft;
 pub(super) mod records;
 mod removal;
@@ -35,8 +37,9 @@ use super::proof::OpenSession;
 use super::strict::SessionKey;
 use super::{BodyReader, Inner, Store, StoreError, places};
 
+pub use about::About;
 pub use draft::{Begun, NewFile, Saved};
-pub use records::{Answer, FileName, Letter, Piece, Thread};
+pub use records::{Answer, FileName, Letter, Piece, Refused, Thread};
 pub(super) use removal::Going;
 pub use sending::{Letterbox, Sent};
 

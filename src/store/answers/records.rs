@@ -44,6 +44,20 @@ pub struct Answer {
     /// When we gave up bringing it to the sender's own mailbox.
     #[n(10)]
     pub failed: Option<Timestamp>,
+    /// Malware was found in a file: it goes nowhere.
+    #[n(11)]
+    pub refused: Option<Refused>,
+}
+
+/// Malware in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Refused {
+    /// When it was found.
+    #[n(0)]
+    pub at: Timestamp,
+    /// In which file, counted from 0.
+    #[n(1)]
+    pub file: u32,
 }
 
 /// One file of an answer. Its name stands in the letter, at the same place.
@@ -148,6 +162,9 @@ pub struct Thread {
     /// When that message was taken.
     #[n(9)]
     pub received: Timestamp,
+    /// The sender's address, where that is outside the organisation's own domains: they get no content.
+    #[n(10)]
+    pub away: Option<String>,
 }
 
 impl fmt::Debug for Thread {

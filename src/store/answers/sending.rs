@@ -12,7 +12,7 @@ use crate::store::records::{Job, JobKind, JobSecret, Sender};
 use crate::store::{Store, StoreError};
 
 use super::draft::move_end;
-use super::records::{Answer, Letter, Thread};
+use super::records::{Answer, Letter, Refused, Thread};
 use super::{AnswerView, Limits, open_letter, token};
 
 /// Within this time answers are counted.
@@ -42,6 +42,8 @@ pub struct Letterbox {
     pub message_id: Option<String>,
     /// What it referred to, oldest first.
     pub references: Vec<String>,
+    /// Its From address, where that is exactly one.
+    pub from: Option<String>,
 }
 
 impl Store {
@@ -156,6 +158,13 @@ impl Store {
     ) -> Result<(), StoreError> {
         let JobKind::Answer { conversation, answer, fallback } = job.kind else { return Ok(()) };
         let secret = readable(self.inner.read::<JobSecret>(&places::job_secret(id)).await)?.map(|found| found.record);
+        if matches!(end, JobEnd::Done)
+            && !fallback
+            && let Some(to) = self.away((conversation, answer), secret.as_ref()).await?
+        {
+            let kind = JobKind::AnswerNotice { conversation, answer, to };
+            add_job(draft, &NewJob { id: JobId::random(&*self.inner.entropy), kind, secret: None, due: now }, now)?;
+        }
         match end {
             JobEnd::GiveUp(_, Some(instead)) => instead.secret = secret,
             JobEnd::Done if fallback => {
@@ -168,6 +177,9 @@ impl Store {
         let Some(mut found) = readable(self.inner.read::<Answer>(&place).await)? else { return Ok(()) };
         match end {
             JobEnd::Done => found.record.delivered = Some(now),
+            JobEnd::GiveUp(_, Some(NewJob { kind: JobKind::AnswerInfected { file, .. }, .. })) => {
+                found.record.refused = Some(Refused { at: now, file: *file });
+            }
             JobEnd::GiveUp(..) => found.record.failed = Some(now),
             JobEnd::Retry(..) | JobEnd::Texted(_) => return Ok(()),
         }
@@ -179,7 +191,10 @@ impl Store {
 /// Whom an answer goes to, and in which thread.
 fn thread(open: &OpenSession, letterbox: &Letterbox, token: [u8; 20]) -> Thread {
     let view = &open.view;
+    let key = places::address_key;
+    let own = [&view.conversation.sender.address, &view.conversation.sender.mailbox].map(|own| key(own));
     Thread {
+        away: letterbox.from.clone().filter(|from| !own.contains(&key(from))),
         sender: Sender { ..view.conversation.sender.clone() },
         writer: view.conversation.recipient.clone(),
         writer_name: view.contact.name.clone(),

@@ -110,6 +110,32 @@ pub enum JobKind {
         #[n(2)]
         lost: bool,
     },
+    /// Tells who wrote an answer that it goes nowhere, since there is malware in a file of it.
+    #[n(22)]
+    AnswerInfected {
+        /// In which conversation.
+        #[n(0)]
+        conversation: ConversationId,
+        /// Which.
+        #[n(1)]
+        answer: MessageId,
+        /// In which file, counted from 0.
+        #[n(2)]
+        file: u32,
+    },
+    /// Tells a sender outside the organisation's own domains that there is an answer, which the fallback mailbox got.
+    #[n(23)]
+    AnswerNotice {
+        /// In which conversation.
+        #[n(0)]
+        conversation: ConversationId,
+        /// Which.
+        #[n(1)]
+        answer: MessageId,
+        /// The sender's address.
+        #[n(2)]
+        to: String,
+    },
 }
 
 /// Whom or what a job is about: when that is gone, so is the job.
@@ -138,6 +164,8 @@ impl JobKind {
             Self::Sms { .. } => "sms",
             Self::Answer { .. } => "answer",
             Self::AnswerUndeliverable { .. } => "answer-undeliverable",
+            Self::AnswerInfected { .. } => "answer-infected",
+            Self::AnswerNotice { .. } => "answer-notice",
         }
     }
 
@@ -152,9 +180,10 @@ impl JobKind {
             | Self::Asked { grant, .. }
             | Self::SmsFailed { grant, .. } => Subject::Grant(*grant),
             Self::Code { contact } | Self::CodeUndeliverable { contact, .. } => Subject::Contact(*contact),
-            Self::Answer { conversation, answer, .. } | Self::AnswerUndeliverable { conversation, answer, .. } => {
-                Subject::Answer(*conversation, *answer)
-            }
+            Self::Answer { conversation, answer, .. }
+            | Self::AnswerUndeliverable { conversation, answer, .. }
+            | Self::AnswerInfected { conversation, answer, .. }
+            | Self::AnswerNotice { conversation, answer, .. } => Subject::Answer(*conversation, *answer),
         }
     }
 }

@@ -18,8 +18,19 @@ pub struct AnswerLost<'a> {
     pub date: &'a str,
     /// The reference in the notice of the message that it answers.
     pub reference: &'a str,
-    /// No other mailbox of the organisation took it either.
-    pub lost: bool,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of an answer that did not arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Another mailbox of the organisation took it.
+    Passed,
+    /// None did.
+    Lost,
+    /// It goes nowhere: there is malware in a file of it.
+    Infected,
 }
 
 impl AnswerLost<'_> {
@@ -31,16 +42,52 @@ impl AnswerLost<'_> {
         let pen = Pen { words: texts.in_language(lang) };
         let (sender, organisation) = (strong(self.sender), self.organisation);
         let what = [("sender", sender.as_str()), ("date", self.date)];
-        let next = if self.lost { "mail-answer-lost-call" } else { "mail-answer-lost-passed" };
+        let (what_happened, next) = match self.fate {
+            Fate::Passed => ("mail-answer-lost-what", "mail-answer-lost-passed"),
+            Fate::Lost => ("mail-answer-lost-what", "mail-answer-lost-call"),
+            Fate::Infected => ("mail-answer-infected-what", "mail-answer-infected-next"),
+        };
         let phone = unbroken(self.phone);
         let values = [("organisation", organisation), ("phone", phone.as_str()), ("sender", self.sender)];
         let blocks = vec![
             pen.greeting(self.writer)?,
-            pen.text("mail-answer-lost-what", &what)?,
+            pen.text(what_happened, &what)?,
             pen.text(next, &values)?,
             pen.quiet("mail-answer-lost-reference", &[("reference", &strong(self.reference))])?,
         ];
         let subject = pen.words.with("mail-answer-lost-subject", &[("sender", self.sender)])?;
         Ok(Letter { subject, lang, blocks })
+    }
+}
+
+/// There is an answer for a sender who stands outside the organisation's own domains: it went to a mailbox of the organisation.
+#[derive(Clone, Copy)]
+pub struct AnswerNotice<'a> {
+    /// The organisation's name.
+    pub organisation: &'a str,
+    /// Its telephone number.
+    pub phone: &'a str,
+    /// The day of the message that it answers.
+    pub date: &'a str,
+    /// The reference in the notice of that message.
+    pub reference: &'a str,
+}
+
+impl AnswerNotice<'_> {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When a text is missing.
+    pub fn write(&self, texts: &Texts, lang: Lang) -> Result<Letter, LetterError> {
+        let pen = Pen { words: texts.in_language(lang) };
+        let (organisation, phone) = (strong(self.organisation), unbroken(self.phone));
+        let values = [("organisation", organisation.as_str()), ("phone", phone.as_str()), ("date", self.date)];
+        let blocks = vec![
+            pen.greeting("")?,
+            pen.text("mail-answer-notice-what", &values)?,
+            pen.text("mail-answer-notice-where", &values)?,
+            pen.quiet("mail-answer-lost-reference", &[("reference", &strong(self.reference))])?,
+        ];
+        Ok(Letter { subject: pen.words.get("mail-answer-notice-subject")?, lang, blocks })
     }
 }

@@ -14,7 +14,7 @@ use askama::Template;
 
 use super::{Lang, TextError, Words};
 
-pub use answer::AnswerLost;
+pub use answer::{AnswerLost, AnswerNotice, Fate};
 pub use asked::{Asked, Wanted};
 pub use notice::Notice;
 pub use sender::{About, Closed, CodeMail, CodeUndeliverable, Reason, Recipient, Undeliverable};

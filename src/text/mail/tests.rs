@@ -25,6 +25,13 @@ fn notice() -> Notice<'static> {
 
 const JAN: Recipient<'_> = Recipient { name: "Jan de Vries", address: "jan@example.org" };
 
+const ELSEWHERE: AnswerNotice<'_> = AnswerNotice {
+    organisation: "Voorbeeld Zorg",
+    phone: "010 - 000 00 00",
+    date: "21 november 2026",
+    reference: "K7QF-2M9D",
+};
+
 /// Every kind of letter with every choice in it.
 pub(crate) fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> {
     let nameless = Recipient { name: "", ..JAN };
@@ -49,7 +56,7 @@ pub(crate) fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> 
         phone: "010 - 000 00 00",
         date: "21 november 2026",
         reference: "K7QF-2M9D",
-        lost: false,
+        fate: Fate::Passed,
     };
     let mut all = vec![
         ("notice of a message with a code by sms", Notice { sms: true, ..notice() }.write(texts, lang)),
@@ -71,7 +78,9 @@ pub(crate) fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> 
         ("new strict code", CodeMail { strict: true, replaces: true, ..code }.write(texts, lang)),
         ("closed in strict mode", Closed { strict: true, ..closed }.write(texts, lang)),
         ("answer passed on", unheard.write(texts, lang)),
-        ("answer lost", AnswerLost { writer: "", lost: true, ..unheard }.write(texts, lang)),
+        ("answer lost", AnswerLost { writer: "", fate: Fate::Lost, ..unheard }.write(texts, lang)),
+        ("answer infected", AnswerLost { fate: Fate::Infected, ..unheard }.write(texts, lang)),
+        ("answer elsewhere", ELSEWHERE.write(texts, lang)),
     ];
     for why in [NoSms::Number, NoSms::NotArrived, NoSms::Ours] {
         let failed = SmsFailed { about, from: "anna@example.nl", number: "*******678", why };

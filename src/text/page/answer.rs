@@ -16,7 +16,7 @@ pub struct AnswerFile {
 }
 
 /// How far an answer came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnswerState {
     /// It is durable here, and under way.
     Sent,
@@ -26,6 +26,10 @@ pub enum AnswerState {
     Elsewhere,
     /// It did not arrive.
     Lost,
+    /// Its files are checked for malware before it goes.
+    Checking,
+    /// There is malware in this file: it goes nowhere.
+    Infected(String),
 }
 
 /// An answer that was sent.

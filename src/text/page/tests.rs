@@ -339,9 +339,18 @@ fn what_is_wrong_with_an_answer_stands_beside_it() {
             assert!(html.contains("&#60;/textarea&#62;") && !html.contains("<brief>"), "{html}");
         }
     }
-    for state in [AnswerState::Sent, AnswerState::Delivered, AnswerState::Elsewhere, AnswerState::Lost] {
+    for state in [
+        AnswerState::Sent,
+        AnswerState::Delivered,
+        AnswerState::Elsewhere,
+        AnswerState::Lost,
+        AnswerState::Checking,
+        AnswerState::Infected("uitslag.pdf".to_owned()),
+    ] {
         let pages = in_both(|page| {
-            MessagePage { answers: vec![answer(state)], just_sent: true, ..MessagePage::sample(page) }.render().unwrap()
+            MessagePage { answers: vec![answer(state.clone())], just_sent: true, ..MessagePage::sample(page) }
+                .render()
+                .unwrap()
         });
         assert!(pages[0].contains("Verstuurd.") && pages[0].contains("Dank u &#60;wel&#62;"), "{}", pages[0]);
     }

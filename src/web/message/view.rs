@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use crate::base::{MessageId, Timestamp};
 use crate::mail::mime::{Part, to_text};
@@ -14,7 +14,7 @@ use crate::text::{Lang, Words, format};
 use crate::web::answer::{Problem, html};
 use crate::web::app::{App, Shared};
 use crate::web::client::Visitor;
-use crate::web::headers::{MESSAGE_POLICY, SESSION_SECONDS};
+use crate::web::headers::MESSAGE_POLICY;
 use crate::web::{guard, session};
 
 use super::answer::Shown;
@@ -161,9 +161,7 @@ pub(in crate::web) async fn extend(State(app): State<Shared>, headers: HeaderMap
     if !guard::from_our_page(&headers, &app.settings.origin) {
         return Err(Problem::Refused);
     }
-    let session = session::current(&app, &headers).await?;
-    let left = session.left(&app.settings.sessions, app.clock.now());
-    Ok((StatusCode::NO_CONTENT, [(SESSION_SECONDS, HeaderValue::from(left.as_secs()))]).into_response())
+    Ok(session::kept(&app, &session::current(&app, &headers).await?))
 }
 
 /// `POST /uitloggen`.

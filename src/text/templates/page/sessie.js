@@ -49,6 +49,8 @@
       // No network: the warning stays, and the button can be pressed again.
     }
   });
+  // What is kept while somebody writes keeps the session open too.
+  addEventListener("zegel-sessie", (event) => until(seconds(event.detail), true));
   channel?.addEventListener("message", (event) => until(seconds(event.data), false));
   document.addEventListener("visibilitychange", () => document.hidden || tick());
   // Back from the browser's memory: what was on the screen may not be shown any more.

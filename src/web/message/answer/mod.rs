@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::base::MessageId;
+use crate::mail::Address;
 use crate::store::answers::{Letterbox, Saved, Sent};
 use crate::store::proof::OpenSession;
 use crate::text::page::{AnswerTrouble, LostTextPage};
@@ -95,7 +96,7 @@ impl Answering<'_> {
         }
         match saved {
             Saved::Sent => self.to_answer(id),
-            _ if filled.quiet => Ok(StatusCode::NO_CONTENT.into_response()),
+            _ if filled.quiet => Ok(session::kept(app, open)),
             _ => see(&format!("{}#antwoord", self.visitor.keep("/bericht"))),
         }
     }
@@ -129,6 +130,7 @@ impl Answering<'_> {
             subject: manifest.subject,
             message_id: manifest.message_id,
             references: manifest.references.unwrap_or_default(),
+            from: only_address(&manifest.from),
         })
     }
 
@@ -138,6 +140,16 @@ impl Answering<'_> {
         let joint = if page.contains('?') { '&' } else { '?' };
         see(&format!("{page}{joint}verstuurd={id}#antwoord-{id}"))
     }
+}
+
+/// The address of a From as people read it ([`Manifest`](crate::mail::Manifest)), where there is exactly one beyond doubt.
+fn only_address(from: &str) -> Option<String> {
+    let (name, address) = match from.rsplit_once(" <") {
+        Some((name, rest)) => (name, rest.strip_suffix('>')?),
+        None => ("", from),
+    };
+    let is_one = !name.contains(['@', '<', '>']) && address.parse::<Address>().is_ok();
+    is_one.then(|| address.to_owned())
 }
 
 fn see(to: &str) -> Result<Response, Problem> {
@@ -159,10 +171,35 @@ pub(in crate::web) async fn file(
     let open = session::current(&app, &headers).await?;
     let (id, file): (MessageId, MessageId) = id.parse().ok().zip(file.parse().ok()).ok_or(Problem::NoPart)?;
     let view = app.store.answer(&open, id).await?.ok_or(Problem::NoPart)?;
+    if view.answer.refused.is_some() {
+        return Err(Problem::NoPart);
+    }
     let at = view.answer.pieces.iter().position(|piece| piece.id == file).ok_or(Problem::NoPart)?;
     let (piece, name) = view.answer.pieces.get(at).zip(view.letter.files.get(at)).ok_or(Problem::NoPart)?;
     let content = Content::of_answer(&app.store, open.view.grant.conversation, &view, piece).await?;
     let len = content.len();
     let body = content.span(0, len, "").into_body().await?;
     download::as_file(download::safe_kind(&name.kind), &name.name, Some(len), body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_from_is_one_address_or_none() {
+        for (from, expected) in [
+            ("Anna Jansen <anna@elders.example>", Some("anna@elders.example")),
+            ("anna@elders.example", Some("anna@elders.example")),
+            ("Jansen, Anna <anna@elders.example>", Some("anna@elders.example")),
+            ("A <a@x.example>, B <b@y.example>", None),
+            ("a@x.example, b@y.example", None),
+            ("a@x.example, B <b@y.example>", None),
+            ("a@x.example <b@y.example>", None),
+            ("Anna", None),
+            ("", None),
+        ] {
+            assert_eq!(only_address(from).as_deref(), expected, "{from}");
+        }
+    }
 }

@@ -80,7 +80,12 @@ impl Shown {
 
 fn shown(app: &App, view: &AnswerView, words: Words<'_>) -> Result<AnswerShown, Problem> {
     let answer = &view.answer;
+    let infected = answer.refused.and_then(|refused| view.letter.files.get(usize::try_from(refused.file).ok()?));
     let state = match (answer.delivered, answer.failed) {
+        _ if answer.refused.is_some() => {
+            AnswerState::Infected(infected.map(|file| file.name.clone()).unwrap_or_default())
+        }
+        (None, None) if app.settings.checks_files && !answer.pieces.is_empty() => AnswerState::Checking,
         (None, None) => AnswerState::Sent,
         (Some(_), None) => AnswerState::Delivered,
         (Some(_), Some(_)) => AnswerState::Elsewhere,
