@@ -145,7 +145,11 @@ fn checked(report: &Report) -> String {
         report.at, report.frames, report.journal_bytes, report.records, report.bodies, report.body_bytes
     );
     if report.compared > 0 {
-        let _ = writeln!(text, "{} bodies open with their link only: they have their checksum", report.compared);
+        let _ = writeln!(
+            text,
+            "{} bodies have their checksum (of strict mail and of answers, which only their readers open)",
+            report.compared
+        );
     }
     if report.sealed_off > 0 {
         let _ = writeln!(

@@ -175,13 +175,32 @@ impl Store {
     /// The sealed body of one file of an answer; `None` when it is gone.
     ///
     /// # Errors
-    /// When the store cannot be read, or the record is damaged.
+    /// When the store cannot be read, the record is damaged, or the body has not the length that its answer says: then no byte of
+    /// it is served.
     pub async fn piece(&self, piece: &Piece) -> Result<Option<BodyReader>, StoreError> {
-        if piece.in_file {
-            return self.inner.engine.open_body(piece.id).await;
+        let body = if piece.in_file {
+            self.inner.engine.open_body(piece.id).await?
+        } else {
+            let found = self.inner.read::<records::Owner>(&places::piece(piece.id)).await?;
+            found.and_then(|found| found.record.sealed).map(|sealed| BodyReader::inline(sealed.into()))
+        };
+        match body {
+            Some(body) if body.len() != piece.sealed_len => {
+                Err(StoreError::Damaged("a file of an answer has another length than its record says".to_owned()))
+            }
+            body => Ok(body),
         }
-        let found = self.inner.read::<records::Owner>(&places::piece(piece.id)).await?;
-        Ok(found.and_then(|found| found.record.sealed).map(|sealed| BodyReader::inline(sealed.into())))
+    }
+
+    /// What the answer that a stored file belongs to says of it, and the message that it answers; `None` when no answer names it.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a record is damaged.
+    pub(super) async fn piece_of(&self, id: MessageId) -> Result<Option<(MessageId, Piece)>, StoreError> {
+        let Some(owner) = self.inner.read::<records::Owner>(&places::piece(id)).await? else { return Ok(None) };
+        let place = places::answer(owner.record.conversation, owner.record.answer);
+        let Some(Found { record: answer, .. }) = self.inner.read::<Answer>(&place).await? else { return Ok(None) };
+        Ok(answer.pieces.into_iter().find(|piece| piece.id == id).map(|piece| (answer.to, piece)))
     }
 
     /// The conversation of an answer address; `None` when there is no such address.

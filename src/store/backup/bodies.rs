@@ -143,11 +143,14 @@ impl BodiesRun<'_> {
         }
     }
 
-    /// Whether what was read is not what was written: by the message's record, or else by the hash of an earlier run.
+    /// Whether what was read is not what was written: by the record of the message or the answer, or else by the hash of an earlier
+    /// run.
     fn is_rotten(&self, id: MessageId, copy: &Unfinished, crc: u32, before: Option<&Entry>) -> bool {
         let store = Store { inner: Arc::clone(&self.run.inner) };
         let message = self.run.handle.block_on(store.message(id)).ok().flatten();
-        match message.as_ref().map(|message| (message.sealed_len, message.checksum)) {
+        let file = || self.run.handle.block_on(store.piece_of(id)).ok().flatten();
+        let said = message.map(|message| (message.sealed_len, message.checksum));
+        match said.or_else(|| file().map(|(_, file)| (file.sealed_len, file.checksum))) {
             Some((len, _)) if len != copy.len => true,
             Some((_, Some(checksum))) => checksum != crc,
             _ => before.is_some_and(|before| before.hash != copy.so_far()),
@@ -162,7 +165,9 @@ impl BodiesRun<'_> {
     fn tell(&self, id: MessageId, path: &str, report: &mut Report) {
         let store = Store { inner: Arc::clone(&self.run.inner) };
         report.unreadable.push(path.to_owned());
-        report.messages.extend(self.run.handle.block_on(store.whom(id)));
+        let answered = self.run.handle.block_on(store.piece_of(id)).ok().flatten();
+        let message = answered.map_or(id, |(message, _)| message);
+        report.messages.extend(self.run.handle.block_on(store.whom(message)));
     }
 
     /// What the disk no longer gives, or gives changed, is reported; the copy that there is stays.

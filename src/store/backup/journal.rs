@@ -15,12 +15,13 @@ use sha2::{Digest, Sha256};
 use crate::store::StoreError;
 use crate::store::engine::{Damaged, JournalFile, Judged, Moment};
 
+use super::lost::{self, Told};
 use super::manifest::{Entry, Hash, hex};
 use super::target::{Target, Unfinished};
 use super::{BackupError, Old, Run};
 
 /// Bytes read at a time.
-const STEP: u64 = 1 << 20;
+pub(super) const STEP: u64 = 1 << 20;
 /// So little is read while the journal stands still.
 const LITTLE: u64 = 4 << 20;
 /// The most that is ever held in memory for that, when mail comes in faster than this copies.
@@ -55,9 +56,9 @@ struct Standing {
 
 /// Copies the journal.
 pub(super) struct JournalRun<'a> {
-    run: &'a Run,
-    target: &'a Target,
-    old: Option<&'a Old>,
+    pub(super) run: &'a Run,
+    pub(super) target: &'a Target,
+    pub(super) old: Option<&'a Old>,
     copies: BTreeMap<u64, Copy>,
     /// Copies that were not what they were.
     mended: BTreeSet<String>,
@@ -77,8 +78,10 @@ pub(super) struct Journal {
     pub mended: Vec<String>,
     /// Damaged places of the store's own files.
     pub damaged: Vec<Damaged>,
-    /// Files that are lost, of which the copy of an earlier run stays.
-    pub lost: Vec<String>,
+    /// What of it is lost.
+    pub lost: Vec<Told>,
+    /// Copies of an earlier run with ends that the store has lost.
+    pub ends: Vec<Entry>,
 }
 
 /// The number of the segment that a path of the manifest names.
@@ -101,7 +104,7 @@ impl<'a> JournalRun<'a> {
             let most = if round + 1 == ROUNDS { MOST } else { LITTLE };
             let lens = self.copies.iter().map(|(number, copy)| (*number, copy.len())).collect();
             let engine = &self.run.inner.engine;
-            match self.run.handle.block_on(engine.moment(move |moment| rest(moment, &lens, most)))?? {
+            match self.run.handle.block_on(engine.moment(move |moment| rest(moment, &lens, most)))? {
                 Ok(last) => return self.finish(last),
                 Err(files) => self.round(&files)?,
             }
@@ -162,8 +165,11 @@ impl<'a> JournalRun<'a> {
             mended: self.mended.iter().cloned().collect(),
             damaged: self.damaged.clone(),
             lost: Vec::new(),
+            ends: Vec::new(),
         };
+        let mut there = Vec::new();
         for (file, rest) in files {
+            there.push(file.clone());
             let copy = match self.copies.remove(&file.number()) {
                 Some(Copy::Kept(entry, _)) => {
                     journal.entries.push(entry);
@@ -175,7 +181,7 @@ impl<'a> JournalRun<'a> {
             let entry = self.end(copy, &rest, &file, &mut journal)?;
             journal.entries.push(entry);
         }
-        self.keep_lost(&mut journal)?;
+        self.keep_lost(&there, &mut journal)?;
         if !removed.is_empty() {
             let mut copy = self.target.begin("removed")?;
             copy.write(&removed)?;
@@ -187,7 +193,7 @@ impl<'a> JournalRun<'a> {
     }
 
     /// Ends a copy; counts it, unless the very same is there.
-    fn place(
+    pub(super) fn place(
         &self,
         copy: Unfinished,
         journal: &mut Journal,
@@ -226,55 +232,42 @@ impl<'a> JournalRun<'a> {
     }
 
     /// What the backup before has of the journal.
-    fn older(&self) -> impl Iterator<Item = &'a (u64, Entry)> + use<'a> {
+    pub(super) fn older(&self) -> impl Iterator<Item = &'a (u64, Entry)> + use<'a> {
         self.old.into_iter().flat_map(|old| &old.journal)
     }
 
-    fn judge(&self, file: &JournalFile, copy: Option<&Path>, older: Option<&Path>) -> Result<Judged, BackupError> {
+    pub(super) fn judge(
+        &self,
+        file: &JournalFile,
+        copy: Option<&Path>,
+        older: Option<&Path>,
+    ) -> Result<Judged, BackupError> {
         let judged = self.run.inner.engine.judge(file, copy, older);
         Ok(judged.map_err(|error| StoreError::Damaged(format!("{}: {error}", file.name())))?)
-    }
-
-    /// Copies of files that the store has lost stay.
-    fn keep_lost(&self, journal: &mut Journal) -> Result<(), BackupError> {
-        let there: BTreeSet<u64> = journal.entries.iter().filter_map(|entry| number(&entry.path)).collect();
-        let quarantine = self.run.data()?.join("quarantine");
-        for (number, entry) in self.older().filter(|(number, _)| !there.contains(number)) {
-            if quarantine.join(format!("{number:016x}.missing")).exists() && self.target.len(&entry.path).is_some() {
-                journal.lost.push(format!("journal/{number:016x}.seg"));
-                journal.entries.push(entry.clone());
-            }
-        }
-        journal.entries.sort_by_key(|entry| number(&entry.path));
-        Ok(())
     }
 }
 
 /// What is missing of each file, if that is little; else the files.
-fn rest(
-    moment: Moment,
-    lens: &BTreeMap<u64, u64>,
-    most: u64,
-) -> Result<Result<Standing, Vec<JournalFile>>, StoreError> {
+fn rest(moment: Moment, lens: &BTreeMap<u64, u64>, most: u64) -> Result<Standing, Vec<JournalFile>> {
     let missing = |file: &JournalFile| {
         let have = lens.get(&file.number()).copied().unwrap_or(0);
         (have, file.end.saturating_sub(have))
     };
     if moment.files.iter().map(|file| missing(file).1).sum::<u64>() > most {
-        return Ok(Err(moment.files));
+        return Err(moment.files);
     }
     let read = |file: JournalFile| {
         let (from, len) = missing(&file);
-        let bytes = file.read(from, len).map_err(|error| StoreError::Damaged(format!("{}: {error}", file.name())))?;
-        Ok((file, bytes))
+        let bytes = file.remains(from, len);
+        (file, bytes)
     };
-    let files = moment.files.into_iter().map(read).collect::<Result<_, StoreError>>()?;
-    Ok(Ok(Standing { files, last: moment.last, removed: moment.removed }))
+    let files = moment.files.into_iter().map(read).collect();
+    Ok(Standing { files, last: moment.last, removed: moment.removed })
 }
 
 impl Run {
     /// Gives `each` the bytes of a segment from `from` on.
-    fn read(
+    pub(super) fn read(
         &self,
         file: &JournalFile,
         from: u64,
@@ -284,8 +277,7 @@ impl Run {
         while at < file.end {
             self.check_stop()?;
             let len = STEP.min(file.end - at);
-            let bytes = file.read(at, len).map_err(|error| StoreError::Damaged(format!("{}: {error}", file.name())))?;
-            each(&bytes)?;
+            each(&file.remains(at, len))?;
             at += len;
             self.rest(len);
         }
@@ -296,13 +288,15 @@ impl Run {
 impl Journal {
     /// Removes copies that no longer belong to the backup. They may hold what was erased since.
     pub(super) fn sweep(&self, target: &Target) -> Result<u64, BackupError> {
-        let named: BTreeSet<&str> = self.entries.iter().map(|entry| entry.path.as_str()).collect();
+        let named: BTreeSet<&str> = self.entries.iter().chain(&self.ends).map(|entry| entry.path.as_str()).collect();
         let mut removed = 0;
-        for (name, _) in target.list("journal")? {
-            let path = format!("journal/{name}");
-            if !named.contains(path.as_str()) {
-                target.erase(&path)?;
-                removed += 1;
+        for folder in ["journal", lost::FOLDER] {
+            for (name, _) in target.list(folder)? {
+                let path = format!("{folder}/{name}");
+                if !named.contains(path.as_str()) {
+                    target.erase(&path)?;
+                    removed += 1;
+                }
             }
         }
         for (name, _) in target.list("part")? {

@@ -10,11 +10,13 @@
 //! | manifest | what belongs to a backup |
 //! | target | the folder that it goes to |
 //! | journal | copying the journal up to one moment |
+//! | lost | what the store has lost of the journal, and an earlier run copied |
 //! | bodies | copying body files |
 //! | restore | putting it back |
 
 mod bodies;
 mod journal;
+mod lost;
 mod manifest;
 mod restore;
 mod target;
@@ -207,7 +209,7 @@ impl Run {
         let mut add = |entry: &Entry| writer.add(entry).map_err(BackupError::at(folder));
         let key = self.copy_key(&target, &data, &mut report)?;
         add(&key)?;
-        for entry in &journal.entries {
+        for entry in journal.entries.iter().chain(&journal.ends) {
             add(entry)?;
         }
         report.copied += journal.copied;
@@ -215,7 +217,8 @@ impl Run {
         let bodies = BodiesRun { run: self, target: &target, data: &data };
         let kept = bodies.copy(old.as_mut(), &mut report, &mut add)?;
         drop(bodies_stay);
-        for folder in ["journal", "bodies"] {
+        let ends = (!journal.ends.is_empty()).then_some(lost::FOLDER);
+        for folder in ["journal", "bodies"].into_iter().chain(ends) {
             target.sync(folder)?;
         }
         report.files = writer.finish().map_err(BackupError::at(folder))?;
@@ -228,8 +231,9 @@ impl Run {
     /// What of the journal is damaged, and whose messages that are. An index that cannot be asked names none.
     fn tell(&self, journal: &Journal, report: &mut Report) {
         let whole = journal.damaged.iter().filter(|damaged| damaged.kept).map(ToString::to_string);
-        report.kept.extend(whole.chain(journal.lost.iter().cloned()));
-        report.unreadable.extend(journal.damaged.iter().map(ToString::to_string).chain(journal.lost.iter().cloned()));
+        let lost = |told: &lost::Told| told.place.clone();
+        report.kept.extend(whole.chain(journal.lost.iter().filter(|told| told.kept).map(lost)));
+        report.unreadable.extend(journal.damaged.iter().map(ToString::to_string).chain(journal.lost.iter().map(lost)));
         let store = Store { inner: Arc::clone(&self.inner) };
         let Ok(keys) = self.inner.engine.values_in(&journal.damaged) else { return };
         let messages = self.handle.block_on(store.messages_of(&keys)).unwrap_or_default();
@@ -280,7 +284,8 @@ impl Run {
     /// of a copy that opens.
     fn copy_key(&self, target: &Target, data: &Path, report: &mut Report) -> Result<Entry, BackupError> {
         let path = data.join(KEY_FILE);
-        let mut bytes = std::fs::read(&path).map_err(BackupError::at(&path))?;
+        let read = std::fs::read(&path);
+        let mut bytes = read.as_ref().map_or_else(|_| Vec::new(), Clone::clone);
         let opens = |bytes: &[u8]| StoreSecret::unwrap(&self.inner.keyring.ring(), bytes).is_ok();
         if !opens(&bytes) {
             report.unreadable.push(KEY_FILE.to_owned());
@@ -292,6 +297,10 @@ impl Run {
                     break;
                 }
             }
+        }
+        // One that cannot be read at all, and of which there is no copy, is no backup of anything.
+        if bytes.is_empty() {
+            read.map_err(BackupError::at(&path))?;
         }
         let mut copy = target.begin(KEY_FILE)?;
         copy.write(&bytes)?;
@@ -324,22 +333,28 @@ fn sweep_keys(target: &Target, key: &Entry) -> Result<u64, BackupError> {
 struct Old {
     /// By number of the segment.
     journal: Vec<(u64, Entry)>,
+    /// Copies with ends that the store has lost.
+    ends: Vec<Entry>,
     bodies: Reader,
     next: Option<Entry>,
 }
 
 impl Old {
     fn new(mut reader: Reader) -> Result<Self, BackupError> {
-        let mut journal = Vec::new();
+        let (mut journal, mut ends) = (Vec::new(), Vec::new());
         let mut next = None;
         while let Some(entry) = reader.next()? {
             if entry.path.starts_with("bodies/") {
                 next = Some(entry);
                 break;
             }
+            if lost::loss(&entry.path).is_some() {
+                ends.push(entry);
+                continue;
+            }
             journal.extend(journal::number(&entry.path).map(|number| (number, entry)));
         }
-        Ok(Self { journal, bodies: reader, next })
+        Ok(Self { journal, ends, bodies: reader, next })
     }
 
     /// The entry of a body, asked for in the order of the ids.

@@ -10,15 +10,18 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::store::engine::Loss;
 use crate::store::migrate::SCHEMA;
 use crate::store::progress::Progress;
 
 use super::manifest::{Entry, Head, Reader, hex};
 use super::target::{make, private};
-use super::{BackupError, journal};
+use super::{BackupError, journal, lost};
 
 /// The note in a restored folder.
 pub(in crate::store) const NOTE: &str = "restored";
+/// The folder of a data folder for what is damaged or out of place.
+const QUARANTINE: &str = "quarantine";
 const STEP: usize = 1 << 20;
 /// How the name of the store secret begins.
 const KEY: &str = "store.key-";
@@ -135,6 +138,9 @@ fn put_back(from: &Path, into: &Path, progress: &Progress, damaged: &[String]) -
             folders.extend([folder.to_owned()]);
         }
         copy(from, &entry, &place, progress, damaged)?;
+        if let Some(loss) = lost::loss(&entry.path) {
+            note(into, loss)?;
+        }
     }
     folders.push(into.join("bodies"));
     let key = key.ok_or_else(|| BackupError::Manifest(from.join("manifest")))?;
@@ -150,6 +156,17 @@ fn put_back(from: &Path, into: &Path, progress: &Progress, damaged: &[String]) -
     Ok(files)
 }
 
+/// A loss is told on until it is given up.
+fn note(into: &Path, loss: Loss) -> Result<(), BackupError> {
+    let (name, text) = loss.as_note();
+    let path = into.join(QUARANTINE).join(name);
+    let written = private().write(true).create(true).truncate(true).open(&path).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(BackupError::at(&path))
+}
+
 fn sync(folders: &[PathBuf]) -> Result<(), BackupError> {
     for folder in folders.iter().filter(|folder| folder.is_dir()) {
         File::open(folder).and_then(|file| file.sync_all()).map_err(BackupError::at(folder))?;
@@ -162,6 +179,10 @@ fn place(path: &str) -> Result<PathBuf, BackupError> {
     match journal::number(path) {
         Some(number) => Ok(Path::new("journal").join(format!("{number:016x}.seg"))),
         None if path.starts_with("bodies/") => Ok(PathBuf::from(path)),
+        // Beside the journal that goes on without it, as the start that finds a loss keeps what is left.
+        None if lost::loss(path).is_some() => {
+            Ok(Path::new(QUARANTINE).join(Path::new(path).file_name().unwrap_or_default()))
+        }
         None if path.starts_with(journal::REMOVED) => Ok(PathBuf::from(journal::REMOVED)),
         None => Err(BackupError::Manifest(PathBuf::from(path))),
     }

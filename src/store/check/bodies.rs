@@ -18,7 +18,7 @@ const STEP: usize = 256 << 10;
 enum Opened {
     /// Every chunk opens.
     Whole,
-    /// Nobody here has its key; its bytes have their checksum.
+    /// Its bytes have their checksum: of a body whose key nobody here has, and of a file of an answer.
     Compared,
     /// Nor has it a checksum.
     SealedOff,
@@ -35,25 +35,51 @@ impl Check {
             // It may have been taken back meanwhile.
             opened = self.open_body(id).await?;
         }
-        match opened {
-            Some(Opened::Not(why)) => {
-                let place = format!("body {id}");
-                Ok(Some(Fault { damage: Damage::Body, place, why, message: Some(id), mend: None }))
-            }
-            Some(Opened::SealedOff) => {
-                self.report.sealed_off += 1;
-                Ok(None)
-            }
-            Some(Opened::Compared) => {
-                self.report.compared += 1;
-                Ok(None)
-            }
-            Some(Opened::Whole) => {
-                self.report.bodies += 1;
-                Ok(None)
-            }
-            None => Ok(None),
+        Ok(self.count(id, id, opened))
+    }
+
+    /// The same for a file of an answer.
+    pub(super) async fn file_of(&mut self, key: &Key) -> Result<Option<Fault>, StoreError> {
+        let Some(id) = last_id(&key.bytes).map(MessageId) else { return Ok(None) };
+        let Some((message, mut opened)) = self.open_file(id).await? else { return Ok(None) };
+        if matches!(opened, Opened::Not(_)) {
+            let Some((_, again)) = self.open_file(id).await? else { return Ok(None) };
+            opened = again;
         }
+        Ok(self.count(id, message, Some(opened)))
+    }
+
+    /// Compares a file of an answer that is a file of its own with what its answer says of it; with the message that was answered.
+    async fn open_file(&mut self, id: MessageId) -> Result<Option<(MessageId, Opened)>, StoreError> {
+        // What is damaged or missing of its records is told of them.
+        let (message, piece) = match self.store.piece_of(id).await {
+            Ok(Some(found)) => found,
+            Ok(None) | Err(StoreError::Damaged(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(checksum) = piece.checksum.filter(|_| piece.in_file) else { return Ok(None) };
+        let reader = match self.store.piece(&piece).await {
+            Ok(Some(reader)) => reader,
+            Ok(None) => return Ok(None),
+            Err(StoreError::Damaged(why)) => return Ok(Some((message, Opened::Not(why)))),
+            Err(error) => return Err(error),
+        };
+        let compared = self.compare(&reader, checksum).await?;
+        Ok(Some((message, compared)))
+    }
+
+    /// Counts a body that was looked at; what is to be told of it.
+    fn count(&mut self, id: MessageId, message: MessageId, opened: Option<Opened>) -> Option<Fault> {
+        match opened? {
+            Opened::Not(why) => {
+                let place = format!("body {id}");
+                return Some(Fault { damage: Damage::Body, place, why, message: Some(message), mend: None });
+            }
+            Opened::SealedOff => self.report.sealed_off += 1,
+            Opened::Compared => self.report.compared += 1,
+            Opened::Whole => self.report.bodies += 1,
+        }
+        None
     }
 
     async fn open_body(&mut self, id: MessageId) -> Result<Option<Opened>, StoreError> {

@@ -125,7 +125,7 @@ pub struct Report {
     pub bodies: u64,
     /// Their sealed bytes.
     pub body_bytes: u64,
-    /// Bodies that only their readers can open: their bytes were compared with their checksum.
+    /// Bodies that only their readers can open, and files of answers: their bytes were compared with their checksum.
     #[serde(default)]
     pub compared: u64,
     /// Those of them that have none (mail of release 0.1.0): their lengths were checked.
@@ -311,6 +311,9 @@ impl Check {
         }
         if key.space == Space::Message && faults.iter().all(|fault| fault.damage != Damage::Body) {
             faults.extend(self.body_of(key).await?);
+        }
+        if key.space == Space::Piece && faults.is_empty() {
+            faults.extend(self.file_of(key).await?);
         }
         for fault in faults {
             self.tell(fault).await?;

@@ -446,6 +446,14 @@ impl Engine {
         }
     }
 
+    /// Whether a copy of a file of the journal, `number`, has records behind `from`.
+    ///
+    /// # Errors
+    /// When the disk does not give it.
+    pub fn holds_behind(path: &Path, number: u64, from: u64) -> std::io::Result<bool> {
+        local::Local::holds_behind(path, number, from)
+    }
+
     /// Bodies that are removed keep their files until the answer is dropped.
     ///
     /// # Errors
@@ -543,6 +551,14 @@ impl Engine {
         match self {
             Self::Local(local) => local.set_value_aside(name, value).await,
             Self::Memory(_) => Ok(()),
+        }
+    }
+
+    /// From now on the disk gives no byte of a file of the journal.
+    #[cfg(test)]
+    pub(super) fn make_unreadable(&self, number: u64) {
+        if let Self::Local(local) = self {
+            local.make_unreadable(number);
         }
     }
 

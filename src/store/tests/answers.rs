@@ -9,6 +9,7 @@ use super::secrecy::contains;
 use crate::base::{MessageId, SeededEntropy};
 use crate::seal::body::Sealer;
 use crate::seal::token::LinkToken;
+use crate::store::StoreError;
 use crate::store::answers::{AnswerView, Begun, FileName, Letterbox, Limits, NewFile, Saved, Sent};
 use crate::store::check::Damage;
 use crate::store::engine::Space;
@@ -219,4 +220,50 @@ async fn no_file_shows_an_answer() {
         }
     }
     assert!(Duration::ZERO < limits().draft);
+}
+
+/// Nobody but its reader opens it, and its checksum tells: to the check, to a backup, and whose it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_an_answer_that_rots_is_found_and_its_copy_stays() {
+    let bed = Bed::local().await;
+    let (message, link) = bed.taken("jan@example.nl").await;
+    let open = opened(&bed, &link).await;
+    written(&bed, &open, id(1), 200_000).await;
+    assert_eq!(send(&bed, &open, id(1)).await, Sent::Now);
+    let piece = bed.store.answers(&open).await.unwrap().sent.remove(0).answer.pieces[0];
+    let name = format!("bodies/{}/{}", &piece.id.to_string()[..1], piece.id);
+    let path = bed.folder.as_ref().unwrap().path().join(&name);
+    let whole = std::fs::read(&path).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let back_up = async |dir: &std::path::Path| bed.store.backup(dir.to_owned(), true, Arc::default()).await.unwrap();
+    assert!(back_up(dir.path()).await.unreadable.is_empty());
+    let found = async || {
+        let mut findings = bed.store.check(false, Arc::default()).await.unwrap().findings;
+        findings.retain(|finding| finding.damage != Damage::Body || finding.why != "unknown format or version");
+        findings
+    };
+    assert_eq!(found().await, []);
+    let middle = whole.len() / 2;
+    for at in [0, 1, 40, middle, whole.len() - 1] {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x20;
+        std::fs::write(&path, &flipped).unwrap();
+        let findings = found().await;
+        let [finding] = findings.as_slice() else { panic!("byte {at}: {findings:?}") };
+        assert_eq!((finding.damage, finding.place.as_str()), (Damage::Body, format!("body {}", piece.id).as_str()));
+        assert_eq!(finding.whom.as_ref().unwrap().message, message.to_string(), "byte {at}");
+    }
+    std::fs::write(&path, &whole[..middle]).unwrap();
+    assert!(matches!(bed.store.piece(&piece).await, Err(StoreError::Damaged(_))), "no byte of it is served");
+    assert_eq!(found().await.len(), 1);
+    for bytes in [&whole[..middle], &[&[9], &whole[1..]].concat()] {
+        std::fs::write(&path, bytes).unwrap();
+        let late = tempfile::tempdir().unwrap();
+        let report = back_up(late.path()).await;
+        assert_eq!((report.unreadable, report.kept), (vec![name.clone()], vec![]), "no copy is whole");
+        let report = back_up(dir.path()).await;
+        assert_eq!((report.unreadable, report.kept), (vec![name.clone()], vec![name.clone()]));
+        assert_eq!(report.messages[0].message, message.to_string());
+    }
+    assert_eq!(std::fs::read(dir.path().join(&name)).unwrap(), whole);
 }

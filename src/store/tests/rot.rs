@@ -9,6 +9,7 @@ use super::backup::{back_up, files, opened, read, restore, take};
 use super::bed::Bed;
 use super::secrecy::contains;
 use crate::seal::token::LinkToken;
+use crate::store::Loss;
 use crate::store::engine::Space;
 use crate::store::jobs::JobEnd;
 
@@ -37,6 +38,14 @@ async fn three(bed: &mut Bed) -> Vec<(LinkToken, Vec<u8>)> {
         bed.restart().await;
     }
     links
+}
+
+/// More than what a run copies in one go: then it looks first at what it has.
+async fn bulk(bed: &mut Bed) {
+    for n in 0..80 {
+        take(bed, &format!("b{n}@example.nl"), &vec![n; 60_000]).await;
+    }
+    bed.restart().await;
 }
 
 async fn opens_all(bed: &Bed, backup: &Path, links: &[(LinkToken, Vec<u8>)], seed: u64, what: &str) {
@@ -156,17 +165,201 @@ async fn the_copy_of_a_lost_segment_stays() {
     opens_all(&bed, dir.path(), &links, 400, "a lost segment").await;
 }
 
+/// A disk that gives nothing of one file: it is named, all else is copied, and what an earlier run had of it stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_cannot_be_read_costs_no_backup() {
+    let mut bed = Bed::local().await;
+    let links = three(&mut bed).await;
+    bulk(&mut bed).await;
+    let (early, late) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    back_up(&bed, early.path()).await;
+    bed.store.inner.engine.make_unreadable(1);
+    for run in 0..2 {
+        let report = back_up(&bed, early.path()).await;
+        assert!(!report.unreadable.is_empty(), "run {run}");
+        assert_eq!(report.kept, report.unreadable, "run {run}");
+    }
+    opens_all(&bed, early.path(), &links, 600, "an unreadable file").await;
+    let report = back_up(&bed, late.path()).await;
+    assert!(!report.unreadable.is_empty() && report.kept.is_empty(), "{report:?}");
+    let home = tempfile::tempdir().unwrap();
+    restore(late.path(), &home.path().join("data")).unwrap();
+    let (store, report) = opened(&bed, &home.path().join("data"), 601).await;
+    assert_eq!(report.lost, [Loss::Segment(1)], "nothing is left of it");
+    for (token, plain) in &links[1..] {
+        assert_eq!(&read(&store, token).await, plain);
+    }
+    store.close().await;
+}
+
+/// Two mails of which the store lost the second with the end of its journal, after the first run of a backup or before it.
+async fn with_a_lost_end(bed: &mut Bed, backup: Option<&Path>) -> (Vec<(LinkToken, Vec<u8>)>, u64) {
+    let mut links = vec![(take(bed, "jan@example.nl", b"Dag Jan").await.1, b"Dag Jan".to_vec())];
+    let newest =
+        files(&journal(bed)).into_iter().rfind(|path| path.extension().is_some_and(|end| end == "seg")).unwrap();
+    let end = fs::metadata(&newest).unwrap().len();
+    links.push((take(bed, "piet@example.nl", b"Dag Piet").await.1, b"Dag Piet".to_vec()));
+    if let Some(backup) = backup {
+        back_up(bed, backup).await;
+    }
+    bed.stop().await;
+    fs::File::options().write(true).open(&newest).unwrap().set_len(end).unwrap();
+    bed.restart().await;
+    assert_eq!(bed.store.losses(), [Loss::Tail(1, end)]);
+    (links, end)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_the_store_lost_stays_in_the_backup_until_it_is_given_up() {
+    let mut bed = Bed::local().await;
+    let dir = tempfile::tempdir().unwrap();
+    let (links, end) = with_a_lost_end(&mut bed, Some(dir.path())).await;
+    let place = format!("journal/{:016x}.seg:{end}", 1);
+    for run in 0..3 {
+        let report = back_up(&bed, dir.path()).await;
+        assert_eq!((&report.unreadable, &report.kept), (&vec![place.clone()], &vec![place.clone()]), "run {run}");
+        assert!(run == 0 || (report.mended.is_empty() && report.copied_bytes < 200), "run {run}: {report:?}");
+        bed.restart().await;
+    }
+    // As it is: without the second mail, and told. The bodies that it may name stay.
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    restore(dir.path(), &data).unwrap();
+    let (store, report) = opened(&bed, &data, 700).await;
+    assert_eq!(report.lost, [Loss::Tail(1, end)]);
+    assert_eq!(read(&store, &links[0].0).await, links[0].1);
+    assert!(store.grant(&links[1].0).await.unwrap().is_none());
+    store.close().await;
+    // As the manual tells: with the copy in the place of the file and of all that came later.
+    let again = home.path().join("again");
+    restore(dir.path(), &again).unwrap();
+    let kept =
+        files(&again.join("quarantine")).into_iter().find(|path| path.extension().is_some_and(|end| end == "seg"));
+    for path in
+        files(&again.join("journal")).into_iter().filter(|path| path.extension().is_some_and(|end| end == "seg"))
+    {
+        fs::remove_file(path).unwrap();
+    }
+    fs::rename(kept.unwrap(), again.join("journal").join(format!("{:016x}.seg", 1))).unwrap();
+    fs::remove_file(again.join("quarantine").join(format!("{:016x}-{end:012x}.lost", 1))).unwrap();
+    let (store, report) = opened(&bed, &again, 701).await;
+    assert!(report.lost.is_empty() && report.quarantined.is_empty(), "{report:?}");
+    for (token, plain) in &links {
+        assert_eq!(&read(&store, token).await, plain);
+    }
+    store.close().await;
+    bed.store.check(true, std::sync::Arc::default()).await.unwrap();
+    let report = back_up(&bed, dir.path()).await;
+    assert_eq!((report.unreadable.len(), files(&dir.path().join("lost")).len()), (0, 0), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_end_without_an_earlier_copy_is_named_in_every_run() {
+    let mut bed = Bed::local().await;
+    let (_, end) = with_a_lost_end(&mut bed, None).await;
+    let dir = tempfile::tempdir().unwrap();
+    for run in 0..2 {
+        let report = back_up(&bed, dir.path()).await;
+        assert_eq!(report.unreadable, [format!("journal/{:016x}.seg:{end}", 1)], "run {run}");
+        assert!(report.kept.is_empty(), "run {run}");
+    }
+}
+
+/// What was erased meanwhile before that end is erased in its copy too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_erased_before_a_lost_end_is_gone_from_its_copy() {
+    let mut bed = Bed::local().await;
+    let dir = tempfile::tempdir().unwrap();
+    let (links, _) = with_a_lost_end(&mut bed, Some(dir.path())).await;
+    let lock = bed.raw().await.into_iter().find(|(key, _)| key.space == Space::Lock).unwrap().1;
+    let holds = || files(dir.path()).iter().any(|path| contains(&fs::read(path).unwrap(), &lock));
+    back_up(&bed, dir.path()).await;
+    assert!(holds());
+    let message = bed.view(&links[0].0).await.grant.message;
+    bed.retention().recall(message, None).await.unwrap();
+    back_up(&bed, dir.path()).await;
+    assert!(!holds());
+}
+
+/// A store that was put back from an older backup uses the numbers of its files again: copies of its life before mend nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_another_life_mends_nothing() {
+    let mut bed = Bed::local().await;
+    take(&bed, "jan@example.nl", b"Dag").await;
+    let (early, late) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    back_up(&bed, early.path()).await;
+    bed.restart().await;
+    take(&bed, "piet@example.nl", b"Dag Piet").await;
+    bed.restart().await;
+    back_up(&bed, late.path()).await;
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    restore(early.path(), &data).unwrap();
+    bed.stop().await;
+    bed.folder = Some(home);
+    let (store, _) = opened(&bed, &data, 900).await;
+    bed.store = store;
+    take(&bed, "klaas@example.nl", b"Dag Klaas").await;
+    bed.store.close().await;
+    let (store, _) = opened(&bed, &data, 901).await;
+    bed.store = store;
+    let mut body = bed.raw().await.into_iter().filter(|(key, _)| key.space == Space::Body).map(|(_, value)| value);
+    let path = data.join("journal").join(format!("{:016x}.seg", 2));
+    let bytes = fs::read(&path).unwrap();
+    let at = body.find_map(|body| bytes.windows(body.len()).position(|window| window == body)).unwrap();
+    flip(&path, at as u64);
+    let damaged = fs::read(&path).unwrap();
+    let report = back_up(&bed, late.path()).await;
+    assert_eq!((report.unreadable.len(), report.kept.len()), (1, 0), "{report:?}");
+    let copy = files(&late.path().join("journal"))
+        .into_iter()
+        .find(|path| path.to_string_lossy().contains("/0000000000000002-"));
+    assert!(fs::read(copy.unwrap()).unwrap() == damaged, "nothing of another file stands in it");
+    bed.store.close().await;
+}
+
+/// Zeros in the place of a key that counts are no erasure.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_the_disk_gives_as_zeros_is_named_and_kept() {
+    let mut bed = Bed::local().await;
+    let (id, link) = take(&bed, "jan@example.nl", b"Dag").await;
+    bed.restart().await;
+    let dir = tempfile::tempdir().unwrap();
+    back_up(&bed, dir.path()).await;
+    let segment = oldest(&bed);
+    let bytes = fs::read(&segment).unwrap();
+    for (n, space) in [Space::Lock, Space::ContentKey].into_iter().enumerate() {
+        let value = bed.raw().await.into_iter().find(|(key, _)| key.space == space).unwrap().1;
+        let at = bytes.windows(value.len()).position(|window| window == value).unwrap();
+        let mut zeroed = bytes.clone();
+        zeroed[at..at + value.len()].fill(0);
+        fs::write(&segment, zeroed).unwrap();
+        for _ in 0..2 {
+            let report = back_up(&bed, dir.path()).await;
+            assert_eq!((report.unreadable.len(), report.kept.len()), (1, 1), "{space:?}: {report:?}");
+            assert_eq!(report.messages[0].message, id.to_string(), "{space:?}");
+        }
+        opens_all(&bed, dir.path(), &[(link.clone(), b"Dag".to_vec())], 800 + n as u64, &format!("{space:?}")).await;
+        fs::write(&segment, &bytes).unwrap();
+    }
+}
+
 /// Rot that no earlier copy helps against is named in every run too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rot_without_an_earlier_copy_is_named_in_every_run() {
-    let mut bed = Bed::local().await;
-    three(&mut bed).await;
-    let segment = oldest(&bed);
-    flip(&segment, fs::metadata(&segment).unwrap().len() / 2);
-    let dir = tempfile::tempdir().unwrap();
-    for run in 0..3 {
-        let report = back_up(&bed, dir.path()).await;
-        assert_eq!((report.unreadable.len(), report.kept.len()), (1, 0), "run {run}: {report:?}");
+    for large in [false, true] {
+        let mut bed = Bed::local().await;
+        three(&mut bed).await;
+        if large {
+            bulk(&mut bed).await;
+        }
+        let segment = oldest(&bed);
+        flip(&segment, fs::metadata(&segment).unwrap().len() / 2);
+        let dir = tempfile::tempdir().unwrap();
+        for run in 0..3 {
+            let report = back_up(&bed, dir.path()).await;
+            assert_eq!((report.unreadable.len(), report.kept.len()), (1, 0), "large {large}, run {run}: {report:?}");
+        }
     }
 }
 

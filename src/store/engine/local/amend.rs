@@ -8,7 +8,7 @@ use super::super::super::OpenError;
 use super::super::Space;
 use super::erase::{Eraser, Old};
 use super::folder::{Folder, at};
-use super::frame::{Change, Place};
+use super::frame::{Change, Place, Stretch};
 use super::index::Index;
 use super::replay::{Listed, ReplayError, Shape, Source};
 use super::segment::{self, Entry, Segment};
@@ -24,6 +24,28 @@ pub(super) fn erase(eraser: &mut Eraser, sources: &[Source], mark: u64, last: u6
         for Listed { last, keys, stretches } in source.superseded(mark).map_err(at(&source.segment.path))? {
             let old = |stretch| Old { keys: Arc::clone(&keys), stretch, listed: last, by };
             superseded.extend(stretches.into_iter().map(old));
+        }
+    }
+    eraser.erase(superseded, last);
+    Ok(())
+}
+
+/// Overwrites what does not count of segments that are back: what was replaced or deleted while they were missing is listed by no frame.
+pub(super) fn erase_returned(
+    eraser: &mut Eraser,
+    index: &Index,
+    returned: &[&Source],
+    last: u64,
+) -> Result<(), ReplayError> {
+    let mut superseded = Vec::new();
+    for source in returned {
+        let by = source.segment.id;
+        for Entry { change: Change { key, place }, erasable } in source.segment.entries()?.unwrap_or_default() {
+            let Some(place) = place.filter(|place| erasable && place.len > 0) else { continue };
+            if index.get(&key)? != Some(place) {
+                let stretch = Stretch { segment: place.segment, offset: place.offset, len: place.len };
+                superseded.push(Old { keys: Arc::from([key]), stretch, listed: last, by });
+            }
         }
     }
     eraser.erase(superseded, last);

@@ -19,6 +19,8 @@ pub(super) struct Kept {
     /// Or why it is to be made again.
     index: Result<Index, String>,
     existed: bool,
+    /// What a clean stop noted as synced.
+    synced: u64,
     /// Segments that were missing and are back: it does not have them.
     returned: BTreeSet<u64>,
 }
@@ -26,7 +28,7 @@ pub(super) struct Kept {
 impl Kept {
     /// Opens it, and notes that it is in use.
     pub(super) fn open(folder: &Folder) -> Result<Self, OpenError> {
-        let (existed, distrust) = (folder.index().exists(), folder.distrust());
+        let (existed, distrust, synced) = (folder.index().exists(), folder.distrust(), folder.synced());
         if distrust.is_some() {
             folder.wipe_index()?;
         }
@@ -36,7 +38,7 @@ impl Kept {
             None if !existed => Err("the index was missing".to_owned()),
             None => Index::open(&folder.index()).map_err(|error| error.to_string()),
         };
-        Ok(Self { index, existed, returned: BTreeSet::new() })
+        Ok(Self { index, existed, synced, returned: BTreeSet::new() })
     }
 
     /// Whether it may serve on.
@@ -46,7 +48,7 @@ impl Kept {
 
     /// Up to which sequence number everything was synced, for certain; 0 when it cannot tell.
     pub(super) fn proves(&self) -> u64 {
-        self.index.as_ref().map_or(0, Index::mark)
+        self.index.as_ref().map_or(0, Index::mark).max(self.synced)
     }
 
     /// Segments that were missing are back: it is to be made again.
@@ -62,13 +64,19 @@ impl Kept {
         last: u64,
         report: &mut OpenReport,
     ) -> Result<Index, OpenError> {
+        let ends_early = self.synced > last;
         if !self.existed
             && last == 0
+            && !ends_early
             && let Ok(index) = Index::open(&folder.index())
         {
             return Ok(index);
         }
-        let reason = match self.reuse(sources, last) {
+        let reused = self.reuse(sources, last);
+        if ends_early && matches!(reused, Ok(_) | Err(Unusable::Index(_))) {
+            note_end(folder, sources)?;
+        }
+        let reason = match reused {
             Ok((index, frames)) => {
                 report.replayed = frames;
                 return Ok(index);
@@ -84,11 +92,7 @@ impl Kept {
                 format!("it names segment {}, which is missing", names.join(", "))
             }
             Err(Unusable::Ended(mark)) => {
-                let (id, end) = match sources.last() {
-                    Some(source) => (source.segment.id, source.segment.len().map_err(at(&source.segment.path))?),
-                    None => (0, 0),
-                };
-                losses::note(folder, Loss::Tail(id, end))?;
+                note_end(folder, sources)?;
                 format!("its mark {mark} lies beyond the journal's end {last}")
             }
         };
@@ -126,6 +130,15 @@ impl Kept {
         let gone = amend::lost(&index, sources);
         if gone.is_empty() { Ok((index, frames)) } else { Err(Unusable::Missing(gone)) }
     }
+}
+
+/// Notes that the journal went on where it ends now.
+fn note_end(folder: &Folder, sources: &[Source]) -> Result<(), OpenError> {
+    let (id, end) = match sources.last() {
+        Some(source) => (source.segment.id, source.segment.len().map_err(at(&source.segment.path))?),
+        None => (0, 0),
+    };
+    losses::note(folder, Loss::Tail(id, end))
 }
 
 enum Unusable {

@@ -412,7 +412,7 @@ impl Committer {
         if !(proven && flushed && released) || self.tainted {
             return;
         }
-        if let Err(error) = self.shared.folder.note_clean() {
+        if let Err(error) = self.shared.folder.note_clean(self.journal.synced()) {
             tracing::warn!(%error, "the next start looks at the index as after a kill");
         }
     }

@@ -57,7 +57,15 @@ pub(super) fn reserve_for(min_free: u64) -> u64 {
 /// What a commit may take beside its records: a footer, the head of a new segment, a note on the index.
 const SLACK: u64 = 256 << 10;
 
-/// The number that a line of the list of removed segments tells; `None`: the line is damaged.
+/// How the second line of the note on the index begins.
+const SYNCED: &str = "synced ";
+
+/// A number as a line tells it, with a checksum.
+fn checked(number: u64) -> String {
+    format!("{number:x} {:08x}", crc32c(&number.to_le_bytes()))
+}
+
+/// The number that such a line tells, as in the list of removed segments; `None`: the line is damaged.
 fn removed(line: &str) -> Option<u64> {
     let (number, crc) = line.split_once(' ')?;
     let (number, crc) = (u64::from_str_radix(number, 16).ok()?, u32::from_str_radix(crc, 16).ok()?);
@@ -221,8 +229,7 @@ impl Folder {
     }
 
     fn write_removed(&self, removed: &BTreeSet<u64>) -> io::Result<()> {
-        let lines: Vec<String> =
-            removed.iter().map(|id| format!("{id:x} {:08x}\n", crc32c(&id.to_le_bytes()))).collect();
+        let lines: Vec<String> = removed.iter().map(|id| checked(*id) + "\n").collect();
         self.io.replace(&self.journal().join(REMOVED), lines.concat().as_bytes())
     }
 
@@ -252,7 +259,7 @@ impl Folder {
     /// disk failed.
     pub(super) fn distrust(&self) -> Option<String> {
         let note = fs::read_to_string(self.note()).unwrap_or_default();
-        let note = note.trim();
+        let note = note.lines().next().unwrap_or_default().trim();
         if note == CLEAN || self.running().is_some_and(|running| note == running) {
             return None;
         }
@@ -263,25 +270,33 @@ impl Folder {
         })
     }
 
+    /// The highest sequence number that a clean stop noted as synced, of this or an earlier run; 0: none did, or the note is damaged. It
+    /// stands beside the journal and needs no index, so an end of the journal that is lost with the index is told.
+    pub(super) fn synced(&self) -> u64 {
+        let note = fs::read_to_string(self.note()).unwrap_or_default();
+        let line = note.lines().nth(1).and_then(|line| line.strip_prefix(SYNCED));
+        line.and_then(removed).unwrap_or(0)
+    }
+
     /// Notes that the index is in use from now on, on this boot and mount.
     pub(super) fn note_running(&self) -> Result<(), OpenError> {
         let running = self.running().unwrap_or_else(|| "running on an unknown boot".to_owned());
-        self.write_note(&running).map_err(at(&self.note()))
+        self.write_note(&running, self.synced()).map_err(at(&self.note()))
     }
 
-    /// Notes that the index is complete and synced.
-    pub(super) fn note_clean(&self) -> io::Result<()> {
+    /// Notes that the index is complete and synced, and the journal up to this sequence number.
+    pub(super) fn note_clean(&self, synced: u64) -> io::Result<()> {
         self.sync_index()?;
-        self.write_note(CLEAN)
+        self.write_note(CLEAN, synced)
     }
 
     /// Notes that the next start makes a new index.
     pub(super) fn note_rebuild(&self, reason: &str) -> io::Result<()> {
-        self.write_note(&format!("{REBUILD} {reason}"))
+        self.write_note(&format!("{REBUILD} {reason}"), self.synced())
     }
 
-    fn write_note(&self, note: &str) -> io::Result<()> {
-        self.io.replace(&self.note(), format!("{note}\n").as_bytes())
+    fn write_note(&self, note: &str, synced: u64) -> io::Result<()> {
+        self.io.replace(&self.note(), format!("{note}\n{SYNCED}{}\n", checked(synced)).as_bytes())
     }
 
     /// This boot and this mount; `None` when the system does not tell, which matches no note.

@@ -2,6 +2,7 @@
 //!
 //! Segments change by erasing in place only. So what has not its checksum in the new copy and has it in the older one is rot, and
 //! the older bytes are the right ones; zeros in the place of an erasable value that counts no more were written on purpose, and stay.
+//! Zeros in the place of one that counts are what a disk gives that has lost it.
 
 use std::fs::File;
 use std::io;
@@ -66,6 +67,15 @@ impl Local {
         let mut healing = Healing { live, copy, older, index, judged: Judged::default() };
         healing.all(file.end)?;
         Ok(healing.judged)
+    }
+
+    /// See [`super::super::Engine::holds_behind`].
+    pub(in super::super) fn holds_behind(path: &Path, number: u64, from: u64) -> io::Result<bool> {
+        let segment = Segment { id: number, path: path.to_owned(), file: File::open(path)? };
+        let scan = segment.scan(None)?;
+        let whole = |found: &Found| found.verdict.table && found.verdict.plain;
+        let is_behind = |found: &Found| found.offset >= from && found.header.head.kind == Kind::Group;
+        Ok(scan.frames.iter().any(|found| is_behind(found) && whole(found)))
     }
 
     /// See [`super::super::Engine::values_in`].
@@ -194,15 +204,17 @@ impl Healing<'_> {
     fn erasable(&mut self, found: &Found) -> io::Result<()> {
         let Some(table) = self.copy.table(found.offset, &found.header)? else { return Ok(()) };
         let from = found.offset + found.header.erasable_from();
-        let values = table.changes.into_iter().filter_map(|change| change.place);
-        for place in values.filter(|place| place.offset >= from && place.len > 0) {
-            let is_good = |bytes: &[u8]| is_zero(bytes) || crc32c(bytes) == place.crc;
-            if is_good(&self.copy.remains(&place)) {
+        let values = table.changes.into_iter().filter_map(|change| Some((change.key, change.place?)));
+        for (key, place) in values.filter(|(_, place)| place.offset >= from && place.len > 0) {
+            let is_good = |bytes: &[u8], healing: &Self| {
+                crc32c(bytes) == place.crc || (is_zero(bytes) && !healing.counts(&key, &place))
+            };
+            if is_good(&self.copy.remains(&place), self) {
                 continue;
             }
             // It may have been overwritten while it was copied.
             let now = self.live.remains(&place);
-            if is_good(&now) {
+            if is_good(&now, self) {
                 self.judged.patches.push((place.offset, now));
                 continue;
             }

@@ -57,6 +57,11 @@ impl Loss {
         Some(Self::Tail(hex(id)?, hex(from)?))
     }
 
+    /// The note about it in the quarantine: name and text.
+    pub(in crate::store) fn as_note(self) -> (String, String) {
+        (self.name(), self.text())
+    }
+
     fn text(self) -> String {
         let what = match self {
             Self::Segment(id) => format!("Segment {id:x} of the journal was missing."),

@@ -88,6 +88,15 @@ impl JournalFile {
         self.segment.bytes(offset, len)
     }
 
+    /// The same, with zeros for what the disk does not give: the checksums of its frames will tell.
+    #[must_use]
+    pub fn remains(&self, offset: u64, len: u64) -> Vec<u8> {
+        self.read(offset, len).unwrap_or_else(|error| {
+            tracing::error!(segment = self.segment.id, offset, len, %error, "the journal cannot be read here");
+            self.segment.blocks(offset, len)
+        })
+    }
+
     /// Reads every frame and compares every checksum. Erasable values are not judged here: those that count are read one by
     /// one, the others may have been overwritten on purpose.
     ///
@@ -138,6 +147,15 @@ impl Local {
             Ok(Err(error)) => Err(StoreError::Damaged(format!("the journal: {error}"))),
             _ => Err(StoreError::NotReady("it is closed".to_owned())),
         }
+    }
+
+    /// See [`super::super::Engine::make_unreadable`].
+    #[cfg(test)]
+    pub(in super::super) fn make_unreadable(&self, number: u64) {
+        let Some(segment) = self.shared.segments.get(number) else { panic!("no segment {number}") };
+        // A file that is open for writing only gives nothing.
+        let file = std::fs::File::options().write(true).open(&segment.path).expect("it is there");
+        self.shared.segments.add(Arc::new(Segment { id: number, path: segment.path.clone(), file }));
     }
 
     /// See [`super::super::Engine::root`].

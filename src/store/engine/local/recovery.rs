@@ -60,10 +60,7 @@ pub(super) fn recover(folder: &Folder, entropy: Arc<dyn Entropy>, segment_size: 
         segments.add(Arc::clone(&source.segment));
     }
     let mut eraser = Eraser::new(folder.clone(), Arc::clone(&segments), last);
-    // A backup copies one segment after the other: what was overwritten while it was made may stand in it.
-    // So is it in a segment that was put back.
-    let mark = if folder.is_restored() || !returned.is_empty() { 0 } else { erased };
-    amend::erase(&mut eraser, &sources, mark, last)?;
+    overwrite_again(folder, &mut eraser, (&sources, &returned, &index), erased, last)?;
     report.unerased = eraser.owes();
     for source in sources.iter().filter(|source| !segments.is_condemned(source.segment.id)) {
         let amended = amended.get(&source.segment.id).map(Vec::as_slice).unwrap_or_default();
@@ -94,6 +91,22 @@ pub(super) fn recover(folder: &Folder, entropy: Arc<dyn Entropy>, segment_size: 
     report.returned = returned.into_iter().collect();
     report.lost = losses.iter().copied().collect();
     Ok(Recovered { journal, index, losses, report })
+}
+
+/// Overwrites what the last run may have left standing, and what comes back with segments.
+fn overwrite_again(
+    folder: &Folder,
+    eraser: &mut Eraser,
+    (sources, returned, index): (&[Source], &BTreeSet<u64>, &Index),
+    reached: u64,
+    last: u64,
+) -> Result<(), OpenError> {
+    // A backup copies one segment after the other: what was overwritten while it was made may stand in it.
+    // So is it in a segment that was put back.
+    let mark = if folder.is_restored() || !returned.is_empty() { 0 } else { reached };
+    amend::erase(eraser, sources, mark, last)?;
+    let back: Vec<&Source> = sources.iter().filter(|source| returned.contains(&source.segment.id)).collect();
+    amend::erase_returned(eraser, index, &back, last).map_err(unreadable(&folder.journal()))
 }
 
 /// Segments that are noted as missing, and are here.

@@ -205,15 +205,26 @@ impl Segment {
             other => return other,
         };
         tracing::error!(segment = self.id, offset, len, %error, "the journal cannot be read here");
+        Ok(self.blocks(offset, len))
+    }
+
+    /// As many bytes, block by block, with zeros for what the disk does not give.
+    pub(super) fn blocks(&self, offset: u64, len: u64) -> Vec<u8> {
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
         let mut at = offset;
         for block in bytes.chunks_mut(BLOCK) {
-            if self.file.read_exact_at(block, at).is_err() {
-                block.fill(0);
+            let mut given = 0;
+            while let Some(rest) = block.get_mut(given..).filter(|rest| !rest.is_empty()) {
+                match self.file.read_at(rest, at + given as u64) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Ok(read) if read > 0 => given += read,
+                    _ => break,
+                }
             }
+            block.get_mut(given..).unwrap_or_default().fill(0);
             at += block.len() as u64;
         }
-        Ok(bytes)
+        bytes
     }
 
     /// Bytes that are about to be cut, for a copy that nothing overwrites later: frames with zeros for their erasable values, up to

@@ -207,3 +207,95 @@ async fn a_damaged_frame_that_the_index_has_is_not_cut() {
     assert_eq!(value(&engine, "k3").await.as_deref(), Some("v3"));
     assert!(matches!(engine.get(&key("k2")).await, Err(StoreError::Damaged(_))));
 }
+
+/// A clean stop says how far the journal went, also to a start that finds no index to ask.
+#[tokio::test]
+async fn an_acknowledged_end_is_missed_without_an_index_too() {
+    let (whole, _) = three().await;
+    let bytes = fs::read(segments(whole.path()).last().unwrap()).unwrap();
+    let frames = segment_of(segments(whole.path()).last().unwrap()).scan(None).unwrap().frames;
+    let groups: Vec<_> = frames.iter().filter(|found| found.header.head.kind == frame::Kind::Group).collect();
+    let last = usize::try_from(groups[1].offset).unwrap();
+    for (what, len) in [("inside the last frame", last + 9), ("between two", last), ("all but its opening", 64)] {
+        for index in ["gone", "of another boot"] {
+            let folder = tempfile::tempdir().unwrap();
+            copy(whole.path(), folder.path());
+            fs::write(segments(folder.path()).last().unwrap(), &bytes[..len]).unwrap();
+            let note = folder.path().join("index.state");
+            if index == "gone" {
+                fs::remove_dir_all(folder.path().join("index")).unwrap();
+            } else {
+                let text = fs::read_to_string(&note).unwrap();
+                fs::write(&note, text.replace("clean", "running boot=another mount=1 device=1")).unwrap();
+            }
+            for start in 0..2 {
+                let (engine, report) = open(folder.path());
+                let told = matches!(report.lost[..], [Loss::Tail(..) | Loss::Segment(3)]);
+                assert!(told && report.cut == 0, "{what}, {index}, start {start}: {report:?}");
+                assert_eq!(value(&engine, "same").await.as_deref(), Some("1"), "{what}, {index}, start {start}");
+                drop(engine);
+            }
+            let (engine, report) = open(folder.path());
+            for loss in report.lost {
+                engine.give_up(loss).await.unwrap();
+            }
+            engine.commit(put("more", "v")).await.unwrap();
+            engine.close().await;
+            drop(engine);
+            assert_eq!(open(folder.path()).1, OpenReport::default(), "{what}, {index}: told until it is given up");
+        }
+    }
+    // The whole journal.
+    let folder = tempfile::tempdir().unwrap();
+    copy(whole.path(), folder.path());
+    fs::remove_dir_all(folder.path().join("index")).unwrap();
+    fs::remove_dir_all(folder.path().join("journal")).unwrap();
+    assert_eq!(open(folder.path()).1.lost, [Loss::Tail(0, 0)]);
+}
+
+/// A note that the disk changed says nothing.
+#[tokio::test]
+async fn a_damaged_note_tells_of_no_loss() {
+    let (whole, _) = three().await;
+    let note = fs::read(whole.path().join("index.state")).unwrap();
+    for at in 0..note.len() {
+        for bit in [0, 1, 3] {
+            let folder = tempfile::tempdir().unwrap();
+            copy(whole.path(), folder.path());
+            let mut changed = note.clone();
+            changed[at] ^= 1 << bit;
+            fs::write(folder.path().join("index.state"), changed).unwrap();
+            let (engine, report) = open(folder.path());
+            assert!(report.lost.is_empty() && report.quarantined.is_empty(), "byte {at}, bit {bit}: {report:?}");
+            assert_eq!(value(&engine, "k2").await.as_deref(), Some("v"));
+        }
+    }
+}
+
+/// A copy that is put back may be older than an erasure: what was overwritten since, or replaced while it was missing, goes from it too.
+#[tokio::test]
+async fn what_comes_back_with_a_segment_and_no_longer_counts_is_overwritten() {
+    use super::erase::{holders, put_lock};
+    let folder = tempfile::tempdir().unwrap();
+    let commit = async |batches: &[Batch]| {
+        let (engine, report) = open(folder.path());
+        for batch in batches {
+            engine.commit(batch.clone()).await.unwrap();
+        }
+        engine.close().await;
+        report
+    };
+    commit(&[put_lock("a", "first-of-a"), put_lock("b", "first-of-b"), put_lock("c", "first-of-c")]).await;
+    let first = segments(folder.path()).remove(0);
+    let aside = fs::read(&first).unwrap();
+    commit(&[put_lock("a", "second-of-a")]).await;
+    assert!(holders(folder.path(), "first-of-a").is_empty());
+    fs::remove_file(&first).unwrap();
+    assert_eq!(commit(&[put_lock("b", "second-of-b")]).await.lost, [Loss::Segment(1)]);
+    fs::write(&first, aside).unwrap();
+    assert_eq!(commit(&[]).await.returned, [1]);
+    for gone in ["first-of-a", "first-of-b"] {
+        assert!(holders(folder.path(), gone).is_empty(), "{gone}");
+    }
+    assert_eq!(holders(folder.path(), "first-of-c"), [first]);
+}
