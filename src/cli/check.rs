@@ -1,5 +1,6 @@
 //! `zegel check`: all mistakes, else what is unsafe or unwise.
 
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,7 +9,9 @@ use serde_json::json;
 use crate::config::{Config, LoadError};
 use crate::daemon::keys::{self, KeysError};
 use crate::policy::{Mode, Settings};
-use crate::store::retention::ledger;
+use crate::seal::keyring::StoreKeys;
+use crate::store::retention::ledger::{self, Ledger, LedgerError};
+use crate::store::{OpenError, open};
 
 const CREDENTIAL: &str =
     "warning: keys.root: not set: the service needs the credential zegel-root, which cannot be seen from here";
@@ -25,33 +28,57 @@ fn modes(policy: &Settings) -> Vec<String> {
     std::iter::once(format!("note: seal.mode: {}", say(policy.mode))).chain(rules).collect()
 }
 
-/// Checks the file and the root key that it names.
+/// Whether the root key that the config names can be used, and opens the data folder.
+fn keys_and_folder(config: &Config) -> Vec<String> {
+    let keyring = match keys::load(config.root_key.as_deref()) {
+        Ok(keyring) => keyring,
+        // A credential exists only inside the service; here its absence says nothing.
+        Err(KeysError::None) => return vec![CREDENTIAL.to_owned()],
+        Err(cause) => return vec![format!("error: keys.root: {cause}")],
+    };
+    match open::fits(&config.store.folder, &keyring) {
+        Ok(None) => Vec::new(),
+        Ok(Some(keys)) => ledger_of(&config.retention.ledger, &keys).into_iter().collect(),
+        Err(OpenError::Io { path, cause }) => {
+            vec![format!("warning: store.folder: {}: {cause}: run this as the service's user or root", path.display())]
+        }
+        Err(cause) => vec![format!("error: store.folder: {cause}")],
+    }
+}
+
+/// What is wrong with the ledger of a folder whose keys are known.
+fn ledger_of(path: &Path, keys: &StoreKeys) -> Option<String> {
+    match Ledger::unreadable(path, keys) {
+        Ok(0) | Err(LedgerError::NoFolder(_)) => None,
+        // The start makes one, and tells whether there was another.
+        Err(LedgerError::Io(_, cause)) if cause.kind() == io::ErrorKind::NotFound => None,
+        Ok(damaged) => Some(format!("warning: retention.ledger: {damaged} entries of {} are damaged", path.display())),
+        Err(cause) => Some(format!("error: retention.ledger: {cause}")),
+    }
+}
+
+/// All that is to be said of a config that can be read.
+fn findings(config: &Config) -> Vec<String> {
+    let mut lines: Vec<String> = config.findings().iter().map(ToString::to_string).collect();
+    lines.extend(modes(&config.policy));
+    lines.extend(keys_and_folder(config));
+    let recovery = config.recovery_key.as_deref().and_then(|file| keys::recovery_public(file).err());
+    lines.extend(recovery.map(|cause| format!("error: keys.recovery: {cause}")));
+    // The data folder itself is made by the first start.
+    let apart = !config.retention.ledger.starts_with(&config.store.folder);
+    let folder = ledger::has_folder(&config.retention.ledger).err().filter(|_| apart);
+    lines.extend(folder.map(|cause| format!("error: retention.ledger: {cause}")));
+    lines
+}
+
+/// Checks the file, and the root key and folders that it names.
 pub fn run(file: &Path, as_json: bool) -> ExitCode {
-    let (lines, fatal): (Vec<String>, bool) = match Config::load(file) {
+    let (lines, fatal) = match Config::load(file) {
         Ok(config) => {
-            let mut lines: Vec<String> = config.findings().iter().map(ToString::to_string).collect();
-            lines.extend(modes(&config.policy));
-            let key = keys::load(config.root_key.as_deref()).err();
-            // A credential exists only inside the service; here its absence says nothing.
-            let elsewhere = matches!(key, Some(KeysError::None));
-            if elsewhere {
-                lines.push(CREDENTIAL.to_owned());
-            } else {
-                lines.extend(key.iter().map(|cause| format!("error: keys.root: {cause}")));
-            }
-            let recovery = config.recovery_key.as_deref().and_then(|file| keys::recovery_public(file).err());
-            lines.extend(recovery.iter().map(|cause| format!("error: keys.recovery: {cause}")));
-            // The data folder itself is made by the first start.
-            let apart = !config.retention.ledger.starts_with(&config.store.folder);
-            let ledger = ledger::has_folder(&config.retention.ledger).err().filter(|_| apart);
-            lines.extend(ledger.iter().map(|cause| format!("error: retention.ledger: {cause}")));
-            (
-                lines,
-                recovery.is_some()
-                    || ledger.is_some()
-                    || (key.is_some() && !elsewhere)
-                    || config.findings().iter().any(|finding| finding.fatal),
-            )
+            let lines = findings(&config);
+            let fatal = config.findings().iter().any(|finding| finding.fatal);
+            let fatal = fatal || lines.iter().any(|line| line.starts_with("error: "));
+            (lines, fatal)
         }
         Err(LoadError::Mistakes(mistakes)) => (mistakes.iter().map(ToString::to_string).collect(), true),
         Err(unreadable) => (vec![unreadable.to_string()], true),

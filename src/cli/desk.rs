@@ -121,7 +121,16 @@ pub fn odd() -> String {
 
 /// Files written as another user would stop the daemon at its next start.
 pub fn own(folder: &Path) -> Result<(), String> {
-    let owner = std::fs::metadata(folder).map_err(|cause| format!("{}: {cause}", folder.display()))?.uid();
+    let owner = match std::fs::metadata(folder) {
+        Ok(meta) => meta.uid(),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+            return Err(format!(
+                "there is no data folder {}: the first start of the daemon makes it",
+                folder.display()
+            ));
+        }
+        Err(cause) => return Err(format!("{}: {cause}", folder.display())),
+    };
     if owner == rustix::process::geteuid().as_raw() {
         return Ok(());
     }

@@ -42,6 +42,12 @@ async fn export(json: bool, key: &Path, folder: PathBuf, address: Option<&str>, 
     let wanted = address.map(|text| text.parse::<Address>().map_err(|_| format!("\"{text}\" is not a mail address")));
     let wanted = wanted.transpose()?.map(|address| address.key());
     desk::own(&folder)?;
+    if folder.join("manifest").is_file() {
+        return Err(format!(
+            "{0} is a backup, not a data folder: put it back with `zegel store restore {0} --into FOLDER`, and export from there",
+            folder.display()
+        ));
+    }
     // Opening makes what it misses, so a wrong folder is told before. (store.key is not needed here, and may be lost.)
     if !folder.join("journal").is_dir() {
         return Err(format!("{} is no data folder: it has no journal", folder.display()));

@@ -62,7 +62,7 @@ pub fn text(answer: &Answer) -> String {
 }
 
 /// A number of things, by the word for one of them.
-fn many<N: Display + PartialEq + From<u8> + Copy>(number: N, one: &str) -> String {
+pub fn many<N: Display + PartialEq + From<u8> + Copy>(number: N, one: &str) -> String {
     let ending = if number == N::from(1) { "" } else { "s" };
     format!("{number} {one}{ending}")
 }
@@ -192,6 +192,7 @@ const fn named(damage: Damage) -> &'static str {
         Damage::Orphan => "records or bodies that nothing leads to",
         Damage::Dangling => "entries of lists that lead nowhere",
         Damage::Unlisted => "missing entries of lists",
+        Damage::Ledger => "an erasure ledger that is not whole",
     }
 }
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::desk::Desk;
+use super::show::many;
 use super::{Asking, complain, show};
 use crate::config::Config;
 use crate::daemon::operate::{Answer, Request};
 use crate::daemon::upkeep::Outcome;
-use crate::store::backup::BackupError;
+use crate::store::backup::{BackupError, Restored};
 use crate::store::progress::Progress;
 
 /// Between two looks at how far it is: progress is a counter that is read, and the daemon's control socket tells nothing by itself.
@@ -36,6 +37,9 @@ pub enum Upkeep {
     Repair {
         #[command(flatten)]
         to: Asking,
+        /// An erasure ledger that is shorter than it was counts as it is from now on: only once no older backup is left.
+        #[arg(long)]
+        accept_ledger: bool,
     },
     /// Throw the index away and make it anew from the journal. Mail and pages wait meanwhile.
     #[command(after_help = "Example:\n  zegel store rebuild")]
@@ -79,7 +83,7 @@ impl Upkeep {
     pub async fn run(self) -> ExitCode {
         match self {
             Self::Check { to, last } => check(&to, last).await,
-            Self::Repair { to } => work(&to, Request::StoreCheck { repair: true }).await,
+            Self::Repair { to, accept_ledger } => work(&to, Request::StoreCheck { repair: true, accept_ledger }).await,
             Self::Rebuild { to } => work(&to, Request::StoreRebuild).await,
             Self::Compact { to } => work(&to, Request::StoreCompact).await,
             Self::Backup { to, folder, verify } => backup(&to, &folder, verify).await,
@@ -89,7 +93,8 @@ impl Upkeep {
 }
 
 async fn check(to: &Asking, last: bool) -> ExitCode {
-    work(to, if last { Request::StoreLastCheck } else { Request::StoreCheck { repair: false } }).await
+    work(to, if last { Request::StoreLastCheck } else { Request::StoreCheck { repair: false, accept_ledger: false } })
+        .await
 }
 
 async fn backup(to: &Asking, folder: &Path, verify: bool) -> ExitCode {
@@ -115,17 +120,12 @@ async fn restore(from: PathBuf, into: PathBuf, even_damaged: bool) -> ExitCode {
     end_line();
     match done {
         Ok(Ok(restored)) => {
-            for path in &restored.damaged {
-                println!("damaged: {path}");
+            print!("{}", put_back(&target, &restored));
+            if restored.damaged.is_empty() && restored.unsound.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
             }
-            println!(
-                "{} holds the backup of {}: {} files, up to commit {}. Nothing is sent until `zegel queue release`.",
-                target.display(),
-                restored.head.made,
-                restored.files,
-                restored.head.sequence
-            );
-            if restored.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Ok(Err(BackupError::Damaged(paths))) => {
             for path in &paths {
@@ -138,6 +138,25 @@ async fn restore(from: PathBuf, into: PathBuf, even_damaged: bool) -> ExitCode {
         Ok(Err(cause)) => complain(&cause.to_string()),
         Err(cause) => complain(&cause.to_string()),
     }
+}
+
+/// What a restore says.
+fn put_back(target: &Path, restored: &Restored) -> String {
+    let damaged = restored.damaged.iter().chain(&restored.unsound);
+    let mut text: String = damaged.map(|place| format!("damaged: {place}\n")).collect();
+    let Restored { head, files, frames, .. } = restored;
+    let target = target.display();
+    text += &format!("{target} holds the backup of {}: {files} files, up to commit {}.\n", head.made, head.sequence);
+    text += &if restored.unsound.is_empty() {
+        format!("Each file has its hash, and each of {frames} frames of the journal its checksum.\n")
+    } else {
+        format!(
+            "{} of the journal were damaged or lost before the backup was made; everything else is there ({frames} frames).\n",
+            many(restored.unsound.len(), "place")
+        )
+    };
+    text + "Records and bodies open with the root key only: `zegel store check`, before or after the first start, reads all of them.\n\
+            Nothing is sent until `zegel queue release`.\n"
 }
 
 async fn work(to: &Asking, request: Request) -> ExitCode {

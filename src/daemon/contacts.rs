@@ -348,8 +348,8 @@ mod tests {
         };
         let domains = DomainSet::Listed(vec!["zorg.example".parse().unwrap()]);
         let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+        let retention = Retention::new(store.clone(), settings, Ledger::in_memory());
         Office {
-            retention: Retention::new(store.clone(), settings, Ledger::in_memory()),
             trial: Trial::without_providers(clock.clone()),
             clock,
             entropy,
@@ -359,7 +359,8 @@ mod tests {
             numbers: Some(Numbers::default()),
             home: Home { domains, fallback: Some("post@zorg.example".parse().unwrap()) },
             keys: Keys::new(store.clone(), None),
-            upkeep: Upkeep::new(store.clone()),
+            upkeep: Upkeep::new(retention.clone()),
+            retention,
             vitals: None,
             store,
         }

@@ -232,7 +232,15 @@ pub fn recovery_public(path: &Path) -> Result<RecoveryPublic, KeysError> {
 /// # Errors
 /// [`KeysError::Recovery`].
 pub fn recovery_private(path: &Path) -> Result<RecoveryPrivate, KeysError> {
-    let text = if path == Path::new("-") { text(io::stdin().lock()) } else { read(path, Guard::File) };
+    let text = if path == Path::new("-") {
+        text(io::stdin().lock())
+    } else {
+        // Of the public half, which everybody may read, its rights are not what is wrong.
+        read(path, Guard::File).or_else(|fault| match read(path, Guard::Open) {
+            Ok(text) if RecoveryPublic::parse(text.expose_secret()).is_ok() => Err(RecoveryKeyError::IsPublic.into()),
+            _ => Err(fault),
+        })
+    };
     let key = text.and_then(|text| Ok(RecoveryPrivate::parse(text.expose_secret())?));
     key.map_err(|fault| KeysError::Recovery(path.to_owned(), fault))
 }

@@ -165,7 +165,7 @@ pub async fn start(
         hops,
         mail: None,
         written: config.written.clone(),
-        upkeep: upkeep::Upkeep::new(store.clone()),
+        upkeep: upkeep::Upkeep::new(retention.clone()),
         counted,
         pulse: Pulse::default(),
         stop,

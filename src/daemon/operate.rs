@@ -70,7 +70,7 @@ impl Office {
         (keys, trial): (rotate::Keys, Trial),
     ) -> Self {
         Self {
-            upkeep: Upkeep::new(store.clone()),
+            upkeep: Upkeep::new(retention.clone()),
             store,
             retention,
             clock,
@@ -104,7 +104,7 @@ impl Office {
             Request::SmsTest { number, provider } => Ok(self.trial.send(&number, provider.as_deref()).await),
             Request::QueueHold => self.hold().await,
             Request::QueueRelease => self.release().await,
-            Request::StoreCheck { repair } => Ok(self.begin(Work::Check { repair })),
+            Request::StoreCheck { repair, accept_ledger } => Ok(self.begin(Work::Check { repair, accept_ledger })),
             Request::StoreRebuild => Ok(self.begin(Work::Rebuild)),
             Request::StoreCompact => Ok(self.begin(Work::Compact)),
             Request::StoreBackup { folder, verify } => Ok(self.begin(Work::Backup { folder, verify })),

@@ -77,6 +77,9 @@ pub enum Request {
     StoreCheck {
         /// Mends what can be mended.
         repair: bool,
+        /// An erasure ledger that lacks entries counts as it is from now on.
+        #[serde(default)]
+        accept_ledger: bool,
     },
     /// Begins to make the index anew.
     StoreRebuild,

@@ -14,6 +14,7 @@ use super::operate::{Answer, Office, refused};
 use crate::base::Clock;
 use crate::store::check::{Report, Whom};
 use crate::store::progress::Progress;
+use crate::store::retention::Retention;
 use crate::store::{Compacted, Store, StoreError, backup};
 
 /// Bytes a second that the weekly check reads at most: a terabyte takes six days.
@@ -34,6 +35,8 @@ pub enum Work {
     Check {
         /// Asked.
         repair: bool,
+        /// Whether an erasure ledger that lacks entries counts as it is from now on.
+        accept_ledger: bool,
     },
     /// Makes the index anew.
     Rebuild,
@@ -109,6 +112,7 @@ pub struct BackupRow {
 #[derive(Debug, Clone)]
 pub struct Upkeep {
     store: Store,
+    retention: Retention,
     state: Arc<Mutex<State>>,
     tasks: TaskTracker,
 }
@@ -120,10 +124,10 @@ struct State {
 }
 
 impl Upkeep {
-    /// For one store.
+    /// For one store, and the ledger of what was erased in it.
     #[must_use]
-    pub fn new(store: Store) -> Self {
-        Self { store, state: Arc::default(), tasks: TaskTracker::new() }
+    pub fn new(retention: Retention) -> Self {
+        Self { store: retention.store().clone(), retention, state: Arc::default(), tasks: TaskTracker::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -170,7 +174,7 @@ impl Upkeep {
 
     async fn carry_out(&self, work: Work, progress: &Arc<Progress>) -> Outcome {
         match work {
-            Work::Check { repair } => self.checked(repair, progress).await,
+            Work::Check { repair, accept_ledger } => self.checked(repair, accept_ledger, progress).await,
             Work::Rebuild => self.store.rebuild().await.map_or_else(failed, |()| Outcome::Rebuilt),
             Work::Compact => self.store.compact().await.map_or_else(failed, compacted),
             Work::Backup { folder, verify } => {
@@ -185,8 +189,13 @@ impl Upkeep {
         }
     }
 
-    async fn checked(&self, repair: bool, progress: &Arc<Progress>) -> Outcome {
-        match self.store.check(repair, Arc::clone(progress)).await {
+    async fn checked(&self, repair: bool, accept_ledger: bool, progress: &Arc<Progress>) -> Outcome {
+        let checked = async {
+            let mut report = self.store.check(repair, Arc::clone(progress)).await?;
+            self.retention.check_ledger(accept_ledger, &mut report).await?;
+            Ok::<_, StoreError>(report)
+        };
+        match checked.await {
             Ok(report) => {
                 log(&report);
                 let kept = if report.complete { self.store.keep_report(&report).await } else { Ok(()) };
@@ -212,7 +221,7 @@ impl Upkeep {
                 continue;
             }
             let stopping = progress.clone();
-            let work = self.checked(false, &progress);
+            let work = self.checked(false, false, &progress);
             tokio::pin!(work);
             let outcome = tokio::select! {
                 outcome = &mut work => outcome,

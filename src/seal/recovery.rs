@@ -41,6 +41,11 @@ pub enum RecoveryKeyError {
     /// The private half stands where the public one belongs.
     #[error("this is the private half, which must not be on this machine: name the file with the public half")]
     IsPrivate,
+    /// The public half stands where the private one is needed.
+    #[error(
+        "this is the public half, which opens nothing: name the file with the private half, which `zegel keys recovery-new` made beside it"
+    )]
+    IsPublic,
 }
 
 /// Names a recovery key: the first 8 bytes of the SHA-256 of its public half.
@@ -136,7 +141,11 @@ impl RecoveryPrivate {
     /// # Errors
     /// [`RecoveryKeyError`].
     pub fn parse(text: &str) -> Result<Self, RecoveryKeyError> {
-        let key = only_line(text).and_then(|line| line.strip_prefix(PRIVATE_WORD)).ok_or(RecoveryKeyError::Private)?;
+        let line = only_line(text).ok_or(RecoveryKeyError::Private)?;
+        if line.starts_with(PUBLIC_WORD) {
+            return Err(RecoveryKeyError::IsPublic);
+        }
+        let key = line.strip_prefix(PRIVATE_WORD).ok_or(RecoveryKeyError::Private)?;
         if key.len() != 64 {
             return Err(RecoveryKeyError::Private);
         }
@@ -296,9 +305,10 @@ mod tests {
             assert_eq!(RecoveryPublic::parse(text), Err(RecoveryKeyError::Public), "{text}");
         }
         let short = &secret.expose_secret()[..40];
-        for text in ["", open.as_str(), "zegel-recovery-private:", short] {
+        for text in ["", "zegel-recovery-private:", short] {
             assert_eq!(RecoveryPrivate::parse(text).unwrap_err(), RecoveryKeyError::Private, "{text}");
         }
+        assert_eq!(RecoveryPrivate::parse(&open).unwrap_err(), RecoveryKeyError::IsPublic);
         assert!(!format!("{private:?}").contains(secret.expose_secret().trim().rsplit(':').next().unwrap()));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::base::{Clock, Entropy, MessageId};
 use crate::seal;
-use crate::seal::keyring::{RootKeyring, StoreSecret};
+use crate::seal::keyring::{RootKeyring, StoreKeys, StoreSecret};
 
 use super::engine::{Engine, Loss, Space};
 use super::intake::Prepared;
@@ -279,6 +279,33 @@ pub(super) fn wrapped_secret(folder: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
+/// Whether this keyring opens the data folder, as far as can be told without opening it; `None`: there is none yet. Gives the keys that
+/// follow from the folder's secret.
+///
+/// # Errors
+/// As [`Store::open`] would fail for the keyring's sake, or when the folder cannot be looked into.
+pub fn fits(folder: &Path, keyring: &RootKeyring) -> Result<Option<StoreKeys>, OpenError> {
+    let path = folder.join(KEY_FILE);
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    match wrapped_secret(folder).map_err(|cause| OpenError::Io { path: path.clone(), cause })? {
+        Some(wrapped) => unwrapped(keyring, &wrapped, path).map(|secret| Some(secret.keys())),
+        None if Engine::has_written(folder).map_err(|cause| OpenError::Io { path: path.clone(), cause })? => {
+            Err(OpenError::NoSecret(path))
+        }
+        None => Ok(None),
+    }
+}
+
+fn unwrapped(keyring: &RootKeyring, wrapped: &[u8], path: PathBuf) -> Result<StoreSecret, OpenError> {
+    StoreSecret::unwrap(keyring, wrapped).map_err(|error| match error {
+        // What no key whatever opens.
+        seal::OpenError::Truncated | seal::OpenError::Format => OpenError::DamagedSecret(path),
+        error => OpenError::Key(error),
+    })
+}
+
 /// Puts another wrap of the secret in the place of the old one, whose bytes are overwritten once the new one is durable.
 pub(super) fn replace_wrapped_secret(folder: &Path, wrapped: &[u8]) -> io::Result<()> {
     let mut old = OpenOptions::new().write(true).open(folder.join(KEY_FILE))?;
@@ -297,11 +324,7 @@ fn store_secret(
 ) -> Result<StoreSecret, OpenError> {
     let path = folder.join(KEY_FILE);
     match wrapped_secret(folder) {
-        Ok(Some(wrapped)) => StoreSecret::unwrap(keyring, &wrapped).map_err(|error| match error {
-            // What no key whatever opens.
-            seal::OpenError::Truncated | seal::OpenError::Format => OpenError::DamagedSecret(path),
-            error => OpenError::Key(error),
-        }),
+        Ok(Some(wrapped)) => unwrapped(keyring, &wrapped, path),
         Err(cause) => Err(OpenError::Io { path, cause }),
         // A new one would only hide that nothing here opens again.
         Ok(None) if used => Err(OpenError::NoSecret(path)),

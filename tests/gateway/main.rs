@@ -23,5 +23,6 @@ mod steady;
 mod strict;
 mod support;
 mod trace;
+mod unfit;
 mod upkeep;
 mod watch;

@@ -1,12 +1,13 @@
 //! A bit that changes in any file of the store: what it hits is found damaged or made good, everything else is answered right, and
-//! no answer is wrong without a word. (Bodies in files are not looked into here: what reads them has a checksum for each chunk.)
+//! no answer is wrong without a word. A body is damaged when it has not the checksum that its record says.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use zegel::store::engine::{Engine, Key};
+use zegel::base::MessageId;
+use zegel::store::engine::{Engine, Key, Space};
 use zegel::store::{OpenReport, StoreError};
 
 use super::dice::Dice;
@@ -14,6 +15,7 @@ use super::rounds;
 use super::work::{self, Ledger, Order, Records, SPACES, TASKS, files};
 
 const STEPS: u32 = 14;
+const SEED: u64 = 16;
 /// Of files up to this many bytes all are tried in a long run.
 const SMALL: usize = 600;
 
@@ -27,12 +29,12 @@ impl Kept {
     fn new(close: bool) -> Self {
         let home = tempfile::tempdir().unwrap();
         let (folder, notes) = (home.path().join("data"), home.path().join("notes"));
-        let order = Order { seed: 16, folder, notes, first: 0, steps: STEPS, close, refusals: false };
+        let order = Order { seed: SEED, folder, notes, first: 0, steps: STEPS, close, refusals: false };
         let (name, value) = order.environment();
         let mut program = Command::new(std::env::current_exe().unwrap());
         program.args(["--exact", "the_program_that_is_followed", "--nocapture"]).env(name, value);
         assert!(!program.stdout(Stdio::null()).status().unwrap().success(), "it ends by killing itself");
-        let mut ledger = Ledger::new(16);
+        let mut ledger = Ledger::new(SEED);
         fs::read_to_string(&order.notes).unwrap().lines().for_each(|line| ledger.note(line));
         assert_eq!(ledger.acknowledged, usize::from(TASKS) * STEPS as usize);
         // Made again by each start.
@@ -52,10 +54,7 @@ impl Kept {
         let root = self.home.path().join("data");
         let inside = |path: PathBuf| path.strip_prefix(&root).unwrap().to_owned();
         let known = files(&root).into_iter().map(|path| (inside(path.clone()), fs::metadata(path).unwrap().len()));
-        known
-            .filter(|(path, len)| *len > 0 && !path.starts_with("bodies"))
-            .map(|(path, len)| (path, usize::try_from(len).unwrap()))
-            .collect()
+        known.filter(|(_, len)| *len > 0).map(|(path, len)| (path, usize::try_from(len).unwrap())).collect()
     }
 }
 
@@ -67,12 +66,43 @@ async fn wrong(engine: &Engine, records: &Records) -> (usize, Vec<Key>) {
     let keys: Vec<Key> = own.chain(records.keys().cloned()).collect();
     for key in keys {
         match engine.get(&key).await {
-            Ok(found) if found.as_ref().map(|found| &found.value) == records.get(&key) => {}
+            Ok(found) if found.as_ref().map(|found| &found.value) == records.get(&key) => {
+                match found.filter(|_| key.space == Space::Message) {
+                    Some(record) => match body(engine, &record.value).await {
+                        Body::Right => {}
+                        Body::Damaged => damaged += 1,
+                        Body::Wrong => wrong.push(key),
+                    },
+                    None => {}
+                }
+            }
             Err(StoreError::Damaged(_)) => damaged += 1,
             _ => wrong.push(key),
         }
     }
     (damaged, wrong)
+}
+
+/// How a body is.
+enum Body {
+    Right,
+    /// It is not there, is shorter, or has not its checksum.
+    Damaged,
+    /// It has its checksum and is another.
+    Wrong,
+}
+
+/// The body that a record names.
+async fn body(engine: &Engine, record: &[u8]) -> Body {
+    let (id, crc) = record.split_first_chunk::<16>().unwrap();
+    let Ok(Some(reader)) = engine.open_body(MessageId(*id)).await else { return Body::Damaged };
+    let len = usize::try_from(reader.len()).unwrap();
+    let Ok(bytes) = reader.read_at(0, len).await else { return Body::Damaged };
+    if crc32c::crc32c(&bytes).to_be_bytes() != crc {
+        return Body::Damaged;
+    }
+    let (_, expected) = work::body_of(SEED, id[0], u32::from_be_bytes(id[1..5].try_into().unwrap()));
+    if bytes == expected { Body::Right } else { Body::Wrong }
 }
 
 /// What became of flipped bits, by kind of file.
@@ -131,6 +161,10 @@ fn a_bit_that_changes_in_any_file_is_found_or_made_good() {
     let journal: usize =
         tallies.iter().filter(|(kind, _)| kind.starts_with("journal")).map(|(_, tally)| tally.flips).sum();
     assert!(journal >= 4, "{journal} bits of the journal");
+    let bodies: Vec<&Tally> =
+        tallies.iter().filter(|(kind, _)| kind.starts_with("bodies")).map(|(_, tally)| tally).collect();
+    let found = |tally: &&Tally| tally.flips > 0 && tally.damaged == tally.flips;
+    assert!(bodies.len() == 2 && bodies.iter().all(found), "each bit of a body is found: {bodies:?}");
 }
 
 /// The journal alone says what the index said.

@@ -1,4 +1,5 @@
-//! Putting a backup back into an empty folder. Every hash is compared before anything is written, and again while copying.
+//! Putting a backup back into an empty folder. Every hash is compared before anything is written, and again while copying; then every
+//! frame of the journal is read. (Records and bodies open with the root key only, which a restore does not need.)
 //!
 //! The folder gets a note that it was restored. The first start finds it: it ends all sessions, holds the queue until an operator
 //! lets it go, and then removes the note. The store's secret is written last: a folder whose restore was cut short does not open.
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::store::engine::Loss;
+use crate::store::engine::{Loss, survey};
 use crate::store::migrate::SCHEMA;
 use crate::store::progress::Progress;
 
@@ -35,6 +36,11 @@ pub struct Restored {
     pub files: u64,
     /// Files that are damaged or missing in the backup; what they hold is lost, everything else is there.
     pub damaged: Vec<String>,
+    /// Frames of the journal that were read afterwards.
+    pub frames: u64,
+    /// Places of the journal that have not their checksum, or are missing, though the backup's files are as they were made: the store
+    /// was damaged before.
+    pub unsound: Vec<String>,
 }
 
 /// Puts the backup in `from` into `into`, which must be empty or missing. Blocks. With `even_damaged` a backup of which files are
@@ -61,7 +67,10 @@ pub fn restore(from: &Path, into: &Path, even_damaged: bool, progress: &Progress
         return Err(BackupError::Damaged(damaged));
     }
     let files = put_back(from, into, progress, &damaged)?;
-    Ok(Restored { head, files, damaged })
+    let found = survey(into, progress).map_err(BackupError::at(into))?;
+    let lost = found.lost.iter().map(ToString::to_string);
+    let unsound = found.damaged.iter().cloned().chain(lost).map(|place| format!("journal {place}")).collect();
+    Ok(Restored { head, files, damaged, frames: found.frames, unsound })
 }
 
 /// Whether `into`, which need not be there yet, lies in the backup.

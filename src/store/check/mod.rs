@@ -66,6 +66,8 @@ pub enum Damage {
     Dangling,
     /// A record that is not on the list it belongs on. Repair puts it there.
     Unlisted,
+    /// Entries of the erasure ledger are gone. Repair takes it as it is when that is asked for by name.
+    Ledger,
 }
 
 impl Damage {
@@ -144,6 +146,15 @@ impl Report {
     pub fn is_sound(&self) -> bool {
         self.complete && self.counts.values().sum::<u64>() == self.mended
     }
+
+    /// Adds a finding.
+    pub(super) fn add(&mut self, finding: Finding) {
+        *self.counts.entry(finding.damage).or_default() += 1;
+        self.mended += u64::from(finding.mended);
+        if self.findings.len() < MOST {
+            self.findings.push(finding);
+        }
+    }
 }
 
 impl Store {
@@ -159,9 +170,6 @@ impl Store {
             check.space(space).await?;
         }
         check.body_files().await?;
-        if repair {
-            self.accept_ledger().await?;
-        }
         let Check { mut report, progress, .. } = check;
         report.complete = !progress.is_stopped();
         report.at = self.inner.clock.now().to_string();
@@ -330,16 +338,12 @@ impl Check {
             Some(mend) if self.repair => self.store.mend(mend).await?,
             _ => false,
         };
-        *self.report.counts.entry(fault.damage).or_default() += 1;
-        self.report.mended += u64::from(mended);
-        if self.report.findings.len() < MOST {
-            let whom = match fault.message {
-                Some(id) => Some(self.store.whom(id).await?),
-                None => None,
-            };
-            let Fault { damage, place, why, .. } = fault;
-            self.report.findings.push(Finding { damage, place, why, whom, mended });
-        }
+        let whom = match fault.message {
+            Some(id) if self.report.findings.len() < MOST => Some(self.store.whom(id).await?),
+            _ => None,
+        };
+        let Fault { damage, place, why, .. } = fault;
+        self.report.add(Finding { damage, place, why, whom, mended });
         Ok(())
     }
 }

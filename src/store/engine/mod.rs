@@ -23,6 +23,7 @@ pub use local::bodies::HeldBodies;
 pub use local::heal::{Damaged, Judged};
 pub use local::losses::Loss;
 pub use local::pin::{Frames, JournalFile, Moment};
+pub use local::survey::survey;
 
 /// A family of records with one kind of key. The number is part of the format; numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -251,6 +252,14 @@ impl Engine {
     /// [`OpenError::InUse`] while another has it open, [`OpenError::Io`] when the disk fails.
     pub fn claim(settings: &Settings) -> Result<Claim, OpenError> {
         local::claim::Claim::new(settings).map(Claim)
+    }
+
+    /// Whether the journal in this folder holds anything, to look from outside.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn has_written(folder: &Path) -> std::io::Result<bool> {
+        local::claim::has_written(folder)
     }
 
     /// The engine on this machine's disk: recovers what is there. Blocks until it serves.

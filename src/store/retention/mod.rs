@@ -137,7 +137,9 @@ impl Retention {
         Self { inner: Arc::new(inner) }
     }
 
-    fn store(&self) -> &Store {
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
         &self.inner.store
     }
 

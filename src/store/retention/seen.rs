@@ -1,10 +1,14 @@
 //! How long the erasure ledger was, kept in the store: one that vanished, was emptied or was cut is noticed at the next start. (An
 //! unmounted disk does that.)
 
+use crate::store::check::{Damage, Finding, Report};
 use crate::store::{Store, StoreError, places};
 
 use super::Retention;
 use super::records::Seen;
+
+/// What to do about entries that are gone.
+const GONE: &str = "put it back from a copy with the daemon stopped; or, once no backup of before is left that would bring back what they named, `zegel store repair --accept-ledger`";
 
 impl Retention {
     fn entries_now(&self) -> Result<u64, StoreError> {
@@ -32,6 +36,28 @@ impl Retention {
             draft.commit().await?;
         }
         Ok(noted.unwrap_or(0).saturating_sub(entries))
+    }
+
+    /// Adds to the report of a check what the ledger lacks. With `accept` it counts as it is from now on: what is gone of it comes back
+    /// with an older backup, so nobody does that by the way.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written. A ledger that cannot be read is in the report.
+    pub async fn check_ledger(&self, accept: bool, report: &mut Report) -> Result<(), StoreError> {
+        let (why, mended) = match self.inner.ledger.entries() {
+            Err(error) => (error.to_string(), false),
+            Ok(_) => match self.ledger_lacks().await? {
+                0 => return Ok(()),
+                lacks if accept => {
+                    self.store().accept_ledger().await?;
+                    (format!("{lacks} of its entries are gone; it counts as it is from now on"), true)
+                }
+                lacks => (format!("{lacks} of its entries are gone: {GONE}"), false),
+            },
+        };
+        let place = "erasure ledger".to_owned();
+        report.add(Finding { damage: Damage::Ledger, place, why, whom: None, mended });
+        Ok(())
     }
 }
 

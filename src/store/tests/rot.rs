@@ -10,6 +10,7 @@ use super::bed::Bed;
 use super::secrecy::contains;
 use crate::seal::token::LinkToken;
 use crate::store::Loss;
+use crate::store::check::Damage;
 use crate::store::engine::Space;
 use crate::store::jobs::JobEnd;
 
@@ -450,8 +451,23 @@ async fn a_ledger_that_shrinks_is_noticed() {
     fs::remove_file(&path).unwrap();
     recall().await;
     assert_eq!(open().ledger_lacks().await.unwrap(), 2, "what comes later makes up for nothing");
-    bed.store.check(true, std::sync::Arc::default()).await.unwrap();
-    assert_eq!(open().ledger_lacks().await.unwrap(), 0, "repair takes it as it is");
+    // To repair the store is not to accept that: somebody must say so.
+    let mut report = bed.store.check(true, std::sync::Arc::default()).await.unwrap();
+    assert_eq!(open().ledger_lacks().await.unwrap(), 2);
+    let (before, mended) = (report.clone(), report.mended);
+    open().check_ledger(false, &mut report).await.unwrap();
+    assert_eq!((report.counts[&Damage::Ledger], report.mended, report.is_sound()), (1, mended, false));
+    assert_eq!(open().ledger_lacks().await.unwrap(), 2);
+    let mut report = before;
+    open().check_ledger(true, &mut report).await.unwrap();
+    assert!(report.counts[&Damage::Ledger] == 1 && report.mended == mended + 1 && report.is_sound(), "{report:?}");
+    assert_eq!(open().ledger_lacks().await.unwrap(), 0);
+    // One that has more than the store knew, as when the store is put back from an older backup, counts as it is.
+    let now = fs::read(&path).unwrap();
+    fs::write(&path, [&now[..], &now[now.len() - 56..]].concat()).unwrap();
+    assert_eq!(open().ledger_lacks().await.unwrap(), 0);
+    fs::write(&path, &now).unwrap();
+    assert_eq!(open().ledger_lacks().await.unwrap(), 1);
     let nowhere = dir.path().join("unmounted/erased.ledger");
     assert!(matches!(Ledger::open(&nowhere, bed.store.keys()), Err(LedgerError::NoFolder(_))));
 }

@@ -1,7 +1,8 @@
 //! A data folder that is this process's alone, before anything in it is read or changed: whoever finds that it cannot be opened
 //! leaves it as it is.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::super::super::{OpenError, Settings};
 use super::folder::{Folder, Lock, at};
@@ -41,5 +42,13 @@ impl Claim {
     pub(in super::super) fn is_used(&self) -> Result<bool, OpenError> {
         let journal = self.folder.journal();
         segment::any_written(&journal).map_err(at(&journal))
+    }
+}
+
+/// See [`super::super::Engine::has_written`].
+pub(in super::super) fn has_written(folder: &Path) -> io::Result<bool> {
+    match segment::any_written(&folder.join("journal")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        other => other,
     }
 }

@@ -105,6 +105,11 @@ impl Folder {
         Ok((folder, Lock { _file: file }))
     }
 
+    /// Of a folder that nobody has open, to look into it.
+    pub(super) fn unlocked(root: &Path) -> Self {
+        Self { root: root.to_owned(), io: Io::default() }
+    }
+
     pub(super) fn root(&self) -> &Path {
         &self.root
     }

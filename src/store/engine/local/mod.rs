@@ -19,6 +19,7 @@
 //! | committer | the one thread that commits groups |
 //! | compact, choice, tombstones | gives back the room of what counts no more; which segment next; which deletions must be told on |
 //! | pin | the journal at one moment, for backup and check |
+//! | survey | the same of a journal that nobody has open |
 //! | heal | a copy of a segment, made good from an older one |
 //! | bodies | body files |
 
@@ -49,6 +50,7 @@ mod recovery;
 mod replay;
 mod run;
 mod segment;
+pub mod survey;
 #[cfg(test)]
 mod tests;
 mod tombstones;

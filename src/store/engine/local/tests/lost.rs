@@ -190,22 +190,25 @@ async fn an_earlier_segment_that_ends_too_early_is_told() {
 /// The last frames before a kill are proven by no header, but by the index.
 #[tokio::test]
 async fn a_damaged_frame_that_the_index_has_is_not_cut() {
-    let (live, dead) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (engine, _) = open(live.path());
-    for n in 0..4 {
-        engine.commit(put(&format!("k{n}"), &format!("v{n}"))).await.unwrap();
+    for (at, other) in [(2, 3), (3, 2)] {
+        let (live, dead) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (engine, _) = open(live.path());
+        for n in 0..4 {
+            engine.commit(put(&format!("k{n}"), &format!("v{n}"))).await.unwrap();
+        }
+        engine.shared.index().unwrap().flush().unwrap();
+        copy(live.path(), dead.path());
+        let path = segments(dead.path()).remove(0);
+        let frame = segment_of(&path).scan(None).unwrap().frames[at];
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[usize::try_from(frame.offset + frame.header.len()).unwrap() - 1] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let (engine, report) = open(dead.path());
+        assert_eq!((report.cut, report.quarantined.len(), report.lost), (0, 1, vec![]), "frame {at}");
+        assert_eq!(value(&engine, &format!("k{other}")).await, Some(format!("v{other}")), "frame {at}");
+        let damaged = engine.get(&key(&format!("k{at}"))).await;
+        assert!(matches!(damaged, Err(StoreError::Damaged(_))), "frame {at}: {damaged:?}");
     }
-    engine.shared.index().unwrap().flush().unwrap();
-    copy(live.path(), dead.path());
-    let path = segments(dead.path()).remove(0);
-    let frame = segment_of(&path).scan(None).unwrap().frames[2];
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[usize::try_from(frame.offset + frame.header.len()).unwrap() - 1] ^= 1;
-    fs::write(&path, bytes).unwrap();
-    let (engine, report) = open(dead.path());
-    assert_eq!((report.cut, report.quarantined.len(), report.lost), (0, 1, vec![]));
-    assert_eq!(value(&engine, "k3").await.as_deref(), Some("v3"));
-    assert!(matches!(engine.get(&key("k2")).await, Err(StoreError::Damaged(_))));
 }
 
 /// A clean stop says how far the journal went, also to a start that finds no index to ask.
@@ -216,6 +219,7 @@ async fn an_acknowledged_end_is_missed_without_an_index_too() {
     let frames = segment_of(segments(whole.path()).last().unwrap()).scan(None).unwrap().frames;
     let groups: Vec<_> = frames.iter().filter(|found| found.header.head.kind == frame::Kind::Group).collect();
     let last = usize::try_from(groups[1].offset).unwrap();
+    let newest = groups[1].header.head.last();
     for (what, len) in [("inside the last frame", last + 9), ("between two", last), ("all but its opening", 64)] {
         for index in ["gone", "of another boot"] {
             let folder = tempfile::tempdir().unwrap();
@@ -240,6 +244,8 @@ async fn an_acknowledged_end_is_missed_without_an_index_too() {
                 engine.give_up(loss).await.unwrap();
             }
             engine.commit(put("more", "v")).await.unwrap();
+            let version = engine.get(&key("more")).await.unwrap().unwrap().version;
+            assert!(version > newest, "{what}, {index}: the numbers of what is lost are not used again");
             engine.close().await;
             drop(engine);
             assert_eq!(open(folder.path()).1, OpenReport::default(), "{what}, {index}: told until it is given up");
@@ -298,4 +304,44 @@ async fn what_comes_back_with_a_segment_and_no_longer_counts_is_overwritten() {
         assert!(holders(folder.path(), gone).is_empty(), "{gone}");
     }
     assert_eq!(holders(folder.path(), "first-of-c"), [first]);
+}
+
+/// A line of the list of removed segments that changed names none: its segment is missed, which is told, and nothing else is wrong.
+#[tokio::test]
+async fn a_changed_list_of_removed_segments_is_told_at_start() {
+    let (whole, _) = three().await;
+    let (engine, _) = open(whole.path());
+    engine.commit(gone("k0")).await.unwrap();
+    engine.compact().await.unwrap();
+    let expected = all(&engine).await;
+    engine.close().await;
+    drop(engine);
+    let list = whole.path().join("journal/removed");
+    let bytes = fs::read(&list).unwrap();
+    let gone = std::str::from_utf8(&bytes).unwrap().split(' ').next().unwrap();
+    let gone = Loss::Segment(u64::from_str_radix(gone, 16).unwrap());
+    assert_eq!(open(whole.path()).1, OpenReport::default());
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+    for at in 0..end {
+        let folder = tempfile::tempdir().unwrap();
+        copy(whole.path(), folder.path());
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x10;
+        fs::write(folder.path().join("journal/removed"), changed).unwrap();
+        for start in 0..2 {
+            let (engine, report) = open(folder.path());
+            assert_eq!(
+                (report.lost, report.quarantined.len()),
+                (vec![Loss::Segment(1)], 0),
+                "byte {at}, start {start}"
+            );
+            assert_eq!(all(&engine).await, expected, "byte {at}");
+            engine.close().await;
+        }
+        let (engine, _) = open(folder.path());
+        engine.give_up(Loss::Segment(1)).await.unwrap();
+        engine.close().await;
+        drop(engine);
+        assert_eq!(open(folder.path()).1, OpenReport::default(), "byte {at}");
+    }
 }
