@@ -142,21 +142,19 @@ async fn restore(from: PathBuf, into: PathBuf, even_damaged: bool) -> ExitCode {
 
 /// What a restore says.
 fn put_back(target: &Path, restored: &Restored) -> String {
-    let damaged = restored.damaged.iter().chain(&restored.unsound);
-    let mut text: String = damaged.map(|place| format!("damaged: {place}\n")).collect();
-    let Restored { head, files, frames, .. } = restored;
-    let target = target.display();
-    text += &format!("{target} holds the backup of {}: {files} files, up to commit {}.\n", head.made, head.sequence);
-    text += &if restored.unsound.is_empty() {
-        format!("Each file has its hash, and each of {frames} frames of the journal its checksum.\n")
+    let Restored { head, files, frames, damaged, unsound } = restored;
+    let mut lines: Vec<String> = damaged.iter().chain(unsound).map(|place| format!("damaged: {place}")).collect();
+    let (target, made, sequence) = (target.display(), head.made, head.sequence);
+    lines.push(format!("{target} holds the backup of {made}: {files} files, up to commit {sequence}."));
+    lines.push(if unsound.is_empty() {
+        format!("Each file has its hash, and each of {frames} frames of the journal its checksum.")
     } else {
-        format!(
-            "{} of the journal were damaged or lost before the backup was made; everything else is there ({frames} frames).\n",
-            many(restored.unsound.len(), "place")
-        )
-    };
-    text + "Records and bodies open with the root key only: `zegel store check`, before or after the first start, reads all of them.\n\
-            Nothing is sent until `zegel queue release`.\n"
+        let places = many(unsound.len(), "place");
+        format!("{places} of the journal were damaged or lost before the backup was made; everything else is there.")
+    });
+    lines.push("Records and bodies open with the root key only: `zegel store check` reads all of them.".to_owned());
+    lines.push("Nothing is sent until `zegel queue release`.\n".to_owned());
+    lines.join("\n")
 }
 
 async fn work(to: &Asking, request: Request) -> ExitCode {

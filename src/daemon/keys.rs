@@ -236,9 +236,9 @@ pub fn recovery_private(path: &Path) -> Result<RecoveryPrivate, KeysError> {
         text(io::stdin().lock())
     } else {
         // Of the public half, which everybody may read, its rights are not what is wrong.
-        read(path, Guard::File).or_else(|fault| match read(path, Guard::Open) {
-            Ok(text) if RecoveryPublic::parse(text.expose_secret()).is_ok() => Err(RecoveryKeyError::IsPublic.into()),
-            _ => Err(fault),
+        read(path, Guard::File).map_err(|fault| match read(path, Guard::Open) {
+            Ok(text) if RecoveryPublic::parse(text.expose_secret()).is_ok() => RecoveryKeyError::IsPublic.into(),
+            _ => fault,
         })
     };
     let key = text.and_then(|text| Ok(RecoveryPrivate::parse(text.expose_secret())?));

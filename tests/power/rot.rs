@@ -67,13 +67,12 @@ async fn wrong(engine: &Engine, records: &Records) -> (usize, Vec<Key>) {
     for key in keys {
         match engine.get(&key).await {
             Ok(found) if found.as_ref().map(|found| &found.value) == records.get(&key) => {
-                match found.filter(|_| key.space == Space::Message) {
-                    Some(record) => match body(engine, &record.value).await {
+                if let Some(record) = found.filter(|_| key.space == Space::Message) {
+                    match body(engine, &record.value).await {
                         Body::Right => {}
                         Body::Damaged => damaged += 1,
                         Body::Wrong => wrong.push(key),
-                    },
-                    None => {}
+                    }
                 }
             }
             Err(StoreError::Damaged(_)) => damaged += 1,

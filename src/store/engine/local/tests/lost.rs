@@ -316,10 +316,10 @@ async fn a_changed_list_of_removed_segments_is_told_at_start() {
     let expected = all(&engine).await;
     engine.close().await;
     drop(engine);
-    let list = whole.path().join("journal/removed");
-    let bytes = fs::read(&list).unwrap();
-    let gone = std::str::from_utf8(&bytes).unwrap().split(' ').next().unwrap();
-    let gone = Loss::Segment(u64::from_str_radix(gone, 16).unwrap());
+    let path = whole.path().join("journal/removed");
+    let bytes = fs::read(&path).unwrap();
+    let name = std::str::from_utf8(&bytes).unwrap().split(' ').next().unwrap();
+    let lost = Loss::Segment(u64::from_str_radix(name, 16).unwrap());
     assert_eq!(open(whole.path()).1, OpenReport::default());
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
     for at in 0..end {
@@ -330,16 +330,12 @@ async fn a_changed_list_of_removed_segments_is_told_at_start() {
         fs::write(folder.path().join("journal/removed"), changed).unwrap();
         for start in 0..2 {
             let (engine, report) = open(folder.path());
-            assert_eq!(
-                (report.lost, report.quarantined.len()),
-                (vec![Loss::Segment(1)], 0),
-                "byte {at}, start {start}"
-            );
+            assert_eq!((report.lost, report.quarantined.len()), (vec![lost], 0), "byte {at}, start {start}");
             assert_eq!(all(&engine).await, expected, "byte {at}");
             engine.close().await;
         }
         let (engine, _) = open(folder.path());
-        engine.give_up(Loss::Segment(1)).await.unwrap();
+        engine.give_up(lost).await.unwrap();
         engine.close().await;
         drop(engine);
         assert_eq!(open(folder.path()).1, OpenReport::default(), "byte {at}");
