@@ -9,6 +9,7 @@ use crate::seal::token::{LinkToken, reference};
 use crate::store::StoreError;
 use crate::store::codes::{KeptCode, NewCode};
 use crate::store::contacts::Change;
+use crate::store::conversation::Thread;
 use crate::store::intake::{NewDelivery, NewJob};
 use crate::store::records::{Contact, Conversation, JobKind, JobSecret, Phone, Proof, Sender};
 use crate::store::strict::{Locks, StrictLocks};
@@ -28,6 +29,10 @@ pub(super) struct Mail {
     pub(super) mode: Mode,
     /// Message-ID, without brackets; without one a repeat cannot be told.
     pub(super) message_id: Option<String>,
+    /// What it refers to, oldest first.
+    pub(super) references: Vec<String>,
+    /// Its base subject.
+    pub(super) subject: String,
     /// SHA-256 of everything after the header block.
     pub(super) body_hash: [u8; 32],
 }
@@ -207,14 +212,20 @@ pub(super) async fn build(
         jobs.extend(letter);
         (contact, code)
     });
-    let locks = locks(intake, mail.mode, generation, new_contact.as_ref().map(|(_, code)| code)).await?;
+    let sender = mail.identity.address.key();
+    let strict = (mail.mode == Mode::Strict).then_some(generation.number);
+    let thread = Thread { sender: &sender, contact: generation.contact, strict, subject: &mail.subject };
+    let joined = intake.store.joined_by(&thread, &mail.references).await?;
+    let locks = locks(intake, mail.mode, generation, (joined, new_contact.as_ref().map(|(_, code)| code))).await?;
+    let message_id = mail.message_id.as_deref().filter(|id| !id.is_empty());
     Ok(NewDelivery {
-        conversation_id: ConversationId::random(entropy),
+        conversation_id: joined.unwrap_or_else(|| ConversationId::random(entropy)),
         conversation: Conversation {
             sender: mail.sender(),
             recipient: recipient.address.to_string(),
             contact: generation.contact,
             created: mail.received,
+            joined: None,
         },
         new_contact,
         locks,
@@ -222,19 +233,20 @@ pub(super) async fn build(
         token,
         reference: reference(entropy),
         repeat_key,
+        thread: message_id.map(|id| thread.hash(intake.store.keys(), id)),
         jobs,
     })
 }
 
-/// How the delivery is locked: in strict mode sealed to the contact's code, the new one or the one that is stored.
+/// How the delivery is locked: as the conversation is that it joins, else anew; in strict mode sealed to the contact's code, the new one or the one that is stored.
 async fn locks(
     intake: &Inner,
     mode: Mode,
     generation: Generation,
-    new: Option<&KeptCode>,
+    (joined, new): (Option<ConversationId>, Option<&KeptCode>),
 ) -> Result<Locks, IntakeError> {
     if mode == Mode::Assisted {
-        return Ok(Locks::Assisted);
+        return Ok(if joined.is_some() { Locks::Joined } else { Locks::Assisted });
     }
     let public: Option<ContactPublic> = match new {
         Some(KeptCode::Pair(pair, _)) => Some(pair.public(generation).map_err(|_| IntakeError::Code)?),
@@ -243,7 +255,14 @@ async fn locks(
     };
     // Without it the link alone would open the mail.
     let contact = Some(public.ok_or(IntakeError::Code)?);
-    Ok(Locks::Strict(Box::new(StrictLocks { contact, before: None, also: Vec::new() })))
+    let before = match joined {
+        Some(conversation) => {
+            let gone = || StoreError::NotReady("the conversation ended at this moment".to_owned());
+            Some(intake.store.epoch_head(conversation).await?.ok_or_else(gone)?)
+        }
+        None => None,
+    };
+    Ok(Locks::Strict(Box::new(StrictLocks { contact, before, also: Vec::new() })))
 }
 
 /// The mail that brings a code to the sender.

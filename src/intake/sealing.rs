@@ -10,6 +10,7 @@ use crate::base::MessageId;
 use crate::mail::header::HeaderFacts;
 use crate::mail::manifest::Manifest;
 use crate::mail::mime::{Indexer, Limits};
+use crate::mail::subject::base;
 use crate::policy::{Identity, Mode, Terms};
 use crate::seal::body::{CHUNK, ContentKey, Sealer};
 use crate::store::intake::{NewMessage, Prepared};
@@ -190,6 +191,8 @@ impl Sealing {
             identity: self.identity,
             mode: strictest(self.recipients.iter().map(|recipient| &recipient.terms)),
             message_id: self.facts.message_id.clone(),
+            references: self.facts.references.clone(),
+            subject: base(&self.facts.subject_untagged),
             body_hash: self.body_hash.finalize().into(),
         };
         let message = Message {

@@ -17,3 +17,4 @@ pub mod manifest;
 pub mod mime;
 mod parser;
 pub mod report;
+pub mod subject;

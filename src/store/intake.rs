@@ -9,6 +9,7 @@ use crate::seal::token::LinkToken;
 
 use super::codec::{ATTEMPTS, Draft, busy, stands};
 use super::codes::KeptCode;
+use super::conversation::Joined;
 use super::engine::{Batch, CommitError};
 use super::plan::{Plan, Taken, add_hidden, contact_place};
 use super::records::{Contact, Conversation, JobKind, JobSecret, Message};
@@ -36,9 +37,9 @@ pub struct NewMessage {
 /// One recipient of a new message: own conversation, key, link, proof.
 #[derive(Debug)]
 pub struct NewDelivery {
-    /// The new conversation's id.
+    /// The conversation's id: a new one, or that of the conversation which it joins.
     pub conversation_id: ConversationId,
-    /// The new conversation (names the contact).
+    /// The conversation as it is written when it is new (names the contact).
     pub conversation: Conversation,
     /// A contact to make, with what is kept of its code, when the sender has none for this recipient yet.
     pub new_contact: Option<(Contact, KeptCode)>,
@@ -52,6 +53,8 @@ pub struct NewDelivery {
     pub reference: String,
     /// Keyed hash of sender, Message-ID, recipient and body: a repeat within 5 days is taken once.
     pub repeat_key: Option<[u8; 32]>,
+    /// Keyed hash of its place in the thread ([`super::conversation::Thread::hash`]): a later mail that refers to this one joins it.
+    pub thread: Option<[u8; 32]>,
     /// The jobs: the notice, and the code mail for a new contact.
     pub jobs: Vec<NewJob>,
 }
@@ -114,7 +117,8 @@ impl Store {
     }
 
     /// Everything in one durable commit. The message comes back, and nothing is stored, when a contact or
-    /// repeat key appeared meanwhile (another mail of the same sender): look again and build it again.
+    /// repeat key appeared meanwhile (another mail of the same sender), or when a conversation that it joins changed: look again and build
+    /// it again.
     ///
     /// A recipient who stands in the envelope twice gets one delivery, the first. Without deliveries nothing is stored. Once
     /// begun it comes to its end even when the caller goes away.
@@ -159,7 +163,13 @@ impl Store {
                 return Ok(Err(Box::new(new)));
             }
         }
-        add_hidden(inner, &wrapping, &mut draft, &new)?;
+        let mut joined = Joined::new();
+        for delivery in new.deliveries.iter().filter(|delivery| !delivery.begins_conversation()) {
+            if !inner.joins(&mut draft, delivery, &mut joined).await? {
+                return Ok(Err(Box::new(new)));
+            }
+        }
+        add_hidden(inner, (&wrapping, &joined), &mut draft, &new)?;
         match visible {
             Visible::Now => plan.add_visible(inner, &mut draft, new.id).await?,
             Visible::WhenCommitted => {
@@ -247,7 +257,7 @@ impl Store {
             if let Some(repeat) = delivery.repeat
                 && self.taken_before(&[repeat]).await?.contains(&true)
             {
-                delivery.remove_hidden(draft, id);
+                delivery.remove_hidden(&self.inner, draft, id).await?;
                 continue;
             }
             if let Some(contact) = &delivery.new_contact
@@ -277,7 +287,7 @@ impl Store {
         draft.delete(places::manifest(id));
         draft.delete(places::body(id));
         for delivery in &found.record.deliveries {
-            delivery.remove_hidden(&mut draft, id);
+            delivery.remove_hidden(inner, &mut draft, id).await?;
         }
         let dropped = draft.commit().await;
         if stands(&dropped) && found.record.message.in_file {

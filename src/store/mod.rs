@@ -18,6 +18,7 @@ pub mod check;
 mod codec;
 pub mod codes;
 pub mod contacts;
+pub mod conversation;
 #[doc(hidden)] // public for benchmarks only
 pub mod engine;
 mod fresh;

@@ -98,6 +98,15 @@ pub(super) fn answer_of(key: &[u8]) -> Option<(ConversationId, MessageId)> {
 pub(super) fn answer_address(keys: &StoreKeys, token: &[u8]) -> Key {
     key(Space::AnswerAddress, &[&keys.blind("answer address", token)])
 }
+/// `hash` as [`super::conversation::Thread::hash`] gives it.
+pub(super) fn thread(hash: &[u8; 32]) -> Key {
+    key(Space::Thread, &[hash])
+}
+/// The newest sorts first, as in [`by_address`].
+pub(super) fn by_contact(contact: ContactId, received: Timestamp, id: MessageId) -> Key {
+    let before_end = u64::MAX - received.millis();
+    key(Space::ByContact, &[contact.as_bytes(), &before_end.to_be_bytes(), id.as_bytes()])
+}
 pub(super) fn delivery(message: MessageId, conversation: ConversationId) -> Key {
     key(Space::Delivery, &[message.as_bytes(), conversation.as_bytes()])
 }

@@ -17,6 +17,7 @@ use crate::seal::strict::Epoch;
 
 use super::codec::{Draft, Found};
 use super::codes::put_code;
+use super::conversation::Joined;
 use super::intake::{NewDelivery, NewJob, NewMessage};
 use super::records::{Contact, Conversation, Delivery, Grant, Job, JobKind, Message, Proof};
 use super::retention::{Ending, Stub};
@@ -56,6 +57,9 @@ pub(super) struct PlannedDelivery {
     pub(super) repeat: Option<[u8; 32]>,
     #[n(7)]
     pub(super) jobs: Vec<PlannedJob>,
+    /// It joins a conversation that there was.
+    #[n(8)]
+    pub(super) joins: Option<bool>,
 }
 
 /// One job of it.
@@ -143,10 +147,12 @@ impl Plan {
                 repeat: delivery.repeat_key,
                 strict: delivery.strict(),
                 more: None,
+                thread: delivery.thread,
             },
             link: delivery.token.hash(&inner.keys),
             repeat: delivery.repeat_key,
             jobs: delivery.jobs.iter().map(PlannedJob::of).collect(),
+            joins: (!delivery.begins_conversation()).then_some(true),
         };
         let deliveries = new.deliveries.iter().map(planned).collect();
         Self { message, deliveries }
@@ -205,6 +211,10 @@ impl PlannedDelivery {
         draft.put(places::grant(self.grant_id), &self.grant)?;
         draft.put(places::grant_index(&self.link), &self.grant_id)?;
         draft.put(places::reference(&inner.keys, &self.grant.reference, self.grant_id), &())?;
+        draft.put(places::by_contact(self.grant.contact, received, id), &self.conversation_id)?;
+        if let Some(thread) = &self.grant.thread {
+            draft.put(places::thread(thread), &self.conversation_id)?;
+        }
         for job in &self.jobs {
             draft.put(places::job_due(&job.kind, job.due, job.id), &())?;
         }
@@ -212,17 +222,24 @@ impl PlannedDelivery {
     }
 
     /// Removes what [`add_hidden`] wrote for this recipient.
-    pub(super) fn remove_hidden(&self, draft: &mut Draft<'_>, id: MessageId) {
-        match self.epoch() {
-            None => {
+    pub(super) async fn remove_hidden(
+        &self,
+        inner: &Inner,
+        draft: &mut Draft<'_>,
+        id: MessageId,
+    ) -> Result<(), StoreError> {
+        if let Some(at) = self.epoch() {
+            draft.delete(places::strict_lock(at, &self.link));
+        }
+        if self.joins == Some(true) {
+            // An epoch that follows others stays: a later one may follow it already. It holds keys to nothing.
+            inner.leave(draft, self.conversation_id, id).await?;
+        } else {
+            if self.epoch().is_none() {
                 draft.delete(places::assisted_lock(self.conversation_id));
                 draft.delete(places::recovery_lock(self.conversation_id));
             }
-            Some(at) => draft.delete(places::strict_lock(at, &self.link)),
-        }
-        if self.begins_conversation() {
             draft.delete(places::conversation(self.conversation_id));
-            // An epoch that follows others stays: a later one may follow it already. It holds keys to nothing.
             self.epoch().into_iter().for_each(|at| draft.delete(places::epoch(at)));
         }
         draft.delete(places::content_key(self.conversation_id, id));
@@ -237,16 +254,12 @@ impl PlannedDelivery {
             draft.delete(places::contact_key(Generation { contact, number }));
         }
         self.jobs.iter().for_each(|job| remove_hidden_job(draft, job.id));
+        Ok(())
     }
 
     /// In strict mode, the epoch that it makes.
     fn epoch(&self) -> Option<Epoch> {
         self.grant.strict.map(|strict| Epoch { conversation: self.conversation_id, number: strict.epoch })
-    }
-
-    /// Whether the conversation is new with it.
-    fn begins_conversation(&self) -> bool {
-        self.epoch().is_none_or(|at| at.number == 1)
     }
 
     /// Another mail of this sender made the contact first: uses that one. The code that was made here goes to nobody.
@@ -285,7 +298,7 @@ fn remove_hidden_job(draft: &mut Draft<'_>, id: JobId) {
 /// The half that nobody can find: content, keys, and jobs that are not due.
 pub(super) fn add_hidden(
     inner: &Inner,
-    wrapping: &Wrapping,
+    (wrapping, joined): (&Wrapping, &Joined),
     draft: &mut Draft<'_>,
     new: &NewMessage,
 ) -> Result<(), StoreError> {
@@ -295,11 +308,14 @@ pub(super) fn add_hidden(
     }
     for delivery in &new.deliveries {
         let conversation = delivery.conversation_id;
-        let key = add_locks(inner, wrapping, draft, delivery)?;
+        let key = match joined.get(&conversation) {
+            Some(key) => key.clone(),
+            None => add_locks(inner, wrapping, draft, delivery)?,
+        };
         let wrapped = key.wrap(conversation, new.id, &new.content_key, &*inner.entropy);
         draft.put(places::content_key(conversation, new.id), &minicbor::bytes::ByteVec::from(wrapped))?;
         let epoch = delivery.epoch().map(|at| at.number);
-        if epoch.is_none_or(|number| number == 1) {
+        if delivery.begins_conversation() {
             draft.put(places::conversation(conversation), &delivery.conversation)?;
         }
         let state = Delivery { grant: delivery.grant_id, noticed: None, opened: None, failed: None, epoch };
@@ -324,7 +340,7 @@ fn add_locks(
 ) -> Result<ConversationKey, StoreError> {
     let conversation = delivery.conversation_id;
     match &delivery.locks {
-        Locks::Assisted => {
+        Locks::Assisted | Locks::Joined => {
             let key = ConversationKey::generate(&*inner.entropy);
             let lock = key.lock_assisted(&wrapping.ring, conversation, &*inner.entropy);
             draft.put(places::assisted_lock(conversation), &minicbor::bytes::ByteVec::from(lock))?;

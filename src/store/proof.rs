@@ -5,7 +5,7 @@ use std::time::Duration;
 use minicbor::{Decode, Encode};
 
 use crate::access::{Admission, ContactTries, GrantTries, Limits, Network, sms};
-use crate::base::{ContactId, GrantId, JobId, MessageId, Timestamp};
+use crate::base::{ContactId, GrantId, JobId, MessageId};
 use crate::seal::code::Verifier;
 use crate::seal::token::{LinkToken, SessionToken};
 
@@ -295,7 +295,7 @@ impl Store {
                 return Ok(false);
             }
             self.give_back(&mut draft, view, network).await?;
-            self.mark_opened(&mut draft, &grant.record, now).await?;
+            inner.mark_opened(&mut draft, &grant.record, now).await?;
             if draft.commit().await? {
                 return Ok(true);
             }
@@ -329,17 +329,6 @@ impl Store {
         }
         draft.put(places::grant_tries(view.id), &of_grant)?;
         draft.put(places::contact_tries(view.grant.contact), &of_contact)
-    }
-
-    async fn mark_opened(&self, draft: &mut Draft<'_>, grant: &Grant, now: Timestamp) -> Result<(), StoreError> {
-        let place = places::delivery(grant.message, grant.conversation);
-        let Some(mut found) = readable(self.inner.read::<Delivery>(&place).await)? else { return Ok(()) };
-        if found.record.opened.is_none() {
-            found.record.opened = Some(now);
-            draft.unchanged(place.clone(), Some(&found));
-            draft.put(place, &found.record)?;
-        }
-        Ok(())
     }
 
     /// The sender unlocks every link of a message and its contacts. Returns the number of links, `None` for no such message.

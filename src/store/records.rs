@@ -2,6 +2,7 @@
 
 mod job;
 mod secret;
+mod wish;
 
 use minicbor::{Decode, Encode};
 
@@ -10,6 +11,7 @@ use crate::base::{ContactId, ConversationId, GrantId, MessageId, Timestamp};
 pub use super::phone::Phone;
 pub use job::{Job, JobKind, Subject};
 pub use secret::{JobSecret, LeasedJob};
+pub use wish::Wish;
 
 /// Who sent a sealed mail, and where mails to that person go.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -75,6 +77,9 @@ pub struct Conversation {
     /// When it began.
     #[n(3)]
     pub created: Timestamp,
+    /// How many mails came after the first: each that joins counts itself here, so that nobody removes the conversation meanwhile.
+    #[n(4)]
+    pub joined: Option<u32>,
 }
 
 /// One message in one conversation: what became of it.
@@ -110,26 +115,6 @@ pub enum Proof {
     /// A code of six digits by SMS, to the number that is kept apart.
     #[n(2)]
     Sms,
-}
-
-/// What a recipient asks of the sender on the page. It changes nothing: the sender gets a mail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Wish {
-    /// "Is the number not right?"
-    #[n(0)]
-    OtherNumber,
-    /// "I have no code or lost it."
-    #[n(1)]
-    Code,
-    /// "I would rather get a code by SMS", or an access code in its place.
-    #[n(2)]
-    OtherProof,
-}
-
-impl Wish {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::OtherNumber, Self::Code, Self::OtherProof];
 }
 
 /// What one sender knows of one recipient.
@@ -200,6 +185,9 @@ pub struct Grant {
     /// Hashes of further links to it, of fresh notices; absent where there is none.
     #[n(9)]
     pub more: Option<Vec<LinkHash>>,
+    /// Keyed hash under which a mail that refers to this one finds their conversation; see [`super::conversation::Thread`].
+    #[cbor(n(10), with = "minicbor::bytes")]
+    pub thread: Option<[u8; 32]>,
 }
 
 /// Hash of a link token.

@@ -29,6 +29,8 @@ use super::{Inner, Store, StoreError, places};
 pub enum Locks {
     /// Under the root keyring: the server opens it when link and code were right.
     Assisted,
+    /// As [`Assisted`](Self::Assisted), under the key that the conversation has already: the mail joins it.
+    Joined,
     /// Under the link, and the code where the contact has one: the server cannot.
     Strict(Box<StrictLocks>),
 }
@@ -38,6 +40,15 @@ impl NewDelivery {
     pub(super) fn epoch(&self) -> Option<Epoch> {
         let Locks::Strict(locks) = &self.locks else { return None };
         Some(Epoch { conversation: self.conversation_id, number: locks.next() })
+    }
+
+    /// Whether its conversation is new with it.
+    pub(super) fn begins_conversation(&self) -> bool {
+        match &self.locks {
+            Locks::Assisted => true,
+            Locks::Joined => false,
+            Locks::Strict(locks) => locks.before.is_none(),
+        }
     }
 
     /// What its grant remembers of the locks.

@@ -72,6 +72,7 @@ pub fn observed(
         .route("/b/{token}/anders", ask::show(Wish::OtherProof).merge(ask::tell(Wish::OtherProof)))
         .route("/echt", get(genuine::show).post(genuine::check))
         .route("/bericht", get(message::show))
+        .route("/bericht/ander", post(message::open_other))
         .route("/bericht/html", get(message::show_frame))
         .route("/bericht/bijlage/{number}", get(message::attachment))
         .route("/bericht/bijlage/{number}/bekijken", get(message::preview))

@@ -17,7 +17,8 @@ use crate::strict::DOCTOR;
 use crate::support::client;
 use crate::support::gateway::Site;
 use crate::support::reader::{ANNA, strict_code_for};
-use crate::support::sink::Sink;
+use crate::support::sink::{Mail, Sink};
+use crate::support::sms::Provider;
 
 const HTML: &str = "From: Anna Jansen <anna@voorbeeld.example>\r\nTo: Jan <jan@example.nl>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0100\r\n\
     Message-ID: <html@voorbeeld.example>\r\nSubject: [veilig] Uw afspraak\r\nMIME-Version: 1.0\r\n\
@@ -33,6 +34,57 @@ const TEXT: &str = "From: Anna Jansen <anna@voorbeeld.example>\r\nTo: Jan <jan@e
     Geachte heer De Vries,\r\n\r\nDe uitslag is goed. Meer op https://www.voorbeeld.example/uitleg\r\n\
     --b1\r\nContent-Type: text/plain; name=\"uitleg.txt\"\r\nContent-Disposition: attachment; filename=\"uitleg.txt\"\r\n\r\n\
     Uitleg.\r\n--b1--\r\n";
+
+/// A conversation of three: text, HTML with a logo in it, and an invitation; and another message for the same person.
+const TALK: [&str; 4] = [
+    "Message-ID: <een@voorbeeld.example>\r\nSubject: [veilig] Uw behandeling\r\nMIME-Version: 1.0\r\n\
+     Content-Type: multipart/mixed; boundary=b1\r\n\r\n--b1\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
+     Beste mevrouw Smit,\r\n\r\nHierbij het voorstel voor uw behandeling. Heeft u vragen? Antwoord gerust.\r\n\
+     --b1\r\nContent-Type: application/pdf; name=\"voorstel.pdf\"\r\nContent-Disposition: attachment; filename=\"voorstel.pdf\"\r\n\
+     Content-Transfer-Encoding: base64\r\n\r\nJVBERi0xLjQK\r\n--b1--\r\n",
+    "Message-ID: <apart@voorbeeld.example>\r\nSubject: [veilig] Jaaropgave van uw zorgverzekering, met een wat langer onderwerp\r\n\r\n\
+     Beste mevrouw Smit,\r\n\r\nHierbij uw jaaropgave.\r\n",
+    "Message-ID: <twee@voorbeeld.example>\r\nIn-Reply-To: <een@voorbeeld.example>\r\nSubject: [veilig] Re: Uw behandeling\r\nMIME-Version: 1.0\r\n\
+     Content-Type: multipart/related; boundary=b1\r\n\r\n--b1\r\nContent-Type: text/html; charset=utf-8\r\n\r\n\
+     <p>Beste mevrouw Smit,</p><p>Wij stellen <b>drie</b> gesprekken voor.</p><p><img src=\"cid:logo\" alt=\"Voorbeeld Zorg\"></p>\r\n\
+     --b1\r\nContent-Type: image/png; name=\"logo.png\"\r\nContent-ID: <logo>\r\nContent-Disposition: inline\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+     iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAA\r\nABJRU5ErkJggg==\r\n--b1--\r\n",
+    "Message-ID: <drie@voorbeeld.example>\r\nReferences: <een@voorbeeld.example> <twee@voorbeeld.example>\r\nSubject: [veilig] Re: Uw behandeling\r\n\
+     MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b1\r\n\r\n--b1\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
+     Beste mevrouw Smit,\r\n\r\nHierbij de uitnodiging voor het eerste gesprek.\r\n\
+     --b1\r\nContent-Type: text/calendar; charset=utf-8; method=REQUEST; name=\"afspraak.ics\"\r\nContent-Disposition: attachment; filename=\"afspraak.ics\"\r\n\r\n\
+     BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//x//NL\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:1@voorbeeld.example\r\nDTSTAMP:20261121T090000Z\r\n\
+     DTSTART:20261130T090000Z\r\nDTEND:20261130T093000Z\r\nSUMMARY:Eerste gesprek\r\nLOCATION:Polikliniek\\, kamer 3\r\n\
+     ORGANIZER;CN=Anna Jansen:mailto:anna@voorbeeld.example\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n--b1--\r\n",
+];
+
+/// Who is in that conversation.
+const SMIT: &str = "smit@example.nl";
+
+/// The conversation: the notice of its first mail, and the code.
+fn talk(sink: &Sink, smtp: std::net::SocketAddr) -> (String, String) {
+    let mut known: Vec<String> = Vec::new();
+    for rest in TALK {
+        let mail = format!(
+            "From: Anna Jansen <{ANNA}>\r\nTo: Mevrouw Smit <{SMIT}>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0100\r\n{rest}"
+        );
+        assert_eq!(client::send(smtp, ANNA, &[SMIT], mail.as_bytes()).1.code, 250);
+        let fits = |mail: &Mail| mail.is_for(SMIT) && !known.contains(&link(mail));
+        let notice = sink.wait_for("one more notice", fits);
+        known.push(link(&notice));
+    }
+    (known.swap_remove(0), code(&code_for(sink, ANNA, SMIT)))
+}
+
+/// The notice of a mail that opens with a code by SMS.
+fn by_sms(sink: &Sink, smtp: std::net::SocketAddr) -> String {
+    let to = "lies@example.nl";
+    let mail = TEXT
+        .replace("<text@", "<sms@")
+        .replace("Message-ID", &format!("Zegel-Proof: {to} sms 06 12345678\r\nMessage-ID"));
+    assert_eq!(client::send(smtp, ANNA, &[to], mail.as_bytes()).1.code, 250);
+    link(&notice_for(sink, to))
+}
 
 /// The machine's clock, days ahead.
 #[derive(Debug, Default)]
@@ -62,7 +114,9 @@ fn gone(site: &Site, sink: &Sink, smtp: std::net::SocketAddr, clock: &Ahead) -> 
 fn chromium_reads_a_mail_at_every_width() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let sink = Sink::start();
-    let site = Site::new(sink.address, crate::strict::STRICT);
+    let provider = Provider::start();
+    let site = Site::new(sink.address, &format!("{}{}", provider.config(), crate::strict::STRICT));
+    std::fs::write(site.path("report.secret"), "geheim-geheim-geheim-1").unwrap();
     let text = std::fs::read_to_string(site.path("zegel.toml")).unwrap();
     let mut config = Config::parse(&site.path("zegel.toml"), &text, std::collections::HashMap::new()).unwrap();
     config.web.demo = true;
@@ -94,6 +148,8 @@ fn chromium_reads_a_mail_at_every_width() {
     let (strict, strict_code) = (link(&notice_for(&sink, DOCTOR)), strict_code_for(&sink, ANNA, DOCTOR));
     notice_for(&sink, "jan@example.nl");
     let code = code(&code_for(&sink, "anna@voorbeeld.example", "jan@example.nl"));
+    let (talk, talk_code) = talk(&sink, running.smtp[0]);
+    let sms = by_sms(&sink, running.smtp[0]);
     let links: Vec<String> = links.iter().map(|path| format!("http://{page}{path}")).collect();
     let shots = std::env::var("PAGE_SHOTS").unwrap_or_else(|_| site.path("shots").display().to_string());
     let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/run"))
@@ -101,6 +157,10 @@ fn chromium_reads_a_mail_at_every_width() {
         .env("PAGE_CODE", &code)
         .env("PAGE_STRICT", format!("http://{page}{strict}"))
         .env("PAGE_STRICT_CODE", strict_code)
+        .env("PAGE_TALK", format!("http://{page}{talk}"))
+        .env("PAGE_TALK_CODE", talk_code)
+        .env("PAGE_SMS", format!("http://{page}{sms}"))
+        .env("PAGE_PHONE", provider.phone())
         .env("PAGE_EXPIRED", format!("http://{page}{expired}"))
         .env("PAGE_WITHDRAWN", format!("http://{page}{withdrawn}"))
         .env("PAGE_WRONG", if code == "00000000" { "00000001" } else { "00000000" })

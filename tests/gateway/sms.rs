@@ -1,86 +1,17 @@
 //! A code by SMS through the whole gateway, with a provider on this machine: from the header of a mail to the opened page; an SMS that
 //! does not arrive; and the ceiling, which is heard of.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex};
-
 use crate::support::browser::Browser;
 use crate::support::client;
 use crate::support::gateway::{Gateway, Site};
 use crate::support::reader::{ANNA, links_for};
 use crate::support::scrape::{METRICS, series};
 use crate::support::sink::Sink;
+use crate::support::sms::Provider;
 use crate::support::until;
 
 const SECRET: &str = "geheim-geheim-geheim-1";
 const CANARY: &str = "kanarie-4Ht8";
-
-/// A provider of SMS: takes everything.
-struct Provider {
-    address: SocketAddr,
-    taken: Arc<Mutex<Vec<serde_json::Value>>>,
-}
-
-impl Provider {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let provider = Self { address: listener.local_addr().unwrap(), taken: Arc::default() };
-        let taken = provider.taken.clone();
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().map_while(Result::ok) {
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                let (mut line, mut length) = (String::new(), 0);
-                while reader.read_line(&mut line).unwrap() > 2 {
-                    if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                        length = value.trim().parse().unwrap();
-                    }
-                    line.clear();
-                }
-                let mut body = vec![0; length];
-                reader.read_exact(&mut body).unwrap();
-                taken.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
-                let answer = "{\"id\":\"p-1\"}";
-                write!(
-                    stream,
-                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
-                    answer.len()
-                )
-                .unwrap();
-            }
-        });
-        provider
-    }
-
-    fn taken(&self) -> Vec<serde_json::Value> {
-        self.taken.lock().unwrap().clone()
-    }
-
-    /// The SMS of this number (from 1) as number, text and reference.
-    fn sms(&self, count: usize) -> [String; 3] {
-        let sms = until(&format!("SMS {count}"), || self.taken().get(count - 1).cloned());
-        ["to", "text", "reference"].map(|field| sms[field].as_str().unwrap().to_owned())
-    }
-
-    fn config(&self) -> String {
-        format!(
-            r#"
-[[sms.provider]]
-name = "proef"
-kind = "http"
-url = "http://{}/send"
-body = '{{"to":"{{number}}","text":"{{text}}","reference":"{{reference}}"}}'
-id = "id"
-report_secret_file = "report.secret"
-report_reference = "reference"
-report_status = "status"
-report_delivered = ["delivered"]
-report_failed = ["failed"]
-"#,
-            self.address
-        )
-    }
-}
 
 fn mail(to: &str, number: &str) -> Vec<u8> {
     format!(

@@ -6,6 +6,7 @@
 //   PAGE_CODE   the access code that opens them
 //   PAGE_WRONG  a code that does not (default 00000000); three of the five wrong tries in ten minutes are used
 //   PAGE_STRICT, PAGE_STRICT_CODE  address of a notice in strict mode, and the code that opens it (optional)
+//   PAGE_TALK, PAGE_TALK_CODE  address of a notice in a conversation of three mails, with another message beside it, and the code (optional)
 //   PAGE_EXPIRED, PAGE_WITHDRAWN  addresses of notices whose messages are gone (optional)
 //   PAGE_SMS, PAGE_PHONE  address of a notice that opens with a code by SMS, which nobody asked for yet, and of a page that shows the SMS
 //               (the demo's mailbox page of that number); two SMS are asked for (optional)
@@ -19,6 +20,7 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { answer, push } from "./answer.mjs";
 
+const { PAGE_TALK, PAGE_TALK_CODE = "" } = process.env;
 const { PAGE_STRICT, PAGE_STRICT_CODE = "", PAGE_EXPIRED, PAGE_WITHDRAWN, PAGE_SMS, PAGE_PHONE, PAGE_WAY } = process.env;
 const { PAGE_LINKS = "", PAGE_CODE, PAGE_WRONG = "00000000", PAGE_SHOTS, CHROMIUM = "/usr/bin/chromium" } = process.env;
 const links = PAGE_LINKS.split(/\s+/).filter(Boolean);
@@ -31,8 +33,8 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/
 const origin = new URL(links[0] ?? PAGE_SMS).origin;
 
 const words = {
-  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", extend: "Verlengen", check: "Nakijken", unknown: "Dit kenmerk kennen wij niet.", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken", send: "Stuur mij de code", again: "Stuur de sms opnieuw", missing: "Geen sms ontvangen?", free: "U kunt de sms nu opnieuw vragen.", tell: "Stel de afzender op de hoogte", told: "Wij mailen de afzender", wait: "kunt u een nieuwe vragen" },
-  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", extend: "Stay logged in", check: "Check", unknown: "We do not know this reference.", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn", send: "Send me the code", again: "Send the SMS again", missing: "No SMS received?", free: "You can ask for the SMS again now.", tell: "Tell the sender", told: "We are e-mailing the sender", wait: "You can ask for another" },
+  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", extend: "Verlengen", check: "Nakijken", unknown: "Dit kenmerk kennen wij niet.", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken", send: "Stuur mij de code", again: "Stuur de sms opnieuw", missing: "Geen sms ontvangen?", free: "U kunt de sms nu opnieuw vragen.", tell: "Stel de afzender op de hoogte", told: "Wij mailen de afzender", wait: "kunt u een nieuwe vragen", earlier: "Eerder in dit gesprek", others: "Andere berichten voor u", fresh: "Nieuw" },
+  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", extend: "Stay logged in", check: "Check", unknown: "We do not know this reference.", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn", send: "Send me the code", again: "Send the SMS again", missing: "No SMS received?", free: "You can ask for the SMS again now.", tell: "Tell the sender", told: "We are e-mailing the sender", wait: "You can ask for another", earlier: "Earlier in this conversation", others: "Other messages for you", fresh: "New" },
 };
 const problems = [];
 let looks = 0;
@@ -152,7 +154,7 @@ async function visit(way, link, wrongFirst, code = PAGE_CODE) {
 
 /** Every attachment and the whole mail come as files. */
 async function files({ page, fail }) {
-  for (const link of await page.locator("a[download]").all()) {
+  for (const link of await page.locator("a[download]:visible").all()) {
     const [download] = await Promise.all([page.waitForEvent("download"), push(page, link)]);
     const path = await download.path();
     if (readFileSync(path).length === 0) fail(`an empty file: ${download.suggestedFilename()}`);
@@ -254,6 +256,34 @@ async function leave(way, link) {
   }
 }
 
+/** A conversation: the newest mail with its appointment, what came before it, and another message that opens without the code. */
+async function talk(way) {
+  const { page, fail, t, lang, scripts } = way;
+  await page.goto(`${PAGE_TALK}?taal=${lang}`);
+  await press(way, PAGE_TALK_CODE);
+  if ((await page.locator(".card").count()) !== 1) fail("no appointment above the newest mail");
+  const past = page.locator("details.past");
+  if ((await past.count()) !== 2 || (await page.getByRole("heading", { name: t.earlier }).count()) !== 1) fail("the earlier mails are not there");
+  await judge(way, "c1-conversation");
+  // By keyboard: the last one, then the one above it.
+  for (const at of [1, 0]) {
+    await past.nth(at).locator("summary").focus();
+    await page.keyboard.press("Enter");
+    if (!(await past.nth(at).evaluate((e) => e.open))) fail("an earlier mail does not open");
+  }
+  const inner = past.nth(0).locator("iframe");
+  await inner.scrollIntoViewIfNeeded();
+  if (!(await inner.contentFrame().getByText("drie", { exact: true }).isVisible())) fail("the HTML of an earlier mail is not shown");
+  await files(way);
+  await judge(way, "c2-earlier");
+  const other = page.getByRole("heading", { name: t.others }).locator("..").getByRole("button");
+  if ((await other.count()) !== 1) fail("the other message is not there");
+  await Promise.all([page.waitForNavigation(), other.click()]);
+  if (!new URL(page.url()).search.includes("bericht=") || !(await page.content()).includes("jaaropgave")) fail(`another message: ${page.url()}`);
+  await judge(way, "c3-other");
+  if (scripts) await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: t.out }).click()]);
+}
+
 /** Only the keyboard: skip link, field, button, in this order and visibly. */
 async function keyboard(way) {
   const { page, fail } = way;
@@ -294,10 +324,15 @@ async function countdown(way) {
 
 /** Every page of a code by SMS, before anybody asked for one, and then with the field. */
 async function bySms(browser) {
-  const ways = [320, 768, 1280].flatMap((width) => [
-    ...["nl", "en"].flatMap((lang) => ["light", "dark"].map((scheme) => ({ width, lang, scheme, scripts: true }))),
-    { width, lang: "nl", scheme: "light", scripts: false },
-  ]);
+  // Fewer ways than for the pages around them: each state in each language, width and scheme, not in all at once.
+  const ways = [
+    { width: 320, lang: "nl", scheme: "light", scripts: true },
+    { width: 320, lang: "en", scheme: "dark", scripts: true },
+    { width: 320, lang: "nl", scheme: "light", scripts: false },
+    { width: 768, lang: "nl", scheme: "dark", scripts: true },
+    { width: 1280, lang: "nl", scheme: "light", scripts: true },
+    { width: 1280, lang: "en", scheme: "dark", scripts: true },
+  ];
   for (const way of ways) {
     await look(browser, way, async (w) => {
       await w.page.goto(`${PAGE_SMS}?taal=${w.lang}`);
@@ -362,6 +397,13 @@ const browser = await chromium.launch({
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
 if (PAGE_SMS) await bySms(browser);
+if (PAGE_TALK) {
+  for (const width of [320, 1280]) {
+    await look(browser, { width, lang: "nl", scheme: "light", scripts: true }, talk);
+    await look(browser, { width, lang: "en", scheme: "dark", scripts: true }, talk);
+  }
+  await look(browser, { width: 320, lang: "nl", scheme: "light", scripts: false }, talk);
+}
 if (links.length > 0) await look(browser, { width: 1280, lang: "nl", scheme: "light", scripts: true }, keyboard);
 for (const width of links.length > 0 ? [320, 1280] : []) {
   for (const lang of ["nl", "en"]) {

@@ -59,6 +59,20 @@ fn hidden(page: &Answer, name: &str) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
+/// Sends an answer by the form on this page.
+pub async fn send(site: &Site, page: &str, cookie: &str, text: &str) -> Answer {
+    let page = site.read(page, cookie).await;
+    let (token, draft) = (hidden(&page, "pagina"), hidden(&page, "concept"));
+    let page = page.text();
+    let form = page.split("id=\"antwoord\"").nth(1).expect("a form for an answer");
+    let action = form.split("action=\"").nth(1).unwrap().split('"').next().unwrap();
+    let fields = [Field("pagina", &token), Field("concept", &draft), Field("tekst", text), Field("doe", "versturen")];
+    site.clock.advance(Duration::from_secs(5));
+    let mut post = posted(cookie, Body::from(encoded(&fields)));
+    *post.uri_mut() = action.parse().unwrap();
+    site.ask(post).await
+}
+
 /// A reader with the message open.
 struct Reader<'a> {
     site: &'a Site,

@@ -3,6 +3,7 @@
 
 mod answer;
 mod attacks;
+mod conversation;
 mod crossing;
 mod ended;
 mod genuine;

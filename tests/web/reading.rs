@@ -179,7 +179,42 @@ async fn the_message_can_be_kept_as_pdf() {
     }
 }
 
-fn text_of(pdf: &[u8]) -> String {
+#[tokio::test(start_paused = true)]
+async fn a_text_in_pieces_is_shown_whole_and_its_pictures_are_no_files() {
+    let site = site();
+    let png = |id: &str| {
+        format!("Content-Type: image/png; name={id}.png\r\nContent-ID: <{id}>\r\nContent-Disposition: inline")
+    };
+    let (logo, photo) = (png("logo"), png("foto"));
+    let html = |text: &str| format!("<p>{text}</p><img src=\"cid:logo\">");
+    let (first, last) = (html("Het begin."), "<!-- nooit af <p>Weg.</p>".to_owned());
+    let plain = "Content-Type: text/plain; charset=utf-8";
+    let kind = "Content-Type: text/html; charset=utf-8";
+    let parts: [(&str, &[u8]); 5] = [
+        (kind, first.as_bytes()),
+        (&logo, b"\x89PNG"),
+        (kind, last.as_bytes()),
+        (&photo, b"\x89PNG"),
+        (plain, b"Het <eind> & meer."),
+    ];
+    let cookie = opened(&site, "jan@else.example", &parts).await;
+    let frame = site.read("/bericht/html", &cookie).await.text();
+    assert!(frame.contains("Het begin.") && frame.contains("<pre>Het &lt;eind&gt; &amp; meer.</pre>"), "{frame}");
+    assert!(frame.contains("data:image/png;base64,"), "{frame}");
+    let page = site.read("/bericht", &cookie).await.text();
+    let pdf = text_of(&site.read("/bericht/bericht.pdf", &cookie).await.body);
+    for (what, text) in [("page", &page), ("pdf", &pdf)] {
+        assert!(!text.contains("logo.png") && text.contains("foto.png"), "{what}: {text}");
+    }
+    assert!(pdf.contains("Het begin.") && pdf.contains("Het <eind> & meer."), "{pdf}");
+    // Without HTML it is one text.
+    let parts: [(&str, &[u8]); 3] = [(plain, b"Hoi Jan,"), (&photo, b"\x89PNG"), (plain, b"Groet, Anna")];
+    let cookie = opened(&site, "piet@else.example", &parts).await;
+    let page = site.read("/bericht", &cookie).await.text();
+    assert!(page.contains("Hoi Jan,\n\nGroet, Anna</div>"), "{page}");
+}
+
+pub fn text_of(pdf: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.pdf");
     std::fs::write(&path, pdf).unwrap();

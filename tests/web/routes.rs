@@ -67,6 +67,7 @@ pub fn table(link: &str) -> Vec<(String, u16, u16)> {
         ("/b/kort", 404, 404),
         ("/b/", 404, 404),
         ("/bericht", 403, 405),
+        ("/bericht/ander", 405, 403),
         ("/bericht/html", 403, 405),
         ("/bericht/bijlage/1", 403, 405),
         ("/bericht/bijlage/x", 403, 405),

@@ -62,7 +62,15 @@ impl Mail {
         let mut indexer = Indexer::new(Limits::default());
         indexer.push(&self.raw);
         let index = indexer.finish();
-        let (text, html) = index.shown();
+        let shown = index.shown();
+        let first = |leaves: &[u32], kind: &str| {
+            let fits = |number: &u32| {
+                let part = usize::try_from(*number).ok().and_then(|number| index.parts.get(number));
+                part.is_some_and(|part| part.content_type == kind)
+            };
+            leaves.iter().copied().find(fits)
+        };
+        let (text, html) = (first(&shown.plain, "text/plain"), first(&shown.rich, "text/html"));
         let from = facts.from.first().map_or_else(String::new, |(name, address)| {
             if name.is_empty() { address.to_string() } else { name.clone() }
         });

@@ -85,18 +85,37 @@ pub struct MimeIndex {
     pub cut: bool,
 }
 
-/// The text part and the HTML part of the same content.
-type Pair = (Option<u32>, Option<u32>);
+/// The leaves that the page shows as the message, in order, in the two forms that a mail may have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Plain text wherever its writer sent some.
+    pub plain: Vec<u32>,
+    /// HTML wherever its writer sent some.
+    pub rich: Vec<u32>,
+}
+
+impl Shown {
+    fn is_empty(&self) -> bool {
+        self.plain.is_empty() && self.rich.is_empty()
+    }
+
+    fn has(&self, index: u32) -> bool {
+        self.plain.contains(&index) || self.rich.contains(&index)
+    }
+}
 
 impl MimeIndex {
-    /// What the page shows as the message: the best text part and the best HTML part (`multipart/alternative`: the last of
-    /// each). Both belong to the same place in the mail; a mail whose multipart has no usable boundary is shown as text.
+    /// What the page shows as the message: all its texts in order, and of `multipart/alternative` the last of each form. A mail whose
+    /// multipart has no usable boundary is shown as text.
     #[must_use]
-    pub fn shown(&self) -> (Option<u32>, Option<u32>) {
+    pub fn shown(&self) -> Shown {
         let children = self.children();
         // some writers put a text part with nothing but a line end before the files
-        let found = [3, 1].into_iter().map(|least| self.pair(0, &children, least)).find(|pair| *pair != (None, None));
-        found.unwrap_or_else(|| (self.parts.first().filter(|_| self.is_unsplit(0)).map(|_| 0), None))
+        let mut found = [3, 1].into_iter().map(|least| self.forms(0, &children, least)).find(|forms| !forms.is_empty());
+        if found.is_none() && self.is_unsplit(0) {
+            found = Some(Shown { plain: vec![0], rich: vec![0] });
+        }
+        found.unwrap_or_default()
     }
 
     /// What the page lists as attachments: every other leaf, and nested messages; so nothing of a mail is out of reach. Left
@@ -104,8 +123,8 @@ impl MimeIndex {
     #[must_use]
     pub fn attachments(&self) -> Vec<u32> {
         let children = self.children();
-        let (text, html) = self.shown();
-        let is_shown = |index: u32| text == Some(index) || html == Some(index);
+        let shown = self.shown();
+        let is_shown = |index: u32| shown.has(index);
         let listed = |(index, part): &(u32, &Part)| {
             let wanted = !part.name.is_empty() || part.attachment;
             let leaf = children.get(at(*index)).is_none_or(Vec::is_empty);
@@ -128,24 +147,45 @@ impl MimeIndex {
     }
 
     /// The forms of the message in a part; leaves of less than `least` bytes do not count.
-    fn pair(&self, index: u32, children: &[Vec<u32>], least: u64) -> Pair {
+    fn forms(&self, index: u32, children: &[Vec<u32>], least: u64) -> Shown {
         let (Some(part), Some(inside)) = (self.parts.get(at(index)), children.get(at(index))) else {
-            return (None, None);
+            return Shown::default();
         };
         if inside.is_empty() {
-            let empty = part.end.saturating_sub(part.body) < least;
-            return match part.content_type.as_str() {
-                _ if part.attachment || empty => (None, None),
-                "text/plain" => (Some(index), None),
-                "text/html" => (None, Some(index)),
-                _ => (None, None),
-            };
+            let text = matches!(part.content_type.as_str(), "text/plain" | "text/html");
+            let shown = text && !part.attachment && part.end.saturating_sub(part.body) >= least;
+            return if shown { Shown { plain: vec![index], rich: vec![index] } } else { Shown::default() };
         }
-        let mut pairs = inside.iter().map(|child| self.pair(*child, children, least));
-        if part.content_type == "multipart/alternative" {
-            return pairs.fold((None, None), |best, next| (next.0.or(best.0), next.1.or(best.1)));
+        let forms = inside.iter().map(|child| (*child, self.forms(*child, children, least)));
+        match part.content_type.as_str() {
+            "multipart/alternative" => self.last_of_each(forms.map(|(_, forms)| forms)),
+            // The first is the message, the others are what it is made of (RFC 2387 §3.1).
+            "multipart/related" => forms.map(|(_, forms)| forms).find(|forms| !forms.is_empty()).unwrap_or_default(),
+            _ => forms.fold(Shown::default(), |mut all, (child, forms)| {
+                // Text with a name behind other text is a file, however it is called.
+                let named = self.parts.get(at(child)).is_some_and(|part| !part.name.is_empty());
+                if all.is_empty() || !named {
+                    all.plain.extend(forms.plain);
+                    all.rich.extend(forms.rich);
+                }
+                all
+            }),
         }
-        pairs.find(|pair| *pair != (None, None)).unwrap_or_default()
+    }
+
+    /// The last of some alternatives that is plain text, and the last that has HTML; what there is, where one of them is missing.
+    fn last_of_each(&self, alternatives: impl Iterator<Item = Shown>) -> Shown {
+        let is_html = |index: &u32| self.parts.get(at(*index)).is_some_and(|part| part.content_type == "text/html");
+        let mut best = Shown::default();
+        for Shown { plain, rich } in alternatives.filter(|forms| !forms.is_empty()) {
+            if best.plain.is_empty() || best.plain.iter().any(is_html) || !plain.iter().any(is_html) {
+                best.plain = plain;
+            }
+            if best.rich.is_empty() || !best.rich.iter().any(is_html) || rich.iter().any(is_html) {
+                best.rich = rich;
+            }
+        }
+        best
     }
 
     /// A multipart in which no part was found.

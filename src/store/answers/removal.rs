@@ -52,6 +52,11 @@ impl Going {
         self.going().any(|(answer, _)| answer == id)
     }
 
+    /// Whether the conversation goes.
+    pub(in crate::store) fn with_all(&self) -> bool {
+        self.all
+    }
+
     /// The conversation goes.
     pub(in crate::store) fn with_conversation(&mut self) {
         self.all = true;

@@ -186,7 +186,7 @@ impl Store {
 }
 
 /// Every space that there is, in the order in which they are checked: messages first, so that what is lost is said of them.
-pub(super) const SPACES: [Space; 41] = [
+pub(super) const SPACES: [Space; 43] = [
     Space::Message,
     Space::Meta,
     Space::Manifest,
@@ -228,6 +228,8 @@ pub(super) const SPACES: [Space; 41] = [
     Space::Piece,
     Space::AnswerEnd,
     Space::AnswerAddress,
+    Space::Thread,
+    Space::ByContact,
 ];
 
 impl Report {

@@ -17,6 +17,7 @@ use crate::store::retention::records::{Erasure, Purge, Stub};
 use crate::store::sms::SmsState;
 use crate::store::{Store, StoreError};
 
+use super::whom::message_or_prepared;
 use super::{Damage, Fault};
 
 /// What repair would do.
@@ -139,7 +140,9 @@ impl Store {
             | Space::Reference
             | Space::StubEnd
             | Space::AnswerEnd
-            | Space::AnswerAddress => {
+            | Space::AnswerAddress
+            | Space::Thread
+            | Space::ByContact => {
                 self.entry_faults(key, &mut faults).await?;
             }
             Space::Answer => self.answer_faults(key, &mut faults).await?,
@@ -285,7 +288,12 @@ impl Store {
             Space::AnswerEnd => {
                 places::answer_of(&key.bytes).map(|(conversation, id)| places::answer(conversation, id))
             }
-            Space::AnswerAddress => self.opened::<ConversationId>(key, faults).await?.map(places::conversation),
+            Space::AnswerAddress | Space::Thread => {
+                self.opened::<ConversationId>(key, faults).await?.map(places::conversation)
+            }
+            Space::ByContact => {
+                self.opened::<ConversationId>(key, faults).await?.map(|_| places::message(MessageId(id)))
+            }
             Space::JobDue | Space::SmsDue => {
                 let job = self.seen::<Job>(&places::job(JobId(id))).await?;
                 let moved = matches!(job, Seen::There(job) if Some(job.due) != due_of(&key.bytes));
@@ -386,9 +394,4 @@ impl Store {
         }
         Ok(false)
     }
-}
-
-/// In this order: a message that is committed meanwhile is found by the second look.
-fn message_or_prepared(id: MessageId) -> Vec<Key> {
-    vec![places::message(id), places::prepared(id)]
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::base::MessageId;
-use crate::store::engine::Space;
+use crate::store::engine::{Key, Space};
 use crate::store::places::{self, last_id};
 use crate::store::records::{Conversation, Delivery, Grant, Message};
 use crate::store::{Store, StoreError};
@@ -63,4 +63,9 @@ impl Store {
         }
         Ok(whom)
     }
+}
+
+/// In this order: a message that is committed meanwhile is found by the second look.
+pub(super) fn message_or_prepared(id: MessageId) -> Vec<Key> {
+    vec![places::message(id), places::prepared(id)]
 }

@@ -111,6 +111,10 @@ pub enum Space {
     AnswerEnd = 46,
     /// Conversation id by keyed hash of the token in its answer address.
     AnswerAddress = 47,
+    /// Conversation id by keyed hash of what a mail of the same thread refers to.
+    Thread = 60,
+    /// Conversation id by contact id, then time, then message id: what else the same contact opens.
+    ByContact = 61,
 }
 
 impl Space {

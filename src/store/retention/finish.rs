@@ -172,3 +172,22 @@ impl Store {
         Ok(false)
     }
 }
+
+impl Store {
+    /// Where a link of release 0.1.0 is found, whose grant does not tell it.
+    pub(super) async fn link_of(&self, grant: GrantId) -> Result<Option<[u8; 32]>, StoreError> {
+        let mut from = Vec::new();
+        loop {
+            let keys = self.inner.engine.keys(Space::GrantIndex, &from, None, PAGE).await?;
+            let Some(last) = keys.last() else { return Ok(None) };
+            from = [last.as_slice(), &[0]].concat();
+            for bytes in keys {
+                let place = Key { space: Space::GrantIndex, bytes };
+                let named = readable(self.inner.read::<GrantId>(&place).await)?;
+                if named.is_some_and(|named| named.record == grant) {
+                    return Ok(place.bytes.try_into().ok());
+                }
+            }
+        }
+    }
+}

@@ -323,6 +323,23 @@ impl Retention {
     }
 }
 
+/// Removes a message after something else came in between; whether that counted.
+#[cfg(test)]
+pub(super) async fn overtaken(retention: &Retention, id: MessageId, meanwhile: impl Future<Output = ()>) -> bool {
+    let store = retention.store();
+    let removal = Removal::of(store, id, Ending::Recalled, Whom::Everybody).await.unwrap().unwrap();
+    meanwhile.await;
+    let terms = Terms { now: store.inner.clock.now(), ended_links: retention.inner.settings.ended_links };
+    let mut draft = store.inner.draft();
+    removal.add_to(store, &mut draft, &Queued::default(), terms).await.unwrap();
+    let by_keys = {
+        let mut draft = store.inner.draft();
+        removal.add_keys_to(&mut draft, terms.now).unwrap();
+        draft.commit().await.unwrap()
+    };
+    draft.commit().await.unwrap() || by_keys
+}
+
 /// What a batch deletes that the engine is to overwrite.
 fn erasable(batch: &Batch) -> Vec<Key> {
     let deleted = batch.writes.iter().filter_map(|write| match write {

@@ -51,12 +51,16 @@ struct Side {
     /// As the delivery names it.
     grant: Option<GrantId>,
     record: Option<Found<Grant>>,
+    /// The conversation's own record: a mail that joins it changes that.
+    found: Option<Found<Conversation>>,
     /// Where the link is found.
     link: Option<[u8; 32]>,
     /// Everything of the conversation, when this is its only message; in strict mode the lock of its link.
     conversation_places: Vec<Key>,
     /// Its link's code by SMS, and what was counted for it, where there is any.
     counted: Vec<Key>,
+    /// Its entries on the lists of its thread and of its contact.
+    lists: Vec<Key>,
     /// Answers to it, and drafts of them.
     answers: Going,
 }
@@ -102,8 +106,9 @@ impl Removal {
             sides.into_iter().partition(|side| chosen.contains(&side.conversation));
         let mut removal =
             Self { id, why, message, going, staying: staying.into_iter().map(|side| side.recipient).collect() };
+        let received = removal.message.as_ref().map(|found| found.record.received);
         for side in &mut removal.going {
-            side.gather(store, id).await?;
+            side.gather(store, (id, received)).await?;
         }
         Ok(Some(removal))
     }
@@ -136,6 +141,7 @@ impl Removal {
     /// Adds to a draft what makes it unreadable now, and the place where its end is looked at again.
     pub(super) fn add_keys_to(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<(), StoreError> {
         for side in &self.going {
+            side.goes_alone(draft);
             draft.delete(places::content_key(side.conversation, self.id));
             side.answers.add_keys_to(draft, side.conversation);
             let locks = side.conversation_places.iter().filter(|place| place.space.erasable());
@@ -192,6 +198,7 @@ impl Removal {
     }
 
     fn remove_side(&self, store: &Store, draft: &mut Draft<'_>, side: &Side, terms: Terms) -> Result<(), StoreError> {
+        side.goes_alone(draft);
         // First, in the frame too, what makes it readable.
         draft.delete(places::content_key(side.conversation, self.id));
         side.conversation_places.iter().for_each(|place| draft.delete(place.clone()));
@@ -209,7 +216,7 @@ impl Removal {
         draft.delete(places::grant(grant));
         draft.delete(places::grant_tries(grant));
         draft.delete(places::sms(grant));
-        side.counted.iter().for_each(|place| draft.delete(place.clone()));
+        side.counted.iter().chain(&side.lists).for_each(|place| draft.delete(place.clone()));
         if let Some(record) = &side.record {
             draft.unchanged(places::grant(grant), Some(record));
             draft.delete(places::reference(&store.inner.keys, &record.record.reference, grant));
@@ -280,7 +287,9 @@ impl Side {
         let delivery = readable(inner.read::<Delivery>(&places::delivery(id, conversation)).await)?;
         Ok(Self {
             conversation,
-            recipient: record.map(|found| address_key(&found.record.recipient)),
+            recipient: record.as_ref().map(|found| address_key(&found.record.recipient)),
+            found: record,
+            lists: Vec::new(),
             grant: delivery.map(|found| found.record.grant),
             record: None,
             link: None,
@@ -288,6 +297,14 @@ impl Side {
             counted: Vec::new(),
             answers: Going::default(),
         })
+    }
+
+    /// Adds the check that nothing joined the conversation meanwhile, if that goes too.
+    fn goes_alone(&self, draft: &mut Draft<'_>) {
+        // Nothing joins one whose record is damaged.
+        if let Some(found) = self.found.as_ref().filter(|_| self.answers.with_all()) {
+            draft.unchanged(places::conversation(self.conversation), Some(found));
+        }
     }
 
     /// In strict mode the lock of its link, also when the conversation goes on; and, there and with a code by SMS, the contact that nobody
@@ -316,7 +333,11 @@ impl Side {
     }
 
     /// Everything else that goes with it.
-    async fn gather(&mut self, store: &Store, id: MessageId) -> Result<(), StoreError> {
+    async fn gather(
+        &mut self,
+        store: &Store,
+        (id, received): (MessageId, Option<Timestamp>),
+    ) -> Result<(), StoreError> {
         let inner = &store.inner;
         self.answers = Going::of(inner, self.conversation, id).await?;
         let keys = inner.keys_of(Space::ContentKey, self.conversation.as_bytes(), usize::MAX).await?;
@@ -340,6 +361,9 @@ impl Side {
             Some(link) => Some(link),
             None => store.link_of(grant).await?,
         };
+        let (grant, found) = (self.record.as_ref(), self.found.as_ref());
+        let of = (grant.map(|found| &found.record), found.map(|found| &found.record));
+        self.lists = inner.lists_of(self.conversation, of, (id, received)).await?;
         self.gather_own(store).await?;
         Ok(())
     }
@@ -365,26 +389,6 @@ fn choose(store: &Store, message: Option<&Found<Message>>, sides: &[Side], whom:
                 None if theirs.is_empty() => chosen(&|_| true),
                 Some(_) if theirs.is_empty() => chosen(&|side| side.recipient.is_none()),
                 _ => theirs,
-            }
-        }
-    }
-}
-
-impl Store {
-    /// Where a link of release 0.1.0 is found, whose grant does not tell it.
-    async fn link_of(&self, grant: GrantId) -> Result<Option<[u8; 32]>, StoreError> {
-        const PAGE: usize = 256;
-        let mut from = Vec::new();
-        loop {
-            let keys = self.inner.engine.keys(Space::GrantIndex, &from, None, PAGE).await?;
-            let Some(last) = keys.last() else { return Ok(None) };
-            from = [last.as_slice(), &[0]].concat();
-            for bytes in keys {
-                let place = Key { space: Space::GrantIndex, bytes };
-                let named = readable(self.inner.read::<GrantId>(&place).await)?;
-                if named.is_some_and(|named| named.record == grant) {
-                    return Ok(place.bytes.try_into().ok());
-                }
             }
         }
     }

@@ -196,13 +196,19 @@ impl Bed {
             jobs.push(self.job(JobKind::Code { contact }, Some(secret)));
             (self.new_contact(sender, recipient), self.kept("87654321"))
         });
-        let conversation =
-            Conversation { sender: sender.clone(), recipient: recipient.to_owned(), contact, created: self.now() };
+        let conversation = Conversation {
+            sender: sender.clone(),
+            recipient: recipient.to_owned(),
+            contact,
+            created: self.now(),
+            joined: None,
+        };
         NewDelivery {
             conversation_id: ConversationId::random(entropy),
             conversation,
             new_contact,
             locks: Locks::Assisted,
+            thread: None,
             grant_id,
             token,
             reference: "K7QF-2M9D".to_owned(),

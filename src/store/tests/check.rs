@@ -55,7 +55,7 @@ on_each_engine! {
             bed.overwrite(place.clone(), value).await;
         }
         assert!(checked(&bed, false).await.is_sound(), "and all is well again");
-        let expected: [(Space, &[Damage]); 18] = [
+        let expected: [(Space, &[Damage]); 19] = [
             (Space::Message, &[Missing, Orphan, Dangling]),
             (Space::Manifest, &[Missing]),
             (Space::Body, &[Body]),
@@ -74,6 +74,7 @@ on_each_engine! {
             (Space::ByAddress, &[Unlisted]),
             (Space::Expiry, &[Unlisted]),
             (Space::Delivery, &[Missing]),
+            (Space::ByContact, &[]),
         ];
         for (space, damages) in expected {
             let seen = seen.get(&space).unwrap_or_else(|| panic!("no record of {space:?}"));

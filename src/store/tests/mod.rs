@@ -6,6 +6,7 @@ mod bed;
 mod canaries;
 mod challenge;
 mod check;
+mod conversation;
 pub(in crate::store) mod copied;
 mod copies;
 mod folder;

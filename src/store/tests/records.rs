@@ -40,6 +40,7 @@ fn conversation() -> Conversation {
         recipient: "c@d.example".into(),
         contact: ContactId([6; 16]),
         created: Timestamp(7),
+        joined: None,
     }
 }
 
@@ -70,6 +71,7 @@ fn grant() -> Grant {
         repeat: None,
         strict: None,
         more: None,
+        thread: None,
     }
 }
 
@@ -129,6 +131,7 @@ fn plan() -> Plan {
         link: [19; 32],
         repeat: Some([20; 32]),
         jobs: vec![job],
+        joins: None,
     };
     Plan { message: message(), deliveries: vec![delivery] }
 }
@@ -232,9 +235,9 @@ fn a_field_that_is_not_known_yet_is_no_damage() {
         assert_eq!(minicbor::decode::<T>(&bytes).as_ref().unwrap(), record);
     }
     with_one_more(&Message { checksum: Some(7), ..message() });
-    with_one_more(&conversation());
+    with_one_more(&Conversation { joined: Some(2), ..conversation() });
     with_one_more(&contact());
-    with_one_more(&Grant { more: grant_with_links().more, ..strict_grant() });
+    with_one_more(&Grant { more: grant_with_links().more, thread: Some([21; 32]), ..strict_grant() });
     with_one_more(&job(JobKind::Notice { grant: GrantId([17; 16]) }));
     with_one_more(&tries().0);
 }

@@ -8,6 +8,7 @@ mod ask;
 mod autolink;
 mod calendar;
 mod file;
+mod mail;
 mod sms;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub use ask::{AskPage, Asks};
 pub use autolink::{Piece, autolink};
 pub use calendar::{Appointment, Card, CardKind, When};
 pub use file::File;
+pub use mail::{Body, Earlier, Mail, Other};
 pub use sms::{SmsNews, SmsPage, SmsTrouble};
 
 /// The style sheet of all pages.
@@ -260,17 +262,6 @@ impl NestedPage<'_> {
     }
 }
 
-/// How the message page shows the mail's text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
-    /// Plain text, its addresses made into links.
-    Text(Vec<Piece>),
-    /// Sanitised HTML in a frame of its own.
-    Html,
-    /// There is none.
-    Empty,
-}
-
 /// The message.
 #[derive(Debug, Template)]
 #[template(path = "page/message.html", config = "src/text/askama.toml")]
@@ -279,26 +270,14 @@ pub struct MessagePage<'a> {
     pub page: Page<'a>,
     /// The subject; may be empty.
     pub subject: &'a str,
-    /// The sender's name and organisation.
-    pub from: &'a str,
-    /// The sender's address.
-    pub from_address: &'a str,
-    /// The To line of the mail.
-    pub to: &'a str,
-    /// The Cc line of the mail.
-    pub cc: &'a str,
-    /// When it was sent.
-    pub sent: &'a str,
-    /// The appointment that came with it.
-    pub card: Option<Card>,
-    /// The text.
-    pub body: Body,
-    /// Not all of the text is shown.
-    pub cut: bool,
-    /// The attachments.
-    pub files: Vec<File>,
-    /// The size of the whole mail.
-    pub size: &'a str,
+    /// The newest mail of the conversation.
+    pub mail: Mail,
+    /// What came before it, newest first.
+    pub earlier: Vec<Earlier>,
+    /// Other conversations, newest first.
+    pub others: Vec<Other>,
+    /// Where the form goes that opens one of them.
+    pub open: &'a str,
     /// Minutes until an idle session ends.
     pub idle: u32,
     /// Seconds until this session ends when nothing more is asked of us.
@@ -311,7 +290,7 @@ pub struct MessagePage<'a> {
     pub answer_script: &'a str,
     /// The sender's name (or address, without one).
     pub sender: &'a str,
-    /// The answers that were sent.
+    /// The answers that were sent after it.
     pub answers: Vec<AnswerShown>,
     /// The form for another.
     pub form: AnswerForm,

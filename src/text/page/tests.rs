@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::text::Texts;
 
-const TEMPLATES: [&str; 12] = [
+const TEMPLATES: [&str; 15] = [
     include_str!("../templates/page/layout.html"),
     include_str!("../templates/page/unlock.html"),
     include_str!("../templates/page/lost.html"),
     include_str!("../templates/page/sms.html"),
     include_str!("../templates/page/ask.html"),
     include_str!("../templates/page/message.html"),
+    include_str!("../templates/page/mail.html"),
+    include_str!("../templates/page/said.html"),
+    include_str!("../templates/page/earlier.html"),
     include_str!("../templates/page/calendar.html"),
     include_str!("../templates/page/genuine.html"),
     include_str!("../templates/page/nested.html"),
@@ -118,26 +121,14 @@ impl<'a> MessagePage<'a> {
         Self {
             page,
             subject: "Uitslag <van> uw onderzoek",
-            from: "Anna <Jansen>, Voorbeeld Zorg & Co",
-            from_address: "a.jansen@example.nl",
-            to: "jan@example.net",
-            cc: "kopie@example.net",
-            sent: "zaterdag 21 november 2026, 10:04",
-            card: Some(Card {
-                number: 2,
-                title: "Afspraak: <van> gesprek".to_owned(),
-                when: "maandag 23 november 2026, 10:00 tot 10:30 uur".to_owned(),
-                elsewhere: String::new(),
-                repeats: true,
-                place: autolink("Kamer <3>, https://vergader.example/1"),
-                host: "Anna <Jansen>".to_owned(),
-                guests: "Jan, Piet".to_owned(),
-                about: autolink("Neem <van> mee."),
-            }),
-            body: Body::Text(autolink("Zie <b>https://example.nl/?a=1&b=2</b>")),
-            cut: true,
-            files: vec![file],
-            size: "1,2 MB",
+            mail: Mail { card: Some(card()), ..mail(file.clone()) },
+            earlier: vec![
+                Earlier::Mail(Box::new(mail(file.clone())), true),
+                Earlier::Answer(answer(AnswerState::Delivered)),
+                Earlier::Mail(Box::new(Mail { body: Body::Html, ..mail(file) }), false),
+            ],
+            others: vec![other("Over <van> u", true), other(" ", false)],
+            open: "/bericht/ander",
             idle: 15,
             seconds: 900,
             script: "/sessie.js?v=0",
@@ -149,6 +140,41 @@ impl<'a> MessagePage<'a> {
             just_sent: false,
         }
     }
+}
+
+fn card() -> Card {
+    Card {
+        number: 2,
+        title: "Afspraak: <van> gesprek".to_owned(),
+        when: "maandag 23 november 2026, 10:00 tot 10:30 uur".to_owned(),
+        elsewhere: String::new(),
+        repeats: true,
+        place: autolink("Kamer <3>, https://vergader.example/1"),
+        host: "Anna <Jansen>".to_owned(),
+        guests: "Jan, Piet".to_owned(),
+        about: autolink("Neem <van> mee."),
+    }
+}
+
+fn mail(file: File) -> Mail {
+    Mail {
+        own: "?bericht=nnwg23tp".to_owned(),
+        from: "Anna <Jansen>, Voorbeeld Zorg & Co".to_owned(),
+        from_address: "a.jansen@example.nl".to_owned(),
+        to: "jan@example.net".to_owned(),
+        cc: "kopie@example.net".to_owned(),
+        sent: "zaterdag 21 november 2026, 10:04".to_owned(),
+        card: None,
+        body: Body::Text(autolink("Zie <b>https://example.nl/?a=1&b=2</b>")),
+        cut: true,
+        files: vec![file],
+        size: "1,2 MB".to_owned(),
+    }
+}
+
+fn other(subject: &str, new: bool) -> Other {
+    let [id, from, sent] = ["mfrggzdf", "Anna <Jansen>", "maandag 16 november 2026, 9:00"].map(ToOwned::to_owned);
+    Other { id, subject: subject.to_owned(), from, sent, new }
 }
 
 fn answer_file() -> AnswerFile {
@@ -307,7 +333,10 @@ fn the_other_pages() {
         in_both(|page| PlainPage { page, plain }.render().unwrap());
     }
     for body in [Body::Text(autolink("hallo")), Body::Html, Body::Empty] {
-        in_both(|page| MessagePage { body: body.clone(), ..MessagePage::sample(page) }.render().unwrap());
+        in_both(|page| {
+            let sample = MessagePage::sample(page);
+            MessagePage { mail: Mail { body: body.clone(), ..sample.mail }, ..sample }.render().unwrap()
+        });
     }
     let [nl, en] = in_both(|page| MessagePage { subject: " ", ..MessagePage::sample(page) }.render().unwrap());
     assert!(nl.contains("Bericht zonder onderwerp") && en.contains("Message without a subject"));

@@ -1,7 +1,7 @@
 //! Attachments and the whole mail as files: names that no system trips over, types that no browser runs.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::mail::mime::Part;
@@ -42,9 +42,10 @@ pub(in crate::web) async fn attachment(
     State(app): State<Shared>,
     Path(number): Path<String>,
     method: Method,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let opened = Opened::of(&app, &headers).await?;
+    let opened = Opened::of(&app, &headers, &uri).await?;
     let number: u32 = number.parse().map_err(|_| Problem::NoPart)?;
     let part = opened.attachment(number).ok_or(Problem::NoPart)?;
     let response = serve::file(&app, &opened, (number, part), (&method, &headers)).await?;
@@ -56,9 +57,10 @@ pub(in crate::web) async fn preview(
     State(app): State<Shared>,
     Path(number): Path<String>,
     visitor: Visitor,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let opened = Opened::of(&app, &headers).await?;
+    let opened = Opened::of(&app, &headers, &uri).await?;
     let number: u32 = number.parse().map_err(|_| Problem::NoPart)?;
     let part = opened.attachment(number).filter(|part| has_preview(part)).ok_or(Problem::NoPart)?;
     if nested::is_mail(part) {
@@ -98,9 +100,10 @@ pub(in crate::web) fn begins_as(content_type: &str, start: &[u8]) -> bool {
 pub(in crate::web) async fn original(
     State(app): State<Shared>,
     method: Method,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let opened = Opened::of(&app, &headers).await?;
+    let opened = Opened::of(&app, &headers, &uri).await?;
     let response = serve::whole_mail(&app, &opened, (&method, &headers)).await?;
     as_response("message/rfc822", "bericht.eml", response)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use data_encoding::{BASE64, HEXLOWER};
@@ -16,7 +16,7 @@ use futures_util::stream;
 use sha2::{Digest, Sha256};
 
 use crate::base::entropy::random;
-use crate::mail::mime::{Part, to_text};
+use crate::mail::mime::Part;
 use crate::text::page::{FRAME_STYLE, plain_note};
 
 use crate::web::answer::{Problem, Rendered};
@@ -24,7 +24,8 @@ use crate::web::app::Shared;
 use crate::web::client::Visitor;
 
 use super::content::{Content, Span};
-use super::sanitise::{Fragment, is_costly, plain, sanitise};
+use super::mail::{Leaf, Leaves};
+use super::sanitise::{Fragment, is_costly, plain, preformatted, sanitise};
 use super::{MOST_HTML, Opened};
 
 /// Most bytes of pictures put into one document, each time one is shown; the rest is left out.
@@ -37,22 +38,30 @@ const PICTURE_TYPES: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image
 pub(in crate::web) async fn show(
     State(app): State<Shared>,
     visitor: Visitor,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let opened = Opened::of(&app, &headers).await?;
-    let part = opened.manifest.mime.shown().1.and_then(|number| opened.part(number)).ok_or(Problem::NotFound)?;
+    let opened = Opened::of(&app, &headers, &uri).await?;
+    let text = Leaves::of(&app, &opened, &opened.manifest.mime.shown().rich, (MOST_HTML, MOST_HTML)).await?;
+    if !text.is_html() {
+        return Err(Problem::NotFound);
+    }
     let content = opened.content(&app).await?;
-    let (bytes, _) = content.start_of(part, MOST_HTML).await?;
-    let html = to_text(&part.charset, &bytes);
     let pictures = pictures(&opened);
     let mark = HEXLOWER.encode(&random::<16>(app.entropy.as_ref()));
-    let html: Arc<str> = html.into();
-    let work = Arc::clone(&html);
-    let cleaned = app.cleaners.run(move || (!is_costly(&work)).then(|| sanitise(&work, pictures, &mark))).await?;
+    let leaves: Arc<[Leaf]> = text.leaves.into();
+    let work = Arc::clone(&leaves);
+    let clean = move || {
+        let costly = work.iter().any(|leaf| leaf.is_html && is_costly(&leaf.text));
+        (!costly).then(|| harmless(&work, &pictures, &mark))
+    };
+    let cleaned = app.cleaners.run(clean).await?;
     let words = app.texts.in_language(visitor.lang(&opened.session.view.contact.language));
-    let fragments = match cleaned.flatten() {
-        Some(fragments) => fragments,
-        None => vec![Fragment::Html(format!("<p><b>{}</b></p>{}", plain_note(words)?, plain(&html)))],
+    let fragments = if let Some(fragments) = cleaned.flatten() {
+        fragments
+    } else {
+        let texts: String = leaves.iter().map(as_plain).collect();
+        vec![Fragment::Html(format!("<p><b>{}</b></p>{texts}", plain_note(words)?))]
     };
     let head = format!(
         "<!doctype html><html lang=\"{}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
@@ -62,6 +71,19 @@ pub(in crate::web) async fn show(
         words.get("message-frame")?,
     );
     Ok(answer(Document::new(head, &opened, content, fragments)))
+}
+
+/// The texts of a mail one after another, each closed in itself.
+fn harmless(leaves: &[Leaf], pictures: &HashMap<String, u32>, mark: &str) -> Vec<Fragment> {
+    let fragments = leaves.iter().map(|leaf| {
+        if leaf.is_html { sanitise(&leaf.text, pictures.clone(), mark) } else { vec![Fragment::Html(as_plain(leaf))] }
+    });
+    fragments.flatten().collect()
+}
+
+/// A text without layout.
+fn as_plain(leaf: &Leaf) -> String {
+    if leaf.is_html { plain(&leaf.text) } else { preformatted(&leaf.text) }
 }
 
 /// Which part a Content-ID means.

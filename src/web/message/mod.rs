@@ -7,6 +7,7 @@ mod content;
 mod download;
 mod frame;
 mod harmless;
+mod mail;
 mod nested;
 mod pdf;
 mod range;
@@ -14,8 +15,9 @@ mod sanitise;
 mod serve;
 mod view;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 
+use crate::base::MessageId;
 use crate::mail::manifest::Manifest;
 use crate::mail::mime::Part;
 use crate::store::proof::OpenSession;
@@ -31,13 +33,22 @@ pub(super) use frame::show as show_frame;
 pub(super) use harmless::Cleaners;
 pub(super) use pdf::keep;
 pub(super) use serve::Surveys;
-pub(super) use view::{extend, log_out, show};
+pub(super) use view::{extend, log_out, open_other, show};
 
 /// Most encoded bytes of a text that the page shows; past it the page says so and points to the download.
 const MOST_TEXT: u64 = 2 * 1024 * 1024;
 
 /// The same for HTML, which costs much more to make harmless and to lay out.
 const MOST_HTML: u64 = 1024 * 1024;
+
+/// The session of a request, turned to the message that its address names (`?bericht=`).
+async fn session_at(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<OpenSession, Problem> {
+    let open = session::current(app, headers).await?;
+    let mut pairs = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let Some((_, id)) = pairs.find(|(name, _)| *name == "bericht") else { return Ok(open) };
+    let id: MessageId = id.parse().map_err(|_| Problem::NotFound)?;
+    Ok(app.store.turn_to(&open, id).await?.ok_or(Problem::NotFound)?.session)
+}
 
 /// A message that this visitor may read.
 struct Opened {
@@ -46,9 +57,13 @@ struct Opened {
 }
 
 impl Opened {
-    /// By the request's cookie.
-    async fn of(app: &App, headers: &HeaderMap) -> Result<Self, Problem> {
-        let session = session::current(app, headers).await?;
+    /// By the request's cookie and address.
+    async fn of(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<Self, Problem> {
+        Self::read(app, session_at(app, headers, uri).await?).await
+    }
+
+    /// The message that a session is turned to.
+    async fn read(app: &App, session: OpenSession) -> Result<Self, Problem> {
         let id = session.view.grant.message;
         let encoded = app.store.manifest(id).await?.ok_or(Problem::Ended)?;
         let manifest = if session.key.is_strict() {
@@ -59,6 +74,11 @@ impl Opened {
             Manifest::decode(&encoded)?
         };
         Ok(Self { session, manifest })
+    }
+
+    /// Names it in addresses.
+    fn own(&self) -> String {
+        view::own(&self.session)
     }
 
     async fn content(&self, app: &App) -> Result<Content, Problem> {

@@ -18,7 +18,7 @@ use crate::text::page::{NestedPage, NestedText, autolink, plain_note};
 use crate::web::answer::Problem;
 use crate::web::app::App;
 
-use super::sanitise::{Fragment, is_costly, plain, sanitise};
+use super::sanitise::{Fragment, is_costly, plain, preformatted, sanitise};
 use super::{MOST_HTML, Opened, frame};
 
 /// Whether a part is a mail.
@@ -77,17 +77,22 @@ impl<'a> Nested<'a> {
 
     /// What it says, and whether that is HTML.
     fn text(&self) -> Option<(String, bool)> {
-        let (text, html) = self.manifest.mime.shown();
-        let part = |number: Option<u32>| {
-            let part = self.manifest.mime.parts.get(usize::try_from(number?).ok()?)?;
-            (part.body < part.end).then_some(part)
-        };
-        let (part, is_html) = part(html).map(|part| (part, true)).or_else(|| part(text).map(|part| (part, false)))?;
-        let mut out = Vec::new();
-        let mut decoder = LeafDecoder::new(&part.encoding);
-        decoder.push(slice(self.bytes, part.body, part.end)?, &mut out);
-        decoder.finish(&mut out);
-        Some((to_text(&part.charset, &out), is_html))
+        let numbers = self.manifest.mime.shown().rich;
+        let parts = &self.manifest.mime.parts;
+        let leaves: Vec<&Part> =
+            numbers.iter().filter_map(|n| parts.get(usize::try_from(*n).ok()?)).filter(|p| p.body < p.end).collect();
+        let is_html = leaves.iter().any(|part| part.content_type == "text/html");
+        let mut texts = Vec::new();
+        for part in leaves {
+            let mut out = Vec::new();
+            let mut decoder = LeafDecoder::new(&part.encoding);
+            decoder.push(slice(self.bytes, part.body, part.end)?, &mut out);
+            decoder.finish(&mut out);
+            let text = to_text(&part.charset, &out);
+            let plain = is_html && part.content_type != "text/html";
+            texts.push(if plain { preformatted(&text) } else { text });
+        }
+        (!texts.is_empty()).then(|| (texts.join("\n\n"), is_html))
     }
 
     /// The names of its files, as far as they have one.

@@ -14,7 +14,7 @@ use ammonia::{Builder, UrlRelative};
 
 pub(super) use readable::readable;
 use simplify::simplify;
-pub(super) use simplify::{is_costly, plain};
+pub(super) use simplify::{is_costly, plain, preformatted};
 
 /// Text and its marks; tables; lists; images of the mail itself. No forms, media, styles, foreign content, ids or classes.
 const TAGS: &[&str] = &[

@@ -1,14 +1,15 @@
 //! The message page, and logging out of it.
 
-use std::time::Duration;
-
-use axum::extract::State;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 
 use crate::base::{MessageId, Timestamp};
-use crate::mail::mime::{Part, to_text};
-use crate::text::page::{Body, File, MessagePage, Plain, PlainPage, autolink};
+use crate::store::conversation::Read;
+use crate::store::proof::OpenSession;
+use crate::text::page::{AnswerShown, Earlier, Mail, MessagePage, Other, Plain, PlainPage};
 use crate::text::{Lang, Words, format};
 
 use crate::web::answer::{Problem, html};
@@ -18,10 +19,11 @@ use crate::web::headers::MESSAGE_POLICY;
 use crate::web::{guard, session};
 
 use super::answer::Shown;
-use super::{MOST_HTML, MOST_TEXT, Opened, calendar, download, frame};
+use super::{MOST_TEXT, Opened, calendar, mail, session_at};
 
-/// How long a mail may have been under way.
-const WEEK: Duration = Duration::from_hours(7 * 24);
+/// Most bytes of plain text of one earlier mail that the page holds, and of all of them.
+const MOST_EARLIER: u64 = 32 * 1024;
+const MOST_EARLIER_IN_ALL: u64 = 512 * 1024;
 
 /// `GET /bericht`.
 pub(in crate::web) async fn show(
@@ -30,9 +32,9 @@ pub(in crate::web) async fn show(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let opened = Opened::of(&app, &headers).await?;
+    let open = session_at(&app, &headers, &uri).await?;
     let shown = Shown { just_sent: just_sent(&uri), ..Shown::default() };
-    page(&app, &opened, visitor, shown, StatusCode::OK).await
+    page(&app, &open, visitor, shown, StatusCode::OK).await
 }
 
 /// The answer that the address names as just sent.
@@ -41,41 +43,36 @@ fn just_sent(uri: &Uri) -> Option<MessageId> {
     pairs.filter(|(name, _)| *name == "verstuurd").find_map(|(_, id)| id.parse().ok())
 }
 
-/// The page of the message, with what is known of an answer to it.
+/// The page of a session's conversation, with what is known of an answer in it: the newest message, the answers to it, and what came before.
 pub(super) async fn page(
     app: &App,
-    opened: &Opened,
+    open: &OpenSession,
     visitor: Visitor,
     shown: Shown,
     status: StatusCode,
 ) -> Result<Response, Problem> {
-    let view = &opened.session.view;
+    let mut messages = app.store.conversation(open).await?.into_iter();
+    let newest = messages.next().ok_or(Problem::Ended)?;
+    let opened = &Opened::read(app, newest.session).await?;
     let message = &opened.session.message;
-    let page = app.page(visitor.lang(&view.contact.language));
-    let zone = &app.settings.time_zone;
-    let name = if message.sender.name.is_empty() { &message.sender.address } else { &message.sender.name };
-    let text = Text::of(app, opened).await?;
+    let page = app.page(visitor.lang(&opened.session.view.contact.language));
     let part = shown.part(app, opened, visitor, page.words).await?;
+    let (after, before): (Vec<_>, Vec<_>) = part.answers.into_iter().partition(|(at, _)| *at >= message.received);
+    let mail = mail::shown(app, opened, page.words, MOST_TEXT).await?;
     let message_page = MessagePage {
         page,
         subject: &opened.manifest.subject,
-        from: &format!("{name}, {}", app.settings.organisation),
-        from_address: &message.sender.address,
-        to: &names(&opened.manifest.to),
-        cc: &names(&opened.manifest.cc),
-        sent: &format::moment(page.lang(), sent(&opened.manifest.date, message.received), zone),
-        card: calendar::card(app, opened, page.words).await?,
-        files: files(opened, &text.source, page.words)?,
-        body: text.body,
-        cut: text.cut,
-        size: &format::size(page.lang(), message.plain_len),
+        mail: Mail { card: calendar::card(app, opened, page.words).await?, ..mail },
+        earlier: earlier(app, messages, before, page.words).await?,
+        others: others(app, &opened.session, page.words).await?,
+        open: &visitor.keep("/bericht/ander"),
         seconds: opened.session.left(&app.settings.sessions, app.clock.now()).as_secs(),
         script: &app.session_script,
         idle: u32::try_from(app.settings.sessions.idle.as_secs() / 60).unwrap_or(u32::MAX),
         logout: &visitor.keep("/uitloggen"),
         answer_script: &app.script,
-        sender: name,
-        answers: part.answers,
+        sender: if message.sender.name.is_empty() { &message.sender.address } else { &message.sender.name },
+        answers: after.into_iter().map(|(_, answer)| answer).collect(),
         form: part.form,
         just_sent: part.just_sent,
     };
@@ -84,76 +81,98 @@ pub(super) async fn page(
     Ok(response)
 }
 
-/// Names without the quotation marks that mail puts around them, but where what is in them could be taken for an address or for two names.
-pub(super) fn names(list: &str) -> String {
-    let mut out = String::with_capacity(list.len());
-    let mut pieces = list.split('"');
-    out.push_str(pieces.next().unwrap_or_default());
-    while let Some(quoted) = pieces.next() {
-        let Some(after) = pieces.next() else {
-            out.push('"');
-            out.push_str(quoted);
-            break;
+/// What was said before the newest message, newest first. What is damaged hides nothing else; the log tells of it.
+async fn earlier(
+    app: &App,
+    messages: impl Iterator<Item = Read>,
+    answers: Vec<(Timestamp, AnswerShown)>,
+    words: Words<'_>,
+) -> Result<Vec<Earlier>, Problem> {
+    let mut said: Vec<_> = answers.into_iter().map(|(at, answer)| (at, Earlier::Answer(answer))).collect();
+    let mut room = MOST_EARLIER_IN_ALL;
+    for message in messages {
+        let (new, at) = (message.is_new(), message.session.message.received);
+        let shown = async {
+            let opened = Opened::read(app, message.session).await?;
+            let len = opened.session.message.plain_len.min(MOST_EARLIER);
+            Ok((mail::shown(app, &opened, words, MOST_EARLIER.min(room)).await?, len))
         };
-        let clear = !quoted.is_empty() && !quoted.contains(['\\', ',', '<', '>', '@', ';', ':', '(', ')']);
-        let quote = if clear { "" } else { "\"" };
-        out.extend([quote, quoted, quote, after]);
+        match shown.await {
+            Ok((mail, len)) => {
+                room = room.saturating_sub(len);
+                said.push((at, Earlier::Mail(Box::new(mail), new)));
+            }
+            Err(Problem::Broken | Problem::Ended) => {}
+            Err(problem) => return Err(problem),
+        }
     }
-    out
+    said.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    Ok(said.into_iter().map(|(_, said)| said).collect())
 }
 
-/// When it was sent: as its Date says, unless that is later than its arrival or a week earlier, as wrong clocks make it.
-pub(super) fn sent(date: &str, received: Timestamp) -> Timestamp {
-    let parser = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true);
-    let parsed = parser.parse_timestamp(date).ok().and_then(|at| u64::try_from(at.as_millisecond()).ok());
-    parsed.map(Timestamp).filter(|at| (received - WEEK..=received).contains(at)).unwrap_or(received)
+/// The other conversations that the session may read.
+async fn others(app: &App, open: &OpenSession, words: Words<'_>) -> Result<Vec<Other>, Problem> {
+    let others = app.store.other_messages(open).await?;
+    let other = |read: Read| {
+        let new = read.opened.is_none();
+        let message = read.session.message;
+        let sender = message.sender;
+        Other {
+            id: read.session.view.grant.message.to_string(),
+            subject: message.subject,
+            from: if sender.name.is_empty() { sender.address } else { sender.name },
+            sent: format::moment(words.lang(), message.received, &app.settings.time_zone),
+            new,
+        }
+    };
+    Ok(others.into_iter().map(other).collect())
 }
 
-/// What the page shows as the message's text.
-struct Text {
-    body: Body,
-    /// Not all of it is shown.
-    cut: bool,
-    /// The HTML as its writer wrote it; empty for plain text.
-    source: String,
+/// The button of another message.
+#[derive(Deserialize)]
+pub(in crate::web) struct Wanted {
+    bericht: String,
 }
 
-impl Text {
-    /// HTML where there is some, since its writer meant it to be read; else plain text.
-    async fn of(app: &App, opened: &Opened) -> Result<Self, Problem> {
-        let (text, html) = opened.manifest.mime.shown();
-        let part = |number: Option<u32>| number.and_then(|n| opened.part(n)).filter(|part| part.body < part.end);
-        let (part, most, is_html) = match (part(html), part(text)) {
-            (Some(html), _) => (html, MOST_HTML, true),
-            (None, Some(text)) => (text, MOST_TEXT, false),
-            (None, None) => return Ok(Self { body: Body::Empty, cut: false, source: String::new() }),
-        };
-        let (bytes, cut) = opened.content(app).await?.start_of(part, most).await?;
-        let written = to_text(&part.charset, &bytes);
-        let (body, source) =
-            if is_html { (Body::Html, written) } else { (Body::Text(autolink(&written)), String::new()) };
-        Ok(Self { body, cut, source })
+/// `POST /bericht/ander`: on to another conversation that the session may read. It counts as opened.
+pub(in crate::web) async fn open_other(
+    State(app): State<Shared>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    wanted: Result<Form<Wanted>, FormRejection>,
+) -> Result<Response, Problem> {
+    if !guard::from_our_page(&headers, &app.settings.origin) {
+        return Err(Problem::Refused);
+    }
+    let open = session::current(&app, &headers).await?;
+    let Form(wanted) = wanted.map_err(|_| Problem::Refused)?;
+    let id: MessageId = wanted.bericht.parse().map_err(|_| Problem::NotFound)?;
+    let read = app.store.turn_to(&open, id).await?.ok_or(Problem::NotFound)?;
+    app.store.opens(&read.session).await?;
+    see(&page_of(visitor, &read.session))
+}
+
+/// The address of the page of a session's conversation.
+pub(super) fn page_of(visitor: Visitor, open: &OpenSession) -> String {
+    with_query(visitor.keep("/bericht"), &own(open))
+}
+
+/// Names the message that a session is turned to, in addresses; empty for the one whose link was opened.
+pub(super) fn own(open: &OpenSession) -> String {
+    if open.view.id == open.session.grant { String::new() } else { format!("?bericht={}", open.view.grant.message) }
+}
+
+/// An address with a query added that begins with its question mark, or is empty.
+pub(super) fn with_query(address: String, query: &str) -> String {
+    match query.strip_prefix('?') {
+        Some(query) if address.contains('?') => format!("{address}&{query}"),
+        _ => address + query,
     }
 }
 
-/// The attachments, without the pictures that stand in the text.
-fn files(opened: &Opened, source: &str, words: Words<'_>) -> Result<Vec<File>, Problem> {
-    let in_text = |part: &Part| {
-        !part.content_id.is_empty() && frame::is_picture(part) && source.contains(&format!("cid:{}", part.content_id))
-    };
-    let numbers = opened.manifest.mime.attachments();
-    let parts = numbers.into_iter().filter_map(|number| opened.part(number).map(|part| (number, part)));
-    let file = |(place, (number, part)): (usize, (u32, &Part))| {
-        let size = format::size(words.lang(), decoded_len(part));
-        Ok(File::new(words, number, place + 1, (&part.name, &part.content_type), (size, download::has_preview(part)))?)
-    };
-    parts.filter(|(_, part)| !in_text(part)).enumerate().map(file).collect()
-}
-
-/// About how many bytes a part has once decoded: base64 in lines of 76 characters carries 57 bytes in 78.
-pub(super) fn decoded_len(part: &Part) -> u64 {
-    let encoded = part.end.saturating_sub(part.body);
-    if part.encoding == "base64" { encoded.saturating_mul(57) / 78 } else { encoded }
+pub(super) fn see(to: &str) -> Result<Response, Problem> {
+    let to = HeaderValue::from_str(to).map_err(|_| Problem::Broken)?;
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response())
 }
 
 /// `POST /verlengen`: a request like any other, so the session goes on; tells for how long.
@@ -187,44 +206,4 @@ fn goodbye(app: &App, lang: Lang) -> Result<Response, Problem> {
     headers.insert(forget, HeaderValue::from_static("\"cache\", \"cookies\", \"storage\""));
     headers.extend(session::no_cookie(app.settings.demo).map(|cookie| (header::SET_COOKIE, cookie)));
     Ok(response)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_stand_without_quotation_marks_where_nothing_hides_in_them() {
-        for (list, shown) in [
-            ("\"Jan de Vries\" <jan@a.example>", "Jan de Vries <jan@a.example>"),
-            ("Jan <jan@a.example>, \"Piet\" <piet@a.example>", "Jan <jan@a.example>, Piet <piet@a.example>"),
-            ("\"Vries, J. de\" <jan@a.example>", "\"Vries, J. de\" <jan@a.example>"),
-            ("\"piet@b.example\" <jan@a.example>", "\"piet@b.example\" <jan@a.example>"),
-            ("\"Jan \\\"x\\\"\" <jan@a.example>", "\"Jan \\\"x\\\"\" <jan@a.example>"),
-            ("\"Jan", "\"Jan"),
-            ("\"\" <jan@a.example>", "\"\" <jan@a.example>"),
-            ("", ""),
-        ] {
-            assert_eq!(names(list), shown, "{list}");
-        }
-    }
-
-    #[test]
-    fn a_date_counts_when_it_can_be_true() {
-        // 2026-11-21 10:04 in Amsterdam
-        let received = Timestamp::from_secs(1_795_251_840);
-        for (date, minutes) in [
-            ("Sat, 21 Nov 2026 10:00:00 +0100", 4),
-            ("Sun, 21 Nov 2026 10:00:00 +0100 (CET)", 4),
-            ("21 Nov 2026 09:00:00 GMT", 4),
-            ("Sat, 14 Nov 2026 10:05:00 +0100", 7 * 24 * 60 - 1),
-            ("Sat, 14 Nov 2026 10:03:00 +0100", 0),
-            ("Sat, 21 Nov 2026 10:05:00 +0100", 0),
-            ("Thu, 01 Jan 1960 00:00:00 +0000", 0),
-            ("morgen", 0),
-            ("", 0),
-        ] {
-            assert_eq!(sent(date, received), received - Duration::from_mins(minutes), "{date}");
-        }
-    }
 }

@@ -11,6 +11,7 @@ pub mod postfix;
 pub mod reader;
 pub mod scrape;
 pub mod sink;
+pub mod sms;
 #[path = "../../support/strace.rs"]
 pub mod strace;
 pub mod tls;

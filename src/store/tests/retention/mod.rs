@@ -52,7 +52,7 @@ async fn census(bed: &Bed) -> BTreeMap<Space, usize> {
 }
 
 /// Spaces with something in them that is no contact's.
-async fn left(bed: &Bed) -> BTreeSet<Space> {
+pub(super) async fn left(bed: &Bed) -> BTreeSet<Space> {
     census(bed).await.into_keys().filter(|space| !OF_CONTACTS.contains(space)).collect()
 }
 

@@ -75,9 +75,9 @@ on_each_engine! {
             let all = bed.raw().await;
             all.into_keys().filter(|place| place.bytes.starts_with(contact.as_bytes())).count()
         };
-        assert_eq!((places(view.grant.contact).await, places(others.grant.contact).await), (2, 2));
+        assert_eq!((places(view.grant.contact).await, places(others.grant.contact).await), (3, 3));
         bed.retention().recall(view.grant.message, None).await.unwrap();
-        assert_eq!((places(view.grant.contact).await, places(others.grant.contact).await), (0, 2));
+        assert_eq!((places(view.grant.contact).await, places(others.grant.contact).await), (0, 3));
     }
 
     async fn recall_and_erasure_leave_no_key(bed) {

@@ -8,8 +8,8 @@ mod shown;
 mod upload;
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::Response;
 
 use crate::base::MessageId;
 use crate::mail::Address;
@@ -22,10 +22,11 @@ use crate::web::app::{App, Shared};
 use crate::web::client::Visitor;
 use crate::web::{guard, multipart, session};
 
-use super::{Opened, content::Content, download, view};
+use super::view::{page_of, see, with_query};
+use super::{Opened, content::Content, download, session_at, view};
 use form::Filled;
 
-pub(super) use shown::Shown;
+pub(super) use shown::{Shown, shown};
 
 /// `POST /bericht/antwoord`.
 pub(in crate::web) async fn post(
@@ -39,7 +40,7 @@ pub(in crate::web) async fn post(
     }
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let boundary = multipart::boundary(kind).ok_or(Problem::Refused)?;
-    let open = match session::current(&app, &parts.headers).await {
+    let open = match session_at(&app, &parts.headers, &parts.uri).await {
         Ok(open) => open,
         Err(problem @ (Problem::Ended | Problem::Restarted)) => {
             let text = form::only_text(&boundary, body).await.ok_or(problem)?;
@@ -50,14 +51,13 @@ pub(in crate::web) async fn post(
     let place = app.uploads.place(open.view.grant.conversation).ok_or(Problem::Busy)?;
     let filled = form::read(&app, &open, &boundary, body).await?;
     drop(place);
-    Answering { app: &app, visitor, headers: &parts.headers, open }.act(filled).await
+    Answering { app: &app, visitor, open }.act(filled).await
 }
 
 /// One press on a button of the form, once all of it is read.
 struct Answering<'a> {
     app: &'a App,
     visitor: Visitor,
-    headers: &'a HeaderMap,
     open: OpenSession,
 }
 
@@ -97,7 +97,7 @@ impl Answering<'_> {
         match saved {
             Saved::Sent => self.to_answer(id),
             _ if filled.quiet => Ok(session::kept(app, open)),
-            _ => see(&format!("{}#antwoord", self.visitor.keep("/bericht"))),
+            _ => see(&format!("{}#antwoord", page_of(self.visitor, open))),
         }
     }
 
@@ -116,16 +116,15 @@ impl Answering<'_> {
 
     /// The page once more, with what went wrong and everything that was written.
     async fn again(&self, filled: Filled) -> Result<Response, Problem> {
-        let opened = Opened::of(self.app, self.headers).await?;
         let stale = filled.troubles.contains(&AnswerTrouble::Stale);
         let status = if stale { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
         let shown = Shown { just_sent: None, typed: filled.text, id: Some(filled.id), troubles: filled.troubles };
-        view::page(self.app, &opened, self.visitor, shown, status).await
+        view::page(self.app, &self.open, self.visitor, shown, status).await
     }
 
     /// What the answer needs to be threaded with the message.
     async fn letterbox(&self) -> Result<Letterbox, Problem> {
-        let manifest = Opened::of(self.app, self.headers).await?.manifest;
+        let manifest = Opened::read(self.app, self.open.clone()).await?.manifest;
         Ok(Letterbox {
             subject: manifest.subject,
             message_id: manifest.message_id,
@@ -136,9 +135,8 @@ impl Answering<'_> {
 
     /// To the answer on the page. Loading that again sends nothing.
     fn to_answer(&self, id: MessageId) -> Result<Response, Problem> {
-        let page = self.visitor.keep("/bericht");
-        let joint = if page.contains('?') { '&' } else { '?' };
-        see(&format!("{page}{joint}verstuurd={id}#antwoord-{id}"))
+        let page = with_query(page_of(self.visitor, &self.open), &format!("?verstuurd={id}"));
+        see(&format!("{page}#antwoord-{id}"))
     }
 }
 
@@ -152,23 +150,22 @@ fn only_address(from: &str) -> Option<String> {
     is_one.then(|| address.to_owned())
 }
 
-fn see(to: &str) -> Result<Response, Problem> {
-    let to = HeaderValue::from_str(to).map_err(|_| Problem::Broken)?;
-    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response())
-}
-
 /// `GET /bericht/antwoord`: the address of a form that came back with something to correct, loaded by itself.
-pub(in crate::web) async fn back(visitor: Visitor) -> Result<Response, Problem> {
-    see(&format!("{}#antwoord", visitor.keep("/bericht")))
+pub(in crate::web) async fn back(visitor: Visitor, uri: Uri) -> Result<Response, Problem> {
+    let named = uri.query().and_then(|query| query.split('&').find(|pair| pair.starts_with("bericht=")));
+    let named = named.and_then(|pair| pair.get(8..)?.parse::<MessageId>().ok());
+    let own = named.map(|id| format!("?bericht={id}")).unwrap_or_default();
+    see(&format!("{}#antwoord", with_query(visitor.keep("/bericht"), &own)))
 }
 
 /// `GET /bericht/antwoord/{id}/{file}`.
 pub(in crate::web) async fn file(
     State(app): State<Shared>,
     Path((id, file)): Path<(String, String)>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let open = session::current(&app, &headers).await?;
+    let open = session_at(&app, &headers, &uri).await?;
     let (id, file): (MessageId, MessageId) = id.parse().ok().zip(file.parse().ok()).ok_or(Problem::NoPart)?;
     let view = app.store.answer(&open, id).await?.ok_or(Problem::NoPart)?;
     if view.answer.refused.is_some() {

@@ -1,6 +1,6 @@
 //! What the message page shows of answers.
 
-use crate::base::MessageId;
+use crate::base::{MessageId, Timestamp};
 use crate::store::answers::{AnswerView, Answers};
 use crate::text::page::{AnswerFile, AnswerForm, AnswerMost, AnswerShown, AnswerState, AnswerTrouble, File, autolink};
 use crate::text::{Words, format};
@@ -9,6 +9,7 @@ use crate::web::answer::Problem;
 use crate::web::app::App;
 use crate::web::client::Visitor;
 use crate::web::message::Opened;
+use crate::web::message::view::with_query;
 use crate::web::page_token::{self, Purpose};
 
 /// What is known beside the records.
@@ -26,7 +27,8 @@ pub(in crate::web::message) struct Shown {
 
 /// The part of the page.
 pub(in crate::web::message) struct Part {
-    pub answers: Vec<AnswerShown>,
+    /// Each with the time when it was sent, oldest first.
+    pub answers: Vec<(Timestamp, AnswerShown)>,
     pub form: AnswerForm,
     pub just_sent: bool,
 }
@@ -59,7 +61,7 @@ impl Shown {
         let id = draft.as_ref().map(|draft| draft.id).or(self.id).unwrap_or_else(fresh);
         let view = &opened.session.view;
         Ok(AnswerForm {
-            action: visitor.keep("/bericht/antwoord"),
+            action: with_query(visitor.keep("/bericht/antwoord"), &opened.own()),
             token: page_token::make(&app.store.keys().cookie, Purpose::Answer, view.id, app.clock.now()),
             id: id.to_string(),
             kept: draft.is_some(),
@@ -78,7 +80,11 @@ impl Shown {
     }
 }
 
-fn shown(app: &App, view: &AnswerView, words: Words<'_>) -> Result<AnswerShown, Problem> {
+pub(in crate::web::message) fn shown(
+    app: &App,
+    view: &AnswerView,
+    words: Words<'_>,
+) -> Result<(Timestamp, AnswerShown), Problem> {
     let answer = &view.answer;
     let infected = answer.refused.and_then(|refused| view.letter.files.get(usize::try_from(refused.file).ok()?));
     let state = match (answer.delivered, answer.failed) {
@@ -92,13 +98,14 @@ fn shown(app: &App, view: &AnswerView, words: Words<'_>) -> Result<AnswerShown, 
         (None, Some(_)) => AnswerState::Lost,
     };
     let sent = answer.sent.unwrap_or(answer.changed);
-    Ok(AnswerShown {
+    let answer = AnswerShown {
         id: view.id.to_string(),
         sent: format::moment(words.lang(), sent, &app.settings.time_zone),
         state,
         text: autolink(&view.letter.text),
         files: files(view, words)?,
-    })
+    };
+    Ok((sent, answer))
 }
 
 fn files(view: &AnswerView, words: Words<'_>) -> Result<Vec<AnswerFile>, Problem> {

@@ -84,6 +84,20 @@ pub(in super::super) fn is_costly(html: &str) -> bool {
     tokens.filter(|token| matches!(token, Token::Start(_))).take(MOST_ELEMENTS + 1).count() > MOST_ELEMENTS
 }
 
+/// Plain text as a `pre` element.
+pub(in super::super) fn preformatted(text: &str) -> String {
+    let mut out = String::from("<pre>");
+    for c in text.chars().filter(|c| *c != '\0') {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            c => out.push(c),
+        }
+    }
+    out + "</pre>"
+}
+
 /// The text alone, as a `pre` element; harmless, and cheap whatever the mail is.
 pub(in super::super) fn plain(html: &str) -> String {
     let mut out = String::from("<pre>");

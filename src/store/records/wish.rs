@@ -1,0 +1,23 @@
+//! What a recipient can ask for.
+
+use minicbor::{Decode, Encode};
+
+/// What a recipient asks of the sender on the page. It changes nothing: the sender gets a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Wish {
+    /// "Is the number not right?"
+    #[n(0)]
+    OtherNumber,
+    /// "I have no code or lost it."
+    #[n(1)]
+    Code,
+    /// "I would rather get a code by SMS", or an access code in its place.
+    #[n(2)]
+    OtherProof,
+}
+
+impl Wish {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::OtherNumber, Self::Code, Self::OtherProof];
+}

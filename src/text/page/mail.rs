@@ -1,0 +1,65 @@
+//! What the message page shows of one mail, of those before it in the conversation, and of others.
+
+use super::{AnswerShown, Card, File, Piece};
+
+/// How the page shows a mail's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Plain text, its addresses made into links.
+    Text(Vec<Piece>),
+    /// Sanitised HTML in a frame of its own.
+    Html,
+    /// There is none.
+    Empty,
+}
+
+/// One mail.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// Names it in addresses of what belongs to it: empty, or a query with its question mark.
+    pub own: String,
+    /// The sender's name and organisation.
+    pub from: String,
+    /// The sender's address.
+    pub from_address: String,
+    /// The To line.
+    pub to: String,
+    /// The Cc line.
+    pub cc: String,
+    /// When it was sent.
+    pub sent: String,
+    /// The appointment that came with it.
+    pub card: Option<Card>,
+    /// The text.
+    pub body: Body,
+    /// Not all of the text is shown.
+    pub cut: bool,
+    /// The attachments.
+    pub files: Vec<File>,
+    /// The size of the whole mail.
+    pub size: String,
+}
+
+/// What was said earlier in the conversation.
+#[derive(Debug, Clone)]
+pub enum Earlier {
+    /// By the sender; whether nobody had opened it before.
+    Mail(Box<Mail>, bool),
+    /// By the recipient.
+    Answer(AnswerShown),
+}
+
+/// The newest message of another conversation.
+#[derive(Debug, Clone)]
+pub struct Other {
+    /// Which.
+    pub id: String,
+    /// Its subject; may be empty.
+    pub subject: String,
+    /// The sender's name (or address, without one).
+    pub from: String,
+    /// When it came.
+    pub sent: String,
+    /// Something in its conversation was not opened before.
+    pub new: bool,
+}
