@@ -4,6 +4,7 @@
 //! to one moment: every commit up to `last` and none behind. Files stay readable afterwards, also when they are removed.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +96,16 @@ impl JournalFile {
             tracing::error!(segment = self.segment.id, offset, len, %error, "the journal cannot be read here");
             self.segment.blocks(offset, len)
         })
+    }
+
+    /// Whether the file under its name is still the one that is open.
+    fn is_in_place(&self) -> io::Result<bool> {
+        let open = self.segment.file.metadata()?;
+        match std::fs::metadata(&self.segment.path) {
+            Ok(there) => Ok((there.dev(), there.ino()) == (open.dev(), open.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads every frame and compares every checksum. Erasable values are not judged here: those that count are read one by
@@ -218,7 +229,7 @@ impl Local {
                 let failed = |error| StoreError::Damaged(format!("{place}: {error}"));
                 file.audit(&mut found).map_err(failed)?;
                 // Compaction notes what it removes, removes it, and forgets it, in this order.
-                if !file.segment.is_in_place().map_err(failed)?
+                if !file.is_in_place().map_err(failed)?
                     && !shared.folder.removed().contains(&file.number())
                     && shared.segments.get(file.number()).is_some()
                 {

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crc32c::crc32c;
@@ -335,16 +335,6 @@ impl Segment {
     /// Whether what follows the footer at `offset` is its trailer.
     pub(super) fn has_trailer(&self, offset: u64, header: &Header) -> bool {
         self.bytes(offset + header.len(), TRAILER as u64).is_ok_and(|bytes| bytes == trailer(offset))
-    }
-
-    /// Whether the file under its name is still the one that is open.
-    pub(super) fn is_in_place(&self) -> io::Result<bool> {
-        let open = self.file.metadata()?;
-        match fs::metadata(&self.path) {
-            Ok(there) => Ok((there.dev(), there.ino()) == (open.dev(), open.ino())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     /// What a frame or footer tells; `None` when its table is damaged.
