@@ -305,3 +305,43 @@ async fn what_comes_back_with_a_segment_and_no_longer_counts_is_overwritten() {
     }
     assert_eq!(holders(folder.path(), "first-of-c"), [first]);
 }
+
+/// A line of the list of removed segments that changed names none: its segment is missed, which is told, and nothing else is wrong.
+#[tokio::test]
+async fn a_changed_list_of_removed_segments_is_told_at_start() {
+    let (whole, _) = three().await;
+    let (engine, _) = open(whole.path());
+    engine.commit(gone("k0")).await.unwrap();
+    engine.compact().await.unwrap();
+    let expected = all(&engine).await;
+    engine.close().await;
+    drop(engine);
+    // A start drops the numbers that nothing names any more.
+    let (engine, report) = open(whole.path());
+    assert_eq!(report, OpenReport::default());
+    engine.close().await;
+    drop(engine);
+    let path = whole.path().join("journal/removed");
+    let bytes = fs::read(&path).unwrap();
+    let name = std::str::from_utf8(&bytes).unwrap().split(' ').next().unwrap();
+    let lost = Loss::Segment(u64::from_str_radix(name, 16).unwrap());
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+    for at in 0..end {
+        let folder = tempfile::tempdir().unwrap();
+        copy(whole.path(), folder.path());
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x10;
+        fs::write(folder.path().join("journal/removed"), changed).unwrap();
+        for start in 0..2 {
+            let (engine, report) = open(folder.path());
+            assert_eq!((report.lost, report.quarantined.len()), (vec![lost], 0), "byte {at}, start {start}");
+            assert_eq!(all(&engine).await, expected, "byte {at}");
+            engine.close().await;
+        }
+        let (engine, _) = open(folder.path());
+        engine.give_up(lost).await.unwrap();
+        engine.close().await;
+        drop(engine);
+        assert_eq!(open(folder.path()).1, OpenReport::default(), "byte {at}");
+    }
+}
