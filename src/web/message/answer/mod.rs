@@ -140,7 +140,7 @@ impl Answering<'_> {
     }
 }
 
-/// The address of a From as people read it ([`Manifest`](crate::mail::Manifest)), where there is exactly one beyond doubt.
+/// The address of a From as people read it ([`Manifest`](crate::mail::manifest::Manifest)), where there is exactly one beyond doubt.
 fn only_address(from: &str) -> Option<String> {
     let (name, address) = match from.rsplit_once(" <") {
         Some((name, rest)) => (name, rest.strip_suffix('>')?),
