@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use super::desk::Desk;
-use super::{Asking, complain, show};
-use crate::config::Config;
+use super::{Asking, complain, load, say};
 use crate::daemon::operate::Request;
 
 /// `zegel message find`.
@@ -44,12 +43,9 @@ pub async fn release(to: &Asking) -> ExitCode {
 
 /// Asks, and writes the answer.
 pub async fn ask(to: &Asking, request: Request) -> ExitCode {
-    let config = match Config::load(&to.file.config) {
+    let config = match load(&to.file.config) {
         Ok(config) => config,
-        Err(cause) => {
-            eprintln!("{cause}");
-            return ExitCode::from(super::BAD_CONFIG);
-        }
+        Err(exit) => return exit,
     };
     let answer = match Desk::open(config, &request).await {
         Ok((desk, answer)) => {
@@ -58,13 +54,9 @@ pub async fn ask(to: &Asking, request: Request) -> ExitCode {
         }
         Err(text) => return complain(&text),
     };
-    if to.json {
-        match serde_json::to_string_pretty(&answer) {
-            Ok(text) => println!("{text}"),
-            Err(cause) => return complain(&cause.to_string()),
-        }
-    } else {
-        print!("{}", show::text(&answer));
+    match say(to, &answer) {
+        Ok(()) if answer.is_done() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+        Err(exit) => exit,
     }
-    if answer.is_done() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{BAD_CONFIG, complain};
+use super::{complain, load};
 use crate::config::Config;
 use crate::daemon;
 use crate::mail::{Address, MailFrom, Reply};
@@ -39,12 +39,9 @@ pub struct Explain {
 
 /// Explains.
 pub fn run(asked: &Explain) -> ExitCode {
-    let config = match Config::load(&asked.file.config) {
+    let config = match load(&asked.file.config) {
         Ok(config) => config,
-        Err(cause) => {
-            eprintln!("{cause}");
-            return ExitCode::from(BAD_CONFIG);
-        }
+        Err(exit) => return exit,
     };
     match explain(asked, &config) {
         Ok(told) => {

@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Asking, complain, desk};
+use super::{Asking, complain, desk, load};
 use crate::base::OsEntropy;
-use crate::config::Config;
 use crate::daemon::keys;
 use crate::mail::Address;
 use crate::store::archive::{Archive, Archived, ExportError};
@@ -21,12 +20,9 @@ use crate::store::{Settings, StoreError};
 pub async fn run(to: &Asking, key: &Path, folder: Option<PathBuf>, address: Option<&str>, out: &Path) -> ExitCode {
     let folder = match folder {
         Some(folder) => folder,
-        None => match Config::load(&to.file.config) {
+        None => match load(&to.file.config) {
             Ok(config) => config.store.folder,
-            Err(cause) => {
-                eprintln!("{cause}");
-                return ExitCode::from(super::BAD_CONFIG);
-            }
+            Err(exit) => return exit,
         },
     };
     match export(to.json, key, folder, address, out).await {

@@ -4,17 +4,13 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{Asking, BAD_CONFIG, ConfigFile, complain, desk};
-use crate::config::Config;
+use super::{Asking, ConfigFile, complain, desk, load};
 use crate::daemon::control;
 use crate::daemon::health::{Health, Status};
 use crate::daemon::operate::{Answer, Request};
 
 async fn ask(file: &ConfigFile, request: Request) -> Result<Answer, ExitCode> {
-    let config = Config::load(&file.config).map_err(|cause| {
-        eprintln!("{cause}");
-        ExitCode::from(BAD_CONFIG)
-    })?;
+    let config = load(&file.config)?;
     control::ask(&config.control, &request).await.map_err(|cause| complain(&cause.to_string()))
 }
 

@@ -15,10 +15,13 @@ mod sms;
 mod store;
 mod users;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::daemon::operate::Answer;
 
 /// The exit code of a bad config (sysexits `EX_CONFIG`).
 const BAD_CONFIG: u8 = 78;
@@ -343,6 +346,24 @@ async fn demo(check: bool) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => complain(&cause.to_string()),
     }
+}
+
+/// The config; or the end of the command, its mistakes told on standard error.
+fn load(file: &Path) -> Result<Config, ExitCode> {
+    Config::load(file).map_err(|cause| {
+        eprintln!("{cause}");
+        ExitCode::from(BAD_CONFIG)
+    })
+}
+
+/// Writes an answer, as text or JSON.
+fn say(to: &Asking, answer: &Answer) -> Result<(), ExitCode> {
+    if to.json {
+        println!("{}", serde_json::to_string_pretty(answer).map_err(|cause| complain(&cause.to_string()))?);
+    } else {
+        print!("{}", show::text(answer));
+    }
+    Ok(())
 }
 
 /// Says on standard error why it did not work.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tracing::{error, info, warn};
 
-use super::log;
+use super::{load, log};
 use crate::base::{OsEntropy, SystemClock};
 use crate::config::Config;
 use crate::daemon::signals::{self, Asked, Signals};
@@ -16,12 +16,9 @@ use crate::store::retention::ledger::LedgerError;
 
 /// Serves until a signal or a fault.
 pub async fn run(file: &Path) -> ExitCode {
-    let config = match Config::load(file) {
+    let config = match load(file) {
         Ok(config) => config,
-        Err(cause) => {
-            eprintln!("{cause}");
-            return ExitCode::from(super::BAD_CONFIG);
-        }
+        Err(exit) => return exit,
     };
     let findings = config.findings();
     for finding in &findings {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::{Asking, complain, show};
+use super::{Asking, complain, load, say};
 use crate::base::SystemClock;
 use crate::config::Config;
 use crate::daemon::control::{self, AskError};
@@ -12,26 +12,19 @@ use crate::daemon::trial::Trial;
 
 /// Sends one and says what the provider made of it.
 pub async fn test(to: &Asking, number: String, provider: Option<String>) -> ExitCode {
-    let config = match Config::load(&to.file.config) {
+    let config = match load(&to.file.config) {
         Ok(config) => config,
-        Err(cause) => {
-            eprintln!("{cause}");
-            return ExitCode::from(super::BAD_CONFIG);
-        }
+        Err(exit) => return exit,
     };
     let answer = match send(&config, number, provider).await {
         Ok(answer) => answer,
         Err(text) => return complain(&text),
     };
-    if to.json {
-        match serde_json::to_string_pretty(&answer) {
-            Ok(text) => println!("{text}"),
-            Err(cause) => return complain(&cause.to_string()),
-        }
-    } else {
-        print!("{}", show::text(&answer));
+    match say(to, &answer) {
+        Ok(()) if answer.is_done() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+        Err(exit) => exit,
     }
-    if answer.is_done() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn send(config: &Config, number: String, provider: Option<String>) -> Result<Answer, String> {

@@ -10,8 +10,7 @@ use clap::Subcommand;
 
 use super::desk::Desk;
 use super::show::many;
-use super::{Asking, complain, show};
-use crate::config::Config;
+use super::{Asking, complain, load, say};
 use crate::daemon::operate::{Answer, Request};
 use crate::daemon::upkeep::Outcome;
 use crate::store::backup::{BackupError, Restored};
@@ -158,12 +157,9 @@ fn put_back(target: &Path, restored: &Restored) -> String {
 }
 
 async fn work(to: &Asking, request: Request) -> ExitCode {
-    let config = match Config::load(&to.file.config) {
+    let config = match load(&to.file.config) {
         Ok(config) => config,
-        Err(cause) => {
-            eprintln!("{cause}");
-            return ExitCode::from(super::BAD_CONFIG);
-        }
+        Err(exit) => return exit,
     };
     let (desk, begun) = match Desk::open(config, &request).await {
         Ok(begun) => begun,
@@ -195,13 +191,8 @@ async fn watch(desk: &Desk, mut answer: Answer) -> Result<Answer, String> {
 }
 
 fn told(to: &Asking, answer: &Answer) -> ExitCode {
-    if to.json {
-        match serde_json::to_string_pretty(answer) {
-            Ok(text) => println!("{text}"),
-            Err(cause) => return complain(&cause.to_string()),
-        }
-    } else {
-        print!("{}", show::text(answer));
+    if let Err(exit) = say(to, answer) {
+        return exit;
     }
     match answer {
         Answer::Work { done: Some(Outcome::Checked { report }), .. } if report.is_sound() => ExitCode::SUCCESS,

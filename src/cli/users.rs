@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{BAD_CONFIG, User, complain};
+use super::{User, complain, load};
 use crate::base::OsEntropy;
-use crate::config::Config;
 use crate::seal::code::Cost;
 use crate::seal::hashers::Hashers;
 use crate::seal::password::PasswordHash;
@@ -24,12 +23,9 @@ pub async fn run(command: User) -> ExitCode {
     let to = match &command {
         User::Add { to, .. } | User::Remove { to, .. } | User::List { to } => to,
     };
-    let config = match Config::load(&to.file.config) {
+    let config = match load(&to.file.config) {
         Ok(config) => config,
-        Err(cause) => {
-            eprintln!("{cause}");
-            return ExitCode::from(BAD_CONFIG);
-        }
+        Err(exit) => return exit,
     };
     let Some(settings) = config.users else {
         return complain("mail.users is not set: the config names no file of users");
