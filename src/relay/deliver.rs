@@ -12,6 +12,9 @@ use crate::nexthop::Lease;
 
 use super::plan::{self, Behind};
 
+/// Bytes that are sealed at once. What was collected before the verdict is more, and room for all of it would stay as long as the mail.
+const PIECE: usize = 16 * 1024;
+
 /// The sealed part on its way in.
 struct Inward {
     sealing: Sealing,
@@ -21,9 +24,12 @@ struct Inward {
 
 impl Inward {
     async fn write(&mut self, wire: &[u8]) -> Result<(), IntakeError> {
-        self.plain.clear();
-        self.unstuffer.push(wire, &mut self.plain);
-        self.sealing.write(&self.plain).await
+        for piece in wire.chunks(PIECE) {
+            self.plain.clear();
+            self.unstuffer.push(piece, &mut self.plain);
+            self.sealing.write(&self.plain).await?;
+        }
+        Ok(())
     }
 }
 

@@ -143,6 +143,7 @@ impl Sealer {
         self.total += self.buffer.len() as u64;
         // In place: the ciphertext overwrites the plaintext.
         let tag = self.stream.cipher.seal_in_place(&nonce, &self.stream.aad, &mut self.buffer);
+        out.reserve_exact(self.buffer.len() + tag.len());
         out.extend_from_slice(&self.buffer);
         out.extend_from_slice(&tag);
         self.buffer.clear();

@@ -145,6 +145,8 @@ fn large_mails(to: &str) {
         mail / 1000
     );
     assert!(peak <= 120 * MB, "{} MB", peak / MB);
+    let each = peak.saturating_sub(before) / busy;
+    assert!(each <= 400 * 1024, "{each} bytes for a session");
     until("everything is sent", || site.ask(&["queue", "list"])["jobs"].as_array().unwrap().is_empty().then_some(()));
     assert!(gateway.stop().success());
 }

@@ -58,6 +58,8 @@ impl BodyWriter {
     /// # Errors
     /// [`StoreError::Full`] when the disk is, [`StoreError::Uncertain`] when it fails; the body is lost then.
     pub async fn write(&mut self, sealed: &[u8]) -> Result<(), StoreError> {
+        // A chunk and a few bytes: twice that would be room for nothing.
+        self.buffer.reserve_exact(sealed.len());
         self.buffer.extend_from_slice(sealed);
         self.crc = crc32c_append(self.crc, sealed);
         self.len += sealed.len() as u64;
