@@ -86,7 +86,9 @@ impl Store {
         let mut leased = Vec::new();
         let mut from = Vec::new();
         'pages: while leased.len() < max {
-            let due = self.inner.engine.keys(lane.space(), &from, None, PAGE).await?;
+            // The oldest are mostly those that are being worked on.
+            let page = PAGE.min(max - leased.len() + self.inner.leases.held().len());
+            let due = self.inner.engine.keys(lane.space(), &from, None, page).await?;
             let Some(last) = due.last() else { break };
             from = [last.as_slice(), &[0]].concat();
             for key in due {

@@ -11,7 +11,7 @@
 //! | erase | overwrites superseded values in erasable spaces |
 //! | index, tree | key to place, in memory or on disk |
 //! | young, run, layers | the parts of the index on disk: in sled, and sorted files |
-//! | merge, filter, live | streams as one; sets of keys; what counts of each segment |
+//! | merge, filter, live, floor | streams as one; sets of keys; what counts of each segment; where keys begin to count |
 //! | replay, build | journal to index |
 //! | recovery, belief, amend | what happens at start; whether the index can be believed |
 //! | losses | parts of the journal that are gone, until they are put back or given up |
@@ -34,6 +34,7 @@ mod committer;
 mod compact;
 mod erase;
 mod filter;
+mod floor;
 mod folder;
 mod frame;
 mod group;

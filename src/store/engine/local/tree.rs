@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::at_hand::NotAtHand;
+use super::floor::Floors;
 use super::frame::{Change, Place};
 use super::index::{Entries, IndexError};
 use super::layers::{Layers, List, MergeError, merge};
@@ -67,12 +68,18 @@ struct Fresh {
     mark: u64,
     /// What came before them and is on its way to the young part.
     settling: Option<Arc<Changes>>,
+    /// Of all that the index holds. A walk and what it tells stand under one reading lock of this, a change under the writing one.
+    floors: Mutex<Floors>,
 }
 
 impl Fresh {
     /// Newest first.
     fn both(&self) -> impl Iterator<Item = &Changes> {
         std::iter::once(&self.changes).chain(self.settling.as_deref())
+    }
+
+    fn floors(&self) -> MutexGuard<'_, Floors> {
+        self.floors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -162,21 +169,29 @@ impl Tree {
     /// See [`super::index::Index::range`]; `from` is before `to`.
     pub(super) fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, IndexError> {
         let fresh = self.inner.fresh();
+        let start = fresh.floors().begin(from);
+        if start.as_slice() >= to {
+            return Ok(Vec::new());
+        }
         let gathered = fresh.both().map(|changes| -> Sorted<'_> {
-            let changes = changes.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
+            let changes = changes.range::<[u8], _>((Bound::Included(start.as_slice()), Bound::Excluded(to)));
             Box::new(changes.map(|(key, place)| Ok(Change { key: key.clone(), place: *place })))
         });
-        let streams = gathered.chain(self.inner.layers().range(from, to)).collect();
+        let streams = gathered.chain(self.inner.layers().range(&start, to)).collect();
         let there = |change: Result<Change, IndexError>| match change {
             Ok(Change { key, place }) => place.map(|place| Ok((key, place))),
             Err(error) => Some(Err(error)),
         };
-        Merge::of(streams).filter_map(there).take(limit).collect()
+        let entries: Entries = Merge::of(streams).filter_map(there).take(limit).collect::<Result<_, _>>()?;
+        fresh.floors().walked(from, entries.first().map_or(to, |(first, _)| first));
+        Ok(entries)
     }
 
     pub(super) fn apply(&self, changes: &[Change], mark: u64) -> Result<(), IndexError> {
         let gathered = {
             let mut fresh = self.inner.fresh_mut();
+            let floors = fresh.floors.get_mut().unwrap_or_else(PoisonError::into_inner);
+            changes.iter().filter(|change| change.place.is_some()).for_each(|change| floors.put(&change.key));
             fresh.changes.extend(changes.iter().map(|change| (change.key.clone(), change.place)));
             fresh.mark = mark;
             fresh.changes.len()
@@ -489,6 +504,27 @@ mod tests {
         assert_eq!(tree.mark(), 7);
         assert_eq!(tree.get(&999_999_u32.to_be_bytes()), Ok(None));
         assert_eq!(tree.range(&[0], &[9], 9999).unwrap().len(), GATHER);
+    }
+
+    #[test]
+    fn a_walk_does_not_go_over_what_was_deleted_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = open(folder.path(), YOUNG);
+        let gone = |n: u32| Change { key: n.to_be_bytes().to_vec(), place: None };
+        tree.apply(&(0..900).map(|n| put(n, 1)).collect::<Vec<_>>(), 1).unwrap();
+        tree.flush().unwrap();
+        tree.apply(&(0..800).map(gone).collect::<Vec<_>>(), 2).unwrap();
+        tree.flush().unwrap();
+        let first = |tree: &Tree| tree.range(&[0], &[1], 1).map(|entries| entries[0].0.clone());
+        assert_eq!(first(&tree), Ok(800_u32.to_be_bytes().to_vec()));
+        // Whoever still goes over the deleted ones stumbles here.
+        tree.inner.layers().young.spoil(&400_u32.to_be_bytes());
+        assert_eq!(first(&tree), Ok(800_u32.to_be_bytes().to_vec()));
+        tree.apply(&[put(500, 3)], 3).unwrap();
+        assert_eq!(first(&tree), Ok(500_u32.to_be_bytes().to_vec()), "what is put below counts again");
+        tree.apply(&[put(300, 4)], 4).unwrap();
+        assert_eq!(first(&tree), Ok(300_u32.to_be_bytes().to_vec()));
+        assert!(tree.range(&[0], &[1], 2).is_err(), "the spoiled one lies behind it");
     }
 
     #[test]

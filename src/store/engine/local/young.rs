@@ -259,6 +259,12 @@ impl Young {
     pub(super) fn forget(&self, key: &[u8]) {
         self.db.ask(|db| db.remove(stored_key(key))).unwrap().unwrap();
     }
+
+    /// Makes a change one that cannot be read.
+    #[cfg(test)]
+    pub(super) fn spoil(&self, key: &[u8]) {
+        self.db.ask(|db| db.insert(stored_key(key), b"?")).unwrap().unwrap();
+    }
 }
 
 #[cfg(test)]
