@@ -9,6 +9,7 @@ mod export;
 mod health;
 mod keys;
 mod log;
+mod private;
 mod serve;
 mod show;
 mod sms;
@@ -300,6 +301,7 @@ struct Asking {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
+    private::keep_memory();
     let arguments = Arguments::parse();
     std::panic::set_hook(Box::new(|panic| eprintln!("zegel: {}", fault(panic.location()))));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -88,10 +88,14 @@ impl Listener {
     }
 }
 
-/// Only root and the user that the daemon runs as.
 fn is_ours(stream: &UnixStream) -> bool {
     let own = rustix::process::geteuid().as_raw();
-    stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+    stream.peer_cred().is_ok_and(|peer| may_ask(peer.uid(), own))
+}
+
+/// Only root and the user that the daemon runs as.
+const fn may_ask(user: u32, own: u32) -> bool {
+    user == own || user == 0
 }
 
 async fn answer(State(office): State<Office>, Json(request): Json<Request>) -> Response {
@@ -143,4 +147,24 @@ async fn exchange(stream: UnixStream, request: &Request) -> Result<Answer, Strin
     let body = Limited::new(response.into_body(), MAX_BODY).collect().await.map_err(|cause| text(&cause))?;
     driver.abort();
     serde_json::from_slice(&body.to_bytes()).map_err(|cause| text(&cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_root_and_the_services_user_are_answered() {
+        for (user, own, may) in [(0, 990, true), (990, 990, true), (991, 990, false), (990, 0, false), (0, 0, true)] {
+            assert_eq!(may_ask(user, own), may, "{user} of {own}");
+        }
+        let (ours, _other) = UnixStream::pair().unwrap();
+        assert!(is_ours(&ours));
+        // Nor can others reach it.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let _listener = Listener::bind(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(Listener::bind(&path).is_err(), "one daemon answers there");
+    }
 }

@@ -65,6 +65,9 @@ pub enum Fault {
     /// A group can read it.
     #[error("it can be read by a whole group (mode {0:03o}): chmod 600")]
     Group(u32),
+    /// Others can change it.
+    #[error("it can be changed by others (mode {0:03o}), who could put a key of their own in its place: chmod 644")]
+    Writable(u32),
     /// No keyring is that large.
     #[error("it has more than {MOST} bytes, so it is no key file")]
     Large,
@@ -153,7 +156,7 @@ enum Guard {
     /// Anybody outside. systemd may grant us access by a list, which shows in the bits of the group; it made the file, and
     /// nobody else enters its folder.
     Credential,
-    /// Nobody: what is not secret.
+    /// Nobody: what is not secret. But nobody else may change it.
     Open,
 }
 
@@ -182,8 +185,11 @@ impl Facts {
         if self.special {
             return Err(Fault::Special);
         }
-        if guard == Guard::File && user != 0 && self.owner != user && self.owner != 0 {
+        if guard != Guard::Credential && user != 0 && self.owner != user && self.owner != 0 {
             return Err(Fault::Owner(self.owner));
+        }
+        if guard == Guard::Open && self.mode & 0o022 != 0 {
+            return Err(Fault::Writable(self.mode));
         }
         if guard != Guard::Open && self.mode & 0o007 != 0 {
             return Err(Fault::World(self.mode));

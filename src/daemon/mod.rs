@@ -180,7 +180,7 @@ pub async fn start(
     let page_hashers = running.page(page, &config.web, &clock, &entropy)?;
 
     let keys = running.tend(&config, &retention, &clock);
-    let vitals = running.vitals(vec![("intake", hashers.clone()), ("page", page_hashers)], &clock);
+    let vitals = running.vitals(&retention, vec![("intake", hashers.clone()), ("page", page_hashers)], &clock);
     let office = operate::Office {
         hashers,
         upkeep: running.upkeep.clone(),
@@ -212,11 +212,12 @@ async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static s
 
 impl Running {
     /// Who answers how we are.
-    fn vitals(&self, hashers: Vec<(&'static str, Hashers)>, clock: &Arc<dyn Clock>) -> Vitals {
+    fn vitals(&self, retention: &Retention, hashers: Vec<(&'static str, Hashers)>, clock: &Arc<dyn Clock>) -> Vitals {
         Vitals::new(vitals::Sources {
             metrics: self.counted.clone(),
             store: self.store.clone(),
             report: self.report.clone(),
+            retention: retention.clone(),
             hops: self.hops.clone(),
             certificates: self.certificates.clone(),
             users: self.users.clone(),

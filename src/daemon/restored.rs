@@ -27,7 +27,7 @@ pub(super) async fn settle(
     if lacks > 0 {
         error!(entries = lacks, ledger = %ledger.display(), "the erasure ledger is shorter than it was: a backup that is put back would bring back what those entries name; stop, put the ledger back from a copy, start");
     }
-    report.ledger_lacks = lacks + entries as u64;
+    report.ledger_damaged = entries as u64;
     if report.restored.is_some() {
         let gone = Ledger::read(ledger, store.keys())?;
         if gone.is_empty() {

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use super::operate::{Answer, Office, refused};
-use crate::base::Clock;
+use crate::base::{Clock, Timestamp};
 use crate::store::check::{Report, Whom};
 use crate::store::progress::Progress;
 use crate::store::retention::Retention;
@@ -215,7 +215,7 @@ impl Upkeep {
         every.tick().await;
         while stop.run_until_cancelled(every.tick()).await.is_some() {
             let last = self.store.last_check().await.ok().flatten();
-            let is_time = last.is_none_or(|(at, _)| clock.now().since(at) >= SCRUB_EVERY);
+            let is_time = is_time(last.map(|(at, _)| at), clock.now());
             let progress = Arc::new(Progress::paced(SCRUB_PACE));
             if !is_time || !self.claim(&progress) {
                 continue;
@@ -244,6 +244,11 @@ impl Upkeep {
         }
         free
     }
+}
+
+/// Whether the weekly check is to run. One that is yet to come ended while the clock was ahead: it says nothing.
+fn is_time(last: Option<Timestamp>, now: Timestamp) -> bool {
+    last.is_none_or(|last| last > now || now.since(last) >= SCRUB_EVERY)
 }
 
 fn failed(cause: impl std::fmt::Display) -> Outcome {
@@ -312,5 +317,22 @@ impl Office {
     pub(super) fn work(&self) -> Answer {
         let (running, done) = self.upkeep.look();
         Answer::Work { running, done }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_ended_in_the_future_does_not_put_off_the_next() {
+        let now = Timestamp::from_secs(1_800_000_000);
+        let week = SCRUB_EVERY.as_secs();
+        for (last, due) in
+            [(None, true), (Some(0), false), (Some(week - 1), false), (Some(week), true), (Some(2 * week), true)]
+        {
+            assert_eq!(is_time(last.map(|ago| Timestamp::from_secs(now.secs() - ago)), now), due, "{last:?}");
+        }
+        assert!(is_time(Some(Timestamp::from_secs(now.secs() + 1)), now), "the clock went back");
     }
 }

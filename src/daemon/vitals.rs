@@ -14,7 +14,9 @@ use super::hops::{Hops, InUse};
 use crate::base::{Clock, Timestamp};
 use crate::metrics::{Amount, Commits, Exposition, Form, Metrics, QueueKind};
 use crate::seal::hashers::Hashers;
+use crate::store::check::Damage;
 use crate::store::records::JobKind;
+use crate::store::retention::Retention;
 use crate::store::{OpenReport, Store};
 use crate::users::Users;
 
@@ -38,6 +40,8 @@ pub struct Sources {
     pub store: Store,
     /// What its recovery found.
     pub report: OpenReport,
+    /// Who knows how the erasure ledger is.
+    pub retention: Retention,
     /// Next hops.
     pub hops: Hops,
     /// Certificates.
@@ -101,7 +105,7 @@ impl Vitals {
         note(store.is_held(), Reason::QueueHeld);
         let damaged = report.unerased > 0 || !report.quarantined.is_empty() || !store.losses().is_empty();
         note(damaged, Reason::JournalDamaged);
-        note(report.ledger_lacks > 0, Reason::LedgerDamaged);
+        note(report.ledger_damaged > 0 || self.is_ledger_short().await, Reason::LedgerDamaged);
         note(self.damage().await.is_some_and(|(_, damage)| damage > 0), Reason::StoreDamaged);
         let soon = i64::try_from(clock.now().secs()).unwrap_or(i64::MAX).saturating_add(ENDS_SOON);
         note(certificates.ends().any(|(_, end)| end < soon), Reason::CertificateEnds);
@@ -152,11 +156,17 @@ impl Vitals {
         standing.waiting("password", users.as_ref().map_or(0, Users::waiting));
     }
 
-    /// When the last whole check ended, and the damage that it left.
+    /// When the last whole check ended, and the damage to the store that it left. How the ledger is, is looked up now.
     async fn damage(&self) -> Option<(Timestamp, u64)> {
         let last = tokio::time::timeout(PATIENCE, self.inner.sources.store.last_check()).await;
         let (at, report) = last.ok()?.ok().flatten()?;
-        Some((at, report.findings.iter().filter(|finding| !finding.mended).count() as u64))
+        let left = report.findings.iter().filter(|finding| !finding.mended && finding.damage != Damage::Ledger);
+        Some((at, left.count() as u64))
+    }
+
+    async fn is_ledger_short(&self) -> bool {
+        let short = tokio::time::timeout(PATIENCE, self.inner.sources.retention.is_ledger_short()).await;
+        matches!(short, Ok(Some(true)))
     }
 
     async fn count(&self, queue: &mut Queue) {

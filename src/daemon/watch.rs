@@ -146,6 +146,8 @@ mod tests {
     use http_body_util::BodyExt;
     use tower::ServiceExt;
 
+    use std::path::PathBuf;
+
     use super::*;
     use crate::base::{ManualClock, SeededEntropy, Timestamp};
     use crate::daemon::certificates::Certificates;
@@ -154,6 +156,9 @@ mod tests {
     use crate::metrics::Metrics;
     use crate::nexthop::{Host, NextHop, Settings, Tls};
     use crate::seal::keyring::RootKeyring;
+    use crate::store::proof::SessionLimits;
+    use crate::store::retention::ledger::Ledger;
+    use crate::store::retention::{self, Retention};
     use crate::store::{OpenReport, Store};
 
     async fn ask(slot: &Slot, path: &str) -> (u16, String) {
@@ -178,11 +183,14 @@ mod tests {
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
         let store = Store::in_memory(RootKeyring::generate(&*entropy), clock.clone(), entropy);
         let metrics = Metrics::default();
+        let sessions = SessionLimits { idle: Duration::from_mins(15), longest: Duration::from_hours(4) };
+        let settings = retention::Settings { ended_links: Duration::from_hours(24), ledger: PathBuf::new(), sessions };
         let listener = metrics.smtp.listener("front");
         let sources = Sources {
             metrics: metrics.clone(),
             store: store.clone(),
             report: OpenReport { unerased: 1, ..OpenReport::default() },
+            retention: Retention::new(store.clone(), settings, Ledger::in_memory()),
             hops: Hops::new(InUse { all: vec![hop("home", &metrics)], home: "home".to_owned() }),
             certificates: Arc::new(Certificates::load(None, None).unwrap()),
             users: None,

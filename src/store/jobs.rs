@@ -1,6 +1,7 @@
 //! The durable queue of mails that we wrote ourselves: lease, finish, list.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 
@@ -44,6 +45,10 @@ pub enum JobEnd {
 /// Longest text kept of an answer, in bytes.
 const LAST: usize = 500;
 
+/// No job is due later than that. One that is was made or put off while the clock was ahead, and is due at once: its mail would wait for
+/// years.
+const FARTHEST: Duration = Duration::from_hours(24);
+
 /// Keys read at a time.
 const PAGE: usize = 64;
 
@@ -84,18 +89,21 @@ impl Store {
         }
         // The guards give every lease back when this future is dropped, or fails, half way.
         let mut leased = Vec::new();
-        let mut from = Vec::new();
-        'pages: while leased.len() < max {
-            // The oldest are mostly those that are being worked on.
-            let page = PAGE.min(max - leased.len() + self.inner.leases.held().len());
-            let due = self.inner.engine.keys(lane.space(), &from, None, page).await?;
-            let Some(last) = due.last() else { break };
-            from = [last.as_slice(), &[0]].concat();
-            for key in due {
-                if due_of(&key).is_none_or(|due| due > now) || leased.len() == max {
-                    break 'pages;
+        // The last moment that there is stands for never.
+        let ahead = ((now + FARTHEST).millis().to_be_bytes().to_vec(), Timestamp(u64::MAX - 1));
+        for (mut from, to) in [(Vec::new(), now), ahead] {
+            'pages: while leased.len() < max {
+                // The oldest are mostly those that are being worked on.
+                let page = PAGE.min(max - leased.len() + self.inner.leases.held().len());
+                let due = self.inner.engine.keys(lane.space(), &from, None, page).await?;
+                let Some(last) = due.last() else { break };
+                from = [last.as_slice(), &[0]].concat();
+                for key in due {
+                    if due_of(&key).is_none_or(|due| due > to) || leased.len() == max {
+                        break 'pages;
+                    }
+                    leased.extend(self.lease(Key { space: lane.space(), bytes: key }).await?);
                 }
-                leased.extend(self.lease(Key { space: lane.space(), bytes: key }).await?);
             }
         }
         Ok(leased.into_iter().map(|(lease, job)| lease.keep(job)).collect())

@@ -105,8 +105,8 @@ pub struct OpenReport {
     pub restored: Option<String>,
     /// Superseded values that could not be overwritten and are still on disk.
     pub unerased: usize,
-    /// Entries of the erasure ledger that are damaged or gone.
-    pub ledger_lacks: u64,
+    /// Entries of the erasure ledger that are damaged.
+    pub ledger_damaged: u64,
 }
 
 impl Store {

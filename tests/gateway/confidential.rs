@@ -239,3 +239,66 @@ fn wrong_codes_pause_close_and_are_opened_again_by_the_operator() {
     assert_ne!(Browser::new(gateway.page, "203.0.113.2").unlock(&link, &code).status, 303, "the old code still works");
     assert_eq!(Browser::new(gateway.page, "203.0.113.3").unlock(&link, &self::code(&new)).status, 303);
 }
+
+/// Whoever may run commands sees who wrote to whom and what became of it; no command gives what opens a message, nor what is in it.
+#[test]
+fn no_command_shows_a_link_a_code_or_content() {
+    let (sink, site, gateway) = set_up();
+    let to = "jan@example.nl";
+    assert_eq!(
+        client::send(gateway.smtp, "anna@voorbeeld.example", &[to], &mail("[veilig] Geheimwoord", "", CANARY)).1.code,
+        250
+    );
+    let link = link(&notice_for(&sink, to));
+    let mut codes = vec![code(&code_for(&sink, "anna@voorbeeld.example", to))];
+    let id = site.ask(&["message", "find", to])["messages"][0]["id"].as_str().unwrap().to_owned();
+    let said = site.ask(&["contact", "new-code", to]);
+    assert!(said.to_string().contains("anna"), "{said}");
+    let other = |mail: &Mail| {
+        mail.is_for("anna@voorbeeld.example")
+            && mail.view().text.is_some_and(|text| {
+                text.contains(to) && !text.contains(&format!("{} {}", &codes[0][..4], &codes[0][4..]))
+            })
+    };
+    codes.push(code(&sink.wait_for("the new code", other)));
+    let backup = site.path("backup");
+    for arguments in [
+        &["message", "find", to][..],
+        &["message", "show", &id],
+        &["message", "unlock", &id],
+        &["contact", "show", to],
+        &["contact", "list"],
+        &["queue", "list"],
+        &["queue", "hold"],
+        &["queue", "release"],
+        &["keys", "list"],
+        &["keys", "check"],
+        &["store", "check"],
+        &["store", "check", "--last"],
+        &["store", "repair"],
+        &["store", "rebuild"],
+        &["store", "compact"],
+        &["store", "backup", backup.to_str().unwrap()],
+        &["health"],
+        &["metrics"],
+        &["check"],
+        &["message", "recall", &id],
+        &["contact", "erase", to],
+    ] {
+        for form in [&["--json"][..], &[]] {
+            if arguments == ["metrics"] && !form.is_empty() {
+                continue;
+            }
+            let output = site.command(&[arguments, form, &["--config", "zegel.toml"]].concat());
+            let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+            assert!(
+                !text.contains("error:") || text.contains("no message") || text.contains("nothing"),
+                "{arguments:?}: {text}"
+            );
+            let plain = text.replace([' ', '-'], "");
+            let shown = |hidden: &str| text.contains(hidden) || plain.contains(hidden);
+            assert!(!shown(&link[3..]) && !shown("Geheimwoord") && !shown(CANARY), "{arguments:?}: {text}");
+            assert!(!codes.iter().any(|code| shown(code)), "{arguments:?}: {text}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -248,4 +249,31 @@ fn the_recovery_key_exports_the_stored_bytes_and_without_it_nothing_comes_out() 
     fs::set_permissions(site.path("dpo.key"), fs::Permissions::from_mode(0o640)).unwrap();
     let open = export("dpo.key", "open", &[]);
     assert!(String::from_utf8(open.stderr).unwrap().contains("read by a whole group"));
+}
+
+/// A process that crashes holds every key in its memory.
+#[test]
+fn a_crash_leaves_no_memory_on_disk() {
+    use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+    let sink = Sink::start();
+    let site = Site::new(sink.address, "");
+    // Somebody lifted the limit.
+    let lift = |pid: u32| {
+        let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        let _ = prlimit(Some(pid), Resource::Core, Rlimit { current: None, maximum: None });
+        pid
+    };
+    let gateway = site.start();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", gateway.pid())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
+    lift(gateway.pid());
+    let ended = gateway.end_by(Signal::ABORT);
+    assert!(ended.signal() == Some(6) && !ended.core_dumped(), "{ended}");
+    // Any other program leaves one, where the system writes them to files.
+    let mut other = site.program("sleep").arg("60").spawn().unwrap();
+    kill_process(lift(other.id()), Signal::ABORT).unwrap();
+    let ended = other.wait().unwrap();
+    let to_files = !fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap().starts_with('|');
+    assert!(ended.core_dumped() || !to_files, "{ended}");
 }

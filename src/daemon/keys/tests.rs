@@ -74,6 +74,7 @@ fn a_file_of_another_user_is_refused_and_a_credential_is_judged_as_systemd_makes
         Err(Fault::Owner(_)) => "owner",
         Err(Fault::World(_)) => "world",
         Err(Fault::Group(_)) => "group",
+        Err(Fault::Writable(_)) => "writable",
         Err(other) => panic!("{other}"),
     };
     let cases = [
@@ -85,7 +86,11 @@ fn a_file_of_another_user_is_refused_and_a_credential_is_judged_as_systemd_makes
         (facts(999, 0o604), Guard::File, 999, "world"),
         (facts(0, 0o440), Guard::Credential, 999, ""),
         (facts(0, 0o444), Guard::Credential, 999, "world"),
-        (facts(1000, 0o644), Guard::Open, 999, ""),
+        (facts(0, 0o644), Guard::Open, 999, ""),
+        (facts(999, 0o644), Guard::Open, 999, ""),
+        (facts(1000, 0o644), Guard::Open, 999, "owner"),
+        (facts(0, 0o664), Guard::Open, 999, "writable"),
+        (facts(999, 0o646), Guard::Open, 999, "writable"),
     ];
     for (facts, guard, user, expected) in cases {
         assert_eq!(said(facts, guard, user), expected, "{facts:?} {guard:?} {user}");

@@ -90,7 +90,8 @@ pub(super) fn number(path: &str) -> Option<u64> {
     rest.strip_suffix(".seg").and_then(|_| u64::from_str_radix(number, 16).ok())
 }
 
-fn path(number: u64, hash: &str) -> String {
+/// Where the copy of a segment stands.
+pub(super) fn path(number: u64, hash: &str) -> String {
     format!("journal/{number:016x}-{}.seg", hash.get(..16).unwrap_or_default())
 }
 

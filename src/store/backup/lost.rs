@@ -1,18 +1,26 @@
 //! What the store has lost of its journal, and an earlier run copied, stays in the backup until the loss is given up: a whole file in
 //! its place, the end of one in a copy beside the others, since what was written later goes on without it.
+//!
+//! Keys that were replaced or removed since go from both at the next run. Of what else stands in such an end the store knows nothing,
+//! neither when its life ends: so the copy is kept for thirty days.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::time::Duration;
 
+use crate::base::Timestamp;
 use crate::store::engine::{Engine, JournalFile, Loss};
 
 use super::BackupError;
 use super::journal::{Journal, JournalRun, STEP, number};
 use super::manifest::Entry;
+use super::target::Unfinished;
 
 /// Where the copies are that have an end which the store has not.
 pub(super) const FOLDER: &str = "lost";
+/// So long a copy with such an end is kept.
+const KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// A loss, as a report names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,16 +31,22 @@ pub(super) struct Told {
     pub kept: bool,
 }
 
-fn path(number: u64, from: u64, hash: &str) -> String {
-    format!("{FOLDER}/{number:016x}-{from:012x}-{}.seg", hash.get(..16).unwrap_or_default())
+/// The copy's path: number, where the lost end begins, the second in which a run first kept it, hash.
+fn path(number: u64, from: u64, since: Timestamp, hash: &str) -> String {
+    format!("{FOLDER}/{number:016x}-{from:012x}-{:08x}-{}.seg", since.secs(), hash.get(..16).unwrap_or_default())
+}
+
+/// The loss that a path of the manifest is a copy for, and since when it is kept.
+fn parse(path: &str) -> Option<(Loss, Timestamp)> {
+    let parts: Vec<&str> = path.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_suffix(".seg")?.split('-').collect();
+    let &[number, from, since, _] = parts.as_slice() else { return None };
+    let hex = |digits| u64::from_str_radix(digits, 16).ok();
+    Some((Loss::Tail(hex(number)?, hex(from)?), Timestamp::from_secs(hex(since)?)))
 }
 
 /// The loss that a path of the manifest is a copy for.
 pub(super) fn loss(path: &str) -> Option<Loss> {
-    let (number, rest) = path.strip_prefix(FOLDER)?.strip_prefix('/')?.split_once('-')?;
-    let (from, rest) = rest.split_once('-')?;
-    let hex = |digits| u64::from_str_radix(digits, 16).ok();
-    rest.strip_suffix(".seg").and_then(|_| Some(Loss::Tail(hex(number)?, hex(from)?)))
+    parse(path).map(|(loss, _)| loss)
 }
 
 impl JournalRun<'_> {
@@ -44,8 +58,10 @@ impl JournalRun<'_> {
                 Loss::Segment(id) if there.contains(&id) => continue,
                 Loss::Segment(id) => {
                     let copy = self.older().find(|(number, entry)| *number == id && self.is_there(entry));
-                    journal.entries.extend(copy.map(|(_, entry)| entry.clone()));
-                    (format!("journal/{id:016x}.seg"), copy.is_some())
+                    let copy = copy.map(|(_, entry)| self.without_superseded(entry, loss, journal)).transpose()?;
+                    let kept = copy.is_some();
+                    journal.entries.extend(copy);
+                    (format!("journal/{id:016x}.seg"), kept)
                 }
                 Loss::Tail(id, from) => {
                     let copy = self.with_end(id, from, files, journal)?;
@@ -64,7 +80,20 @@ impl JournalRun<'_> {
         self.target.len(&entry.path).is_some()
     }
 
-    /// A copy that has what stood behind `from`: what is erased in the store before that is erased in it too.
+    /// The copy of a file that is missing, or a new one in which what was replaced or deleted since is erased.
+    fn without_superseded(&self, older: &Entry, loss: Loss, journal: &mut Journal) -> Result<Entry, BackupError> {
+        let place = self.target.place(&older.path);
+        let patches = self.run.inner.engine.superseded_in(&place, loss)?;
+        let Some(number) = number(&older.path).filter(|_| !patches.is_empty()) else { return Ok(older.clone()) };
+        let mut copy = self.target.begin(FOLDER)?;
+        self.append(&older.path, &mut copy)?;
+        for (offset, zeros) in patches {
+            copy.patch(offset, &zeros)?;
+        }
+        self.place(copy, journal, |hash| super::journal::path(number, hash))
+    }
+
+    /// A copy that has what stood behind `from`: what is erased in the store is erased in it too.
     fn with_end(
         &self,
         id: u64,
@@ -72,18 +101,39 @@ impl JournalRun<'_> {
         files: &[JournalFile],
         journal: &mut Journal,
     ) -> Result<Option<Entry>, BackupError> {
-        let Some(old) = self.old else { return Ok(None) };
-        let kept = old.ends.iter().filter(|entry| loss(&entry.path) == Some(Loss::Tail(id, from)));
-        let copied = old.journal.iter().filter(|(number, _)| *number == id).map(|(_, entry)| entry);
-        let has_it = |entry: &&Entry| Engine::holds_behind(&self.target.place(&entry.path), id, from).unwrap_or(false);
-        let Some(older) = kept.chain(copied).find(has_it) else { return Ok(None) };
-        // Compaction gave the rest of it up.
-        let Some(file) = files.iter().find(|file| file.number() == id) else { return Ok(Some(older.clone())) };
+        let (Some(old), loss, now) = (self.old, Loss::Tail(id, from), self.run.inner.clock.now()) else {
+            return Ok(None);
+        };
+        let known = old.ends.iter().filter_map(|entry| Some((entry, parse(&entry.path)?)));
+        let kept = known.filter(|(_, (other, _))| *other == loss).map(|(entry, (_, since))| (entry, since.min(now)));
+        let copied = old.journal.iter().filter(|(number, _)| *number == id).map(|(_, entry)| (entry, now));
+        let has_it =
+            |(entry, _): &(&Entry, _)| Engine::holds_behind(&self.target.place(&entry.path), id, from).unwrap_or(false);
+        let found = kept.chain(copied).find(has_it).filter(|(_, since)| now.since(*since) < KEPT);
+        let Some((older, since)) = found else { return Ok(None) };
         let place = self.target.place(&older.path);
         let mut copy = self.target.begin(FOLDER)?;
-        let mut head = file.clone();
-        head.end = from.min(file.end);
-        self.run.read(&head, 0, |bytes| copy.write(bytes))?;
+        // Unless compaction gave it up.
+        let head = files.iter().find(|file| file.number() == id).cloned();
+        if let Some(mut head) = head.clone() {
+            head.end = from.min(head.end);
+            self.run.read(&head, 0, |bytes| copy.write(bytes))?;
+        }
+        self.append(&older.path, &mut copy)?;
+        let mut patches = self.run.inner.engine.superseded_in(copy.path(), loss)?;
+        if let Some(mut head) = head {
+            head.end = copy.len;
+            patches.extend(self.judge(&head, Some(copy.path()), Some(&place))?.patches);
+        }
+        for (offset, bytes) in patches {
+            copy.patch(offset, &bytes)?;
+        }
+        self.place(copy, journal, |hash| path(id, from, since, hash)).map(Some)
+    }
+
+    /// Adds to a copy what an earlier one has more.
+    fn append(&self, older: &str, copy: &mut Unfinished) -> Result<(), BackupError> {
+        let place = self.target.place(older);
         let mut source = File::open(&place).map_err(BackupError::at(&place))?;
         source.seek(SeekFrom::Start(copy.len)).map_err(BackupError::at(&place))?;
         let mut buffer = vec![0; usize::try_from(STEP).unwrap_or_default()];
@@ -91,15 +141,10 @@ impl JournalRun<'_> {
             self.run.check_stop()?;
             let read = source.read(&mut buffer).map_err(BackupError::at(&place))?;
             if read == 0 {
-                break;
+                return Ok(());
             }
             copy.write(buffer.get(..read).unwrap_or_default())?;
         }
-        head.end = copy.len;
-        for (offset, bytes) in self.judge(&head, Some(copy.path()), Some(&place))?.patches {
-            copy.patch(offset, &bytes)?;
-        }
-        self.place(copy, journal, |hash| path(id, from, hash)).map(Some)
     }
 }
 
@@ -109,8 +154,11 @@ mod tests {
 
     #[test]
     fn paths_tell_what_they_are_copies_for() {
-        assert_eq!(loss(&path(0xab, 0x1_0000, &"7".repeat(64))), Some(Loss::Tail(0xab, 0x1_0000)));
-        for other in ["journal/0000-00.seg", "lost/7.seg", "lost/7-8-9", "lost", "lost/x-1-2.seg"] {
+        let since = Timestamp::from_secs(1_795_251_840);
+        let found = parse(&path(0xab, 0x1_0000, since, &"7".repeat(64)));
+        assert_eq!(found, Some((Loss::Tail(0xab, 0x1_0000), since)));
+        for other in ["journal/0000-00.seg", "lost/7.seg", "lost/7-8-9.seg", "lost/7-8-9-1", "lost", "lost/x-1-2-3.seg"]
+        {
             assert_eq!(loss(other), None, "{other}");
         }
     }

@@ -65,6 +65,9 @@ pub enum BackupError {
     /// Another backup is being made there.
     #[error("another backup is being made in {0}")]
     InUse(PathBuf),
+    /// A part of it lies elsewhere, where other things may be.
+    #[error("{0} is a link: a backup is a folder of its own")]
+    Linked(PathBuf),
     /// It would be a part of what it is a copy of.
     #[error("{0} lies in the data folder itself")]
     Inside(PathBuf),

@@ -16,7 +16,7 @@ use crate::store::migrate::SCHEMA;
 use crate::store::progress::Progress;
 
 use super::manifest::{Entry, Head, Reader, hex};
-use super::target::{make, private};
+use super::target::{LOST_AND_FOUND, make, private};
 use super::{BackupError, journal, lost};
 
 /// The note in a restored folder.
@@ -53,7 +53,7 @@ pub fn restore(from: &Path, into: &Path, even_damaged: bool, progress: &Progress
     if head.schema > SCHEMA {
         return Err(BackupError::NewerSchema(head.schema));
     }
-    if into.exists() && fs::read_dir(into).map_err(BackupError::at(into))?.next().is_some() {
+    if into.exists() && holds_anything(into).map_err(BackupError::at(into))? {
         return Err(BackupError::NotNew(into.to_owned()));
     }
     if inside(from, into)? {
@@ -71,6 +71,16 @@ pub fn restore(from: &Path, into: &Path, even_damaged: bool, progress: &Progress
     let lost = found.lost.iter().map(ToString::to_string);
     let unsound = found.damaged.iter().cloned().chain(lost).map(|place| format!("journal {place}")).collect();
     Ok(Restored { head, files, damaged, frames: found.frames, unsound })
+}
+
+/// Whether a folder holds more than a file system of its own begins with.
+fn holds_anything(folder: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(folder)? {
+        if entry?.file_name() != LOST_AND_FOUND {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether `into`, which need not be there yet, lies in the backup.

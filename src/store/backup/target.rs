@@ -3,18 +3,20 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use sha2::{Digest, Sha256};
 
-use super::BackupError;
 use super::manifest::{self, Hash, hex};
+use super::{BackupError, lost};
 
 /// Files that are being written.
 const PART: &str = "part";
 const LOCK: &str = "lock";
+/// What a file system of its own begins with.
+pub(super) const LOST_AND_FOUND: &str = "lost+found";
 /// Bytes read at a time.
 const STEP: usize = 1 << 20;
 static ZEROS: [u8; 65_536] = [0; 65_536];
@@ -42,7 +44,7 @@ impl Target {
     /// Makes the folder where it is missing. One that holds other things than a backup is left alone.
     pub(super) fn open(root: &Path) -> Result<Self, BackupError> {
         make(root)?;
-        let known = ["journal", "bodies", PART, LOCK, "manifest.new"];
+        let known = ["journal", "bodies", lost::FOLDER, PART, LOCK, "manifest.new", LOST_AND_FOUND];
         if !root.join(manifest::NAME).exists() {
             for entry in fs::read_dir(root).map_err(BackupError::at(root))? {
                 let name = entry.map_err(BackupError::at(root))?.file_name();
@@ -60,6 +62,10 @@ impl Target {
         for folder in [target.root.join("journal"), target.root.join("bodies"), target.root.join(PART)] {
             make(&folder)?;
         }
+        // Before anything is removed: none of them leads elsewhere.
+        for folder in ["journal", "bodies", lost::FOLDER] {
+            target.list(folder)?;
+        }
         for (name, _) in target.list(PART)? {
             target.erase(&format!("{PART}/{name}"))?;
         }
@@ -71,9 +77,9 @@ impl Target {
         self.root.join(path)
     }
 
-    /// Length of a file; `None` when it is not there.
+    /// Length of a file; `None` when it is not there. A link to one is no copy.
     pub(super) fn len(&self, path: &str) -> Option<u64> {
-        fs::metadata(self.root.join(path)).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
+        fs::symlink_metadata(self.root.join(path)).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
     }
 
     /// Hash of a file; `None` when the disk does not give it. `each` hears how many bytes were read, piece by piece.
@@ -82,6 +88,9 @@ impl Target {
         path: &str,
         mut each: impl FnMut(u64) -> Result<(), BackupError>,
     ) -> Result<Option<Hash>, BackupError> {
+        if self.len(path).is_none() {
+            return Ok(None);
+        }
         let Ok(mut file) = File::open(self.root.join(path)) else { return Ok(None) };
         let (mut hash, mut buffer) = (Sha256::new(), vec![0; STEP]);
         loop {
@@ -97,9 +106,12 @@ impl Target {
         }
     }
 
-    /// Names and whether they are folders, in order; empty when the folder is missing.
+    /// Names and whether they are folders, in order; empty when the folder is missing. A link to a folder holds what is not ours.
     pub(super) fn list(&self, folder: &str) -> Result<Vec<(String, bool)>, BackupError> {
         let path = self.root.join(folder);
+        if !folder.is_empty() && path.is_symlink() {
+            return Err(BackupError::Linked(path));
+        }
         let entries = match fs::read_dir(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(BackupError::at(&path))?,
@@ -116,7 +128,7 @@ impl Target {
     /// Starts a file.
     pub(super) fn begin(&self, name: &str) -> Result<Unfinished, BackupError> {
         let path = self.root.join(PART).join(name);
-        let file = private().create(true).truncate(true).write(true).open(&path).map_err(BackupError::at(&path))?;
+        let file = fresh(&path)?;
         Ok(Unfinished { file, name: name.to_owned(), path, hash: Sha256::new(), len: 0, patched: false })
     }
 
@@ -149,8 +161,7 @@ impl Target {
 
     /// The file of a new manifest.
     pub(super) fn new_manifest(&self) -> Result<File, BackupError> {
-        let path = self.root.join("manifest.new");
-        private().create(true).truncate(true).write(true).open(&path).map_err(BackupError::at(&path))
+        fresh(&self.root.join("manifest.new"))
     }
 
     /// The new manifest stands; the old one is gone.
@@ -160,11 +171,17 @@ impl Target {
         self.sync("")
     }
 
-    /// Overwrites a file that may hold keys, then removes it.
+    /// Overwrites a file that may hold keys, then removes it. What has another name elsewhere (a link, a copy by hard links) is not
+    /// ours to overwrite: only the name here goes.
     pub(super) fn erase(&self, path: &str) -> Result<(), BackupError> {
         let path = self.root.join(path);
         let overwrite = || -> io::Result<()> {
-            let mut file = File::options().write(true).open(&path)?;
+            let meta = fs::symlink_metadata(&path)?;
+            if !meta.is_file() || meta.nlink() > 1 {
+                return Ok(());
+            }
+            let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+            let mut file = File::options().write(true).custom_flags(flags).open(&path)?;
             let mut left = file.metadata()?.len();
             while left > 0 {
                 let step =
@@ -214,6 +231,15 @@ pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600);
     options
+}
+
+/// A new file, in the place of whatever stands there.
+fn fresh(path: &Path) -> Result<File, BackupError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(BackupError::at(path)(error)),
+        _ => {}
+    }
+    private().write(true).create_new(true).open(path).map_err(BackupError::at(path))
 }
 
 /// Makes a folder that only its owner reads, if it is not there.

@@ -467,6 +467,18 @@ impl Engine {
         local::Local::holds_behind(path, number, from)
     }
 
+    /// What must be overwritten in a copy of what the journal has lost: the erasable values that were replaced or deleted since. (A
+    /// deletion that compaction moves counts as one since.) Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::NotReady`] when index, journal or copy cannot be read now.
+    pub fn superseded_in(&self, copy: &Path, loss: Loss) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        match self {
+            Self::Local(local) => local.superseded_in(copy, loss),
+            Self::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Bodies that are removed keep their files until the answer is dropped.
     ///
     /// # Errors

@@ -38,6 +38,14 @@ impl Retention {
         Ok(noted.unwrap_or(0).saturating_sub(entries))
     }
 
+    /// Whether the ledger lacks entries now, or cannot be read; `None`: the store cannot tell. Notes nothing.
+    pub async fn is_ledger_short(&self) -> Option<bool> {
+        let noted = self.store().noted().await.ok()?.unwrap_or(0);
+        let ledger = self.inner.ledger.clone();
+        let entries = tokio::task::spawn_blocking(move || ledger.entries()).await.ok()?;
+        Some(!entries.is_ok_and(|entries| entries >= noted))
+    }
+
     /// Adds to the report of a check what the ledger lacks. With `accept` it counts as it is from now on: what is gone of it comes back
     /// with an older backup, so nobody does that by the way.
     ///

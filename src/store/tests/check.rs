@@ -229,3 +229,34 @@ async fn a_bit_of_the_journal_is_found_and_the_index_is_made_anew() {
         assert_eq!(read(&bed.store, &token).await, plain, "bodies are not concerned");
     }
 }
+
+/// Somebody who can write in the folder gives one body the name of another, of the same length.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_under_another_id_does_not_open() {
+    let bed = Bed::local().await;
+    let mut taken = Vec::new();
+    for n in [1, 2] {
+        taken.push(take(&bed, &format!("r{n}@example.nl"), &vec![n; 150_000]).await);
+    }
+    let path = |at: usize| {
+        let id = taken[at].0.to_string();
+        bed.folder.as_ref().unwrap().path().join("bodies").join(&id[..1]).join(id)
+    };
+    let aside = path(0).with_extension("aside");
+    for (from, to) in [(path(0), aside.clone()), (path(1), path(0)), (aside, path(1))] {
+        fs::rename(from, to).unwrap();
+    }
+    for (id, token) in &taken {
+        let view = bed.view(token).await;
+        let key = bed.store.content_key(view.grant.conversation, *id).await.unwrap().unwrap();
+        let body = bed.store.body(*id).await.unwrap().unwrap();
+        let header = body.read_at(0, crate::seal::body::HEADER).await.unwrap();
+        let opened = crate::seal::body::Opener::new(&key, *id, &header, body.len());
+        if let Ok(opener) = opened {
+            let (offset, len) = opener.place(0).unwrap();
+            assert!(opener.open(0, &body.read_at(offset, len).await.unwrap()).is_err());
+        }
+    }
+    let report = checked(&bed, false).await;
+    assert_eq!(report.counts, BTreeMap::from([(Damage::Body, 2)]), "{:?}", report.findings);
+}

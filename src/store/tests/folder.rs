@@ -80,6 +80,11 @@ async fn a_first_start_that_was_cut_short_is_made_good() {
 async fn an_open_folder_is_not_opened_twice() {
     let bed = Bed::local().await;
     assert!(matches!(bed.open().await, Err(OpenError::InUse(_))));
+    // Nor when somebody took the lock for a stale one.
+    for _ in 0..2 {
+        fs::remove_file(path(&bed, "lock")).unwrap();
+        assert!(matches!(bed.open().await, Err(OpenError::InUse(_))));
+    }
     bed.store.close().await;
     bed.open().await.unwrap();
 }

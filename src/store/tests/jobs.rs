@@ -59,6 +59,27 @@ on_each_engine! {
         assert_eq!(bed.store.lease_due(bed.now(), 10).await.unwrap().len(), 3);
     }
 
+    /// Mail taken, and attempts put off, before the clock was set right: nobody waits for years.
+    async fn what_a_clock_that_was_ahead_put_off_is_due_at_once(mut bed) {
+        let year = Duration::from_hours(365 * 24);
+        bed.pass(year.as_secs());
+        bed.taken("jan@example.nl").await;
+        let late = bed.store.jobs(10).await.unwrap();
+        let then = bed.now() - year;
+        bed.clock.set(then);
+        bed.restart().await;
+        // What is put off as it should be waits.
+        let (mut mail, _) = bed.mail(&["piet@example.nl"], 100).await;
+        for job in &mut mail.deliveries[0].jobs {
+            job.due = then + Duration::from_hours(3);
+        }
+        bed.store.take(mail).await.unwrap().unwrap();
+        let leased: BTreeSet<JobId> =
+            bed.store.lease_due(then, 10).await.unwrap().into_iter().map(|job| job.id).collect();
+        assert_eq!(leased, late.into_iter().map(|(id, _)| id).collect());
+        assert!(bed.store.lease_due(then, 10).await.unwrap().is_empty());
+    }
+
     async fn parallel_workers_share_no_job(bed) {
         let recipients: Vec<String> = (0..150).map(|n| format!("r{n}@example.nl")).collect();
         let (mail, _) = bed.mail(&recipients.iter().map(String::as_str).collect::<Vec<_>>(), 100).await;

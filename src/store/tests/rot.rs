@@ -15,6 +15,7 @@ use crate::store::engine::Space;
 use crate::store::jobs::JobEnd;
 
 mod beside;
+mod since;
 
 fn journal(bed: &Bed) -> PathBuf {
     bed.folder.as_ref().unwrap().path().join("journal")

@@ -190,8 +190,13 @@ impl Gateway {
     }
 
     /// SIGTERM, and its end.
-    pub fn stop(mut self) -> ExitStatus {
-        self.signal(rustix::process::Signal::TERM);
+    pub fn stop(self) -> ExitStatus {
+        self.end_by(rustix::process::Signal::TERM)
+    }
+
+    /// A signal, and its end.
+    pub fn end_by(mut self, signal: rustix::process::Signal) -> ExitStatus {
+        self.signal(signal);
         self.child.wait().unwrap()
     }
 

@@ -28,10 +28,12 @@ pub(super) struct Folder {
     io: Io,
 }
 
-/// Held while the folder is open.
+/// Held while the folder is open: the file, and the folder itself for when somebody removes that file under a running process. (Not
+/// every file system of a network locks folders.)
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
+    _folder: File,
 }
 
 /// An I/O error with its path.
@@ -56,6 +58,9 @@ pub(super) fn reserve_for(min_free: u64) -> u64 {
 
 /// What a commit may take beside its records: a footer, the head of a new segment, a note on the index.
 const SLACK: u64 = 256 << 10;
+
+/// No journal ever counts so far: a note that says so is not ours, and believing it would leave no numbers for what comes.
+const NEVER: u64 = 1 << 62;
 
 /// How the second line of the note on the index begins.
 const SYNCED: &str = "synced ";
@@ -98,11 +103,15 @@ impl Folder {
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(root.to_owned())),
             Err(TryLockError::Error(cause)) => return Err(at(&path)(cause)),
         }
+        let itself = File::open(root).map_err(at(root))?;
+        if let Err(TryLockError::WouldBlock) = itself.try_lock() {
+            return Err(OpenError::InUse(root.to_owned()));
+        }
         for path in [folder.journal(), folder.bodies(), folder.quarantine()] {
             make(&path)?;
         }
         folder.io.sync_folder(root).map_err(at(root))?;
-        Ok((folder, Lock { _file: file }))
+        Ok((folder, Lock { _file: file, _folder: itself }))
     }
 
     /// Of a folder that nobody has open, to look into it.
@@ -263,7 +272,7 @@ impl Folder {
     /// Why the index cannot be believed, by what the last run noted: the machine or the mount went away under it, or the
     /// disk failed.
     pub(super) fn distrust(&self) -> Option<String> {
-        let note = fs::read_to_string(self.note()).unwrap_or_default();
+        let note = self.noted();
         let note = note.lines().next().unwrap_or_default().trim();
         if note == CLEAN || self.running().is_some_and(|running| note == running) {
             return None;
@@ -278,9 +287,14 @@ impl Folder {
     /// The highest sequence number that a clean stop noted as synced, of this or an earlier run; 0: none did, or the note is damaged. It
     /// stands beside the journal and needs no index, so an end of the journal that is lost with the index is told.
     pub(super) fn synced(&self) -> u64 {
-        let note = fs::read_to_string(self.note()).unwrap_or_default();
+        let note = self.noted();
         let line = note.lines().nth(1).and_then(|line| line.strip_prefix(SYNCED));
-        line.and_then(removed).unwrap_or(0)
+        line.and_then(removed).filter(|synced| *synced < NEVER).unwrap_or(0)
+    }
+
+    /// The note as it stands; a byte that is no text spoils its own line only.
+    fn noted(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.note()).unwrap_or_default()).into_owned()
     }
 
     /// Notes that the index is in use from now on, on this boot and mount.

@@ -4,6 +4,7 @@
 //! the older bytes are the right ones; zeros in the place of an erasable value that counts no more were written on purpose, and stay.
 //! Zeros in the place of one that counts are what a disk gives that has lost it.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -15,7 +16,9 @@ use super::super::super::StoreError;
 use super::Local;
 use super::frame::{self, Change, Kind, Place, Stretch};
 use super::index::Index;
+use super::losses::Loss;
 use super::pin::{JournalFile, stretches};
+use super::replay::{ReplayError, Source};
 use super::segment::{Found, Scan, Segment};
 
 /// More than any key begins with.
@@ -76,6 +79,46 @@ impl Local {
         let whole = |found: &Found| found.verdict.table && found.verdict.plain;
         let is_behind = |found: &Found| found.offset >= from && found.header.head.kind == Kind::Group;
         Ok(scan.frames.iter().any(|found| is_behind(found) && whole(found)))
+    }
+
+    /// See [`super::super::Engine::superseded_in`].
+    pub(in super::super) fn superseded_in(&self, path: &Path, loss: Loss) -> Result<Vec<Patch>, StoreError> {
+        let index = self.shared.readable()?;
+        let (number, from) = loss.begins();
+        let found = || -> Result<Vec<Patch>, ReplayError> {
+            let deleted = self.deleted_behind(number)?;
+            let copy = Segment { id: number, path: path.to_owned(), file: File::open(path)? };
+            let mut patches = Vec::new();
+            for found in copy.scan(None)?.frames.iter().filter(|found| found.offset >= from) {
+                let Some(table) = copy.table(found.offset, &found.header)? else { continue };
+                let erasable_from = found.offset + found.header.erasable_from();
+                for Change { key, place } in table.changes {
+                    let Some(place) = place.filter(|place| place.offset >= erasable_from && place.len > 0) else {
+                        continue;
+                    };
+                    let is_superseded = match index.get(&key)? {
+                        Some(now) => now.sequence > place.sequence,
+                        None => deleted.contains(&key),
+                    };
+                    if is_superseded && !is_zero(&copy.remains(&place)) {
+                        patches.push((place.offset, vec![0; usize::try_from(place.len).unwrap_or_default()]));
+                    }
+                }
+            }
+            Ok(patches)
+        };
+        found().map_err(|error| StoreError::NotReady(error.to_string()))
+    }
+
+    /// What was deleted in segments behind this one, which may be missing: while one is, deletions there are kept, also of what was not
+    /// there.
+    fn deleted_behind(&self, number: u64) -> Result<HashSet<Vec<u8>>, ReplayError> {
+        let mut deleted = HashSet::new();
+        for segment in self.shared.segments.all().into_iter().filter(|segment| segment.id > number) {
+            let changes = Source::of(segment)?.all()?;
+            deleted.extend(changes.into_iter().filter(|change| change.place.is_none()).map(|change| change.key));
+        }
+        Ok(deleted)
     }
 
     /// See [`super::super::Engine::values_in`].

@@ -41,6 +41,14 @@ impl Loss {
         }
     }
 
+    /// In which file, and from which offset on.
+    pub(super) const fn begins(self) -> (u64, u64) {
+        match self {
+            Self::Segment(id) => (id, 0),
+            Self::Tail(id, from) => (id, from),
+        }
+    }
+
     fn name(self) -> String {
         match self {
             Self::Segment(id) => format!("{id:016x}{MISSING}"),

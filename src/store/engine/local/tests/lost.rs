@@ -278,6 +278,34 @@ async fn a_damaged_note_tells_of_no_loss() {
     }
 }
 
+/// Bytes that are no text in one line of the note spoil no other; a number that no journal reaches is believed by nobody.
+#[tokio::test]
+async fn a_strange_note_hides_no_loss_and_makes_none() {
+    let (whole, paths) = three().await;
+    let line = |number: u64| format!("synced {number:x} {:08x}\n", crc32c::crc32c(&number.to_le_bytes())).into_bytes();
+    let note = fs::read(whole.path().join("index.state")).unwrap();
+    let first = note.iter().position(|byte| *byte == b'\n').unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    copy(whole.path(), folder.path());
+    let newest = folder.path().join("journal").join(paths[2].file_name().unwrap());
+    fs::File::options().write(true).open(newest).unwrap().set_len(64).unwrap();
+    fs::write(folder.path().join("index.state"), [&[0xff, 0xfe][..], &note[2..]].concat()).unwrap();
+    let report = open(folder.path()).1;
+    assert!(!report.lost.is_empty() && report.rebuilt.is_some(), "{report:?}");
+    for number in [u64::MAX, u64::MAX - 1, 1 << 63] {
+        let folder = tempfile::tempdir().unwrap();
+        copy(whole.path(), folder.path());
+        fs::write(folder.path().join("index.state"), [&note[..=first], &line(number)].concat()).unwrap();
+        let (engine, report) = open(folder.path());
+        assert_eq!(report, OpenReport::default(), "{number}");
+        engine.commit(put("more", "v")).await.unwrap();
+        engine.close().await;
+        drop(engine);
+        let (engine, report) = open(folder.path());
+        assert_eq!((report, value(&engine, "more").await.as_deref()), (OpenReport::default(), Some("v")), "{number}");
+    }
+}
+
 /// A copy that is put back may be older than an erasure: what was overwritten since, or replaced while it was missing, goes from it too.
 #[tokio::test]
 async fn what_comes_back_with_a_segment_and_no_longer_counts_is_overwritten() {
