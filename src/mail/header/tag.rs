@@ -2,7 +2,8 @@
 //!
 //! At the begin, reply prefixes (`Re:`, `Antw:`, `Re[2]:`) and brackets of others (`[EXTERN]`) may stand before it; at the end,
 //! brackets of others behind it. Case, blanks, invisible characters, full-width forms and signs around it (quotes, `>`, a full stop, a
-//! bracket too many) do not matter. A tag word with one bracket only (`[veilig x`) is doubtful: neither a tag nor none.
+//! bracket too many) do not matter, nor signs in it (`[veilig!]`) or a life glued to it (`[veilig-30d]`). A tag word with one bracket only
+//! (`[veilig x`, `x [veilig 30d`) is doubtful: neither a tag nor none.
 
 use std::ops::Range;
 
@@ -10,6 +11,9 @@ use super::words::Glyph;
 
 /// Longest reply prefix, characters.
 const MAX_PREFIX: usize = 32;
+
+/// Most words beside the tag word that a bracket without its end is taken for a tag with: `sms +31612345678 30d`.
+const MAX_ARGUMENTS: usize = 3;
 
 /// The tags of one subject.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,7 +36,8 @@ pub(super) fn find(subject: &[Glyph], tags: &[String]) -> Found {
     let end = trailing_groups(&seen, &pairs, leading, &mut trailing);
     groups.extend(trailing.into_iter().rev());
 
-    let mut found = Found { doubtful: half(&seen, leading, end, tags), ..Found::default() };
+    let doubtful = half(&seen, leading, end, tags) || unclosed(&seen, &pairs, leading..end, tags);
+    let mut found = Found { doubtful, ..Found::default() };
     let mut cuts = Vec::new();
     for group in groups {
         let content: String =
@@ -199,20 +204,68 @@ fn half(seen: &[Seen], start: usize, end: usize, tags: &[String]) -> bool {
     })
 }
 
-/// The flags of a bracket, when it is a tag.
+/// Whether the text in `rest` ends with a bracket that was not closed, a tag word, and as much as may stand beside it: `x [veilig 30d`.
+fn unclosed(seen: &[Seen], pairs: &[Option<usize>], rest: Range<usize>, tags: &[String]) -> bool {
+    let alone = |at: &usize| is(seen, *at, '[') && partner(pairs, *at).is_none();
+    let Some(open) = rest.clone().rev().find(alone) else { return false };
+    let content: String = seen.get(open + 1..rest.end).unwrap_or_default().iter().map(|s| s.char).collect();
+    let flags = flags(&content, tags).filter(|flags| flags.len() <= 1 + MAX_ARGUMENTS);
+    flags
+        .and_then(|flags| flags.into_iter().next())
+        .is_some_and(|flag| tags.iter().any(|tag| tag.to_lowercase() == flag))
+}
+
+/// The flags of a bracket, when it is a tag. Blanks and signs in and around the tag word do not matter, nor that a life is glued to it.
 fn flags(content: &str, tags: &[String]) -> Option<Vec<String>> {
     let content = content.to_lowercase();
     let separator = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|' | '[' | ']');
-    let flags = content.split(separator).map(|flag| flag.trim_matches(':')).filter(|flag| !flag.is_empty());
-    let flags: Vec<String> = flags.map(str::to_owned).collect();
-    let squeezed = flags.concat();
-    for tag in tags {
+    let pieces = content.split(separator).map(|piece| piece.trim_matches(':')).filter(|piece| !piece.is_empty());
+    let pieces: Vec<&str> = pieces.collect();
+    tags.iter().find_map(|tag| {
         let tag = tag.to_lowercase();
-        if flags.contains(&tag) {
-            return Some(flags);
+        let pieces: Vec<&str> = pieces.iter().flat_map(|piece| unjoined(piece, &tag)).collect();
+        if pieces.contains(&tag.as_str()) {
+            return Some(pieces.into_iter().map(str::to_owned).collect());
         }
-        if squeezed == tag.split(separator).collect::<String>() && !squeezed.is_empty() {
-            return Some(vec![tag]);
+        let letters = letters(&tag);
+        let found = (0..pieces.len()).find_map(|at| Some((at, word(pieces.get(at..)?, &letters)?)));
+        let (at, (taken, life)) = found?;
+        let (before, after) = (pieces.get(..at)?, pieces.get(at + taken..)?);
+        let flags = before.iter().copied().chain([tag.as_str(), life.as_str()]).chain(after.iter().copied());
+        Some(flags.filter(|flag| !flag.is_empty()).map(str::to_owned).collect())
+    })
+}
+
+/// `veilig:code` and `veilig/30d` as the tag word and what is joined to it.
+fn unjoined<'a>(piece: &'a str, tag: &str) -> impl Iterator<Item = &'a str> {
+    let joint = |c: char| matches!(c, ':' | '/' | '=' | '+');
+    let rest = piece.strip_prefix(tag).filter(|rest| !tag.is_empty() && rest.starts_with(joint));
+    let parts = rest.and_then(|rest| Some((piece.strip_suffix(rest)?, rest.trim_start_matches(joint))));
+    let (word, rest) = parts.unwrap_or((piece, ""));
+    [word, rest].into_iter().filter(|part| !part.is_empty())
+}
+
+fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).collect()
+}
+
+/// The tag word, given by its letters and digits, at the begin of `pieces`: how many of them it takes, and the life that is glued to it
+/// (digits and a unit), if any.
+fn word(pieces: &[&str], tag: &str) -> Option<(usize, String)> {
+    let mut read = String::new();
+    for (at, piece) in pieces.iter().enumerate() {
+        read.push_str(&letters(piece));
+        if read.is_empty() || tag.is_empty() {
+            return None;
+        }
+        if let Some(rest) = read.strip_prefix(tag) {
+            let number = rest.trim_end_matches(|c: char| !c.is_ascii_digit());
+            let glued =
+                !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()) && rest.len() == number.len() + 1;
+            return (rest.is_empty() || glued).then(|| (at + 1, rest.to_owned()));
+        }
+        if !tag.starts_with(&read) {
+            return None;
         }
     }
     None
@@ -277,6 +330,22 @@ mod tests {
             ("[veilig][secure]", "veilig secure", ""),
             ("[ver trouwelijk] x", "vertrouwelijk", "x"),
             ("[Strikt  geheim] x", "strikt geheim", "x"),
+            ("[strikt geheim 30d] x", "strikt geheim 30d", "x"),
+            ("[code, strikt geheim] x", "code strikt geheim", "x"),
+            ("[strikt-geheim] x", "strikt geheim", "x"),
+            ("[vei lig 30d] x", "veilig 30d", "x"),
+            ("x [vei =?utf-8?q?lig_30d=5D?=", "veilig 30d", "x"),
+            ("[veilig!] x", "veilig", "x"),
+            ("[#veilig 30d] x", "veilig 30d", "x"),
+            ("[\"veilig\"] x", "veilig", "x"),
+            ("[veilig30d] x", "veilig 30d", "x"),
+            ("[veilig-30d, code] x", "veilig 30d code", "x"),
+            ("[veilig (30d)] x", "veilig (30d)", "x"),
+            ("[veilig(30d)] x", "veilig 30d", "x"),
+            ("[veilig/30d] x", "veilig 30d", "x"),
+            ("[veilig:code] x", "veilig code", "x"),
+            ("[veilig:sms:+31612345678] x", "veilig sms:+31612345678", "x"),
+            ("[secure+code] x", "secure code", "x"),
             ("[vei\u{200b}lig] x", "veilig", "x"),
             ("[\u{a0}veilig\u{a0}]\u{a0}x", "veilig", "x"),
             ("\u{feff}[vei\u{ad}lig] x", "veilig", "x"),
@@ -315,6 +384,12 @@ mod tests {
             "Over [veilig] mailen",
             "[onveilig] x",
             "[veiliger] x",
+            "[veiliger 30d] x",
+            "[onveilig:30d] x",
+            "[secure2fa] x",
+            "[secure-2026] x",
+            "[secure-mail] x",
+            "[strikt] x",
             "[] x",
             "(veilig) x",
             "x [veilig] y [EXTERN]",
@@ -340,6 +415,12 @@ mod tests {
             ("\"veilig ] x", true),
             ("x [veilig", true),
             ("x [strikt geheim.", true),
+            ("x [veilig 30d", true),
+            ("x [strikt geheim, sms +31612345678 30d.", true),
+            ("x [vei lig 30d", true),
+            ("x [veilig 30d [EXTERN]", true),
+            ("x [veilig is een woord in deze zin", false),
+            ("x [onveilig 30d", false),
             ("x veilig]", true),
             ("[EXTERN] [veilig x", true),
             ("[veilig: x", true),
@@ -359,6 +440,10 @@ mod tests {
         }
         let many = glyphs("[".repeat(100_000).as_bytes());
         assert_eq!(find(&many, &tags()), Found::default());
+        for piece in ["v ", "- ", "v - ", "veilig 1 "] {
+            let many = glyphs(format!("x [{}", piece.repeat(50_000)).as_bytes());
+            assert!(!find(&many, &tags()).doubtful, "{piece:?}");
+        }
     }
 
     proptest! {
