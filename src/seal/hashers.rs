@@ -76,6 +76,7 @@ pub struct Hashers {
     turns: Arc<Semaphore>,
     parked: Arc<Mutex<Vec<Memory>>>,
     waiting: Arc<AtomicUsize>,
+    at_a_time: usize,
 }
 
 /// Counts who waits, also one who stops waiting.
@@ -98,8 +99,15 @@ impl Hashers {
     /// With so many turns at a time, one at least.
     #[must_use]
     pub fn new(at_a_time: usize) -> Self {
-        let turns = Arc::new(Semaphore::new(at_a_time.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { turns, parked: Arc::default(), waiting: Arc::default() }
+        let at_a_time = at_a_time.clamp(1, Semaphore::MAX_PERMITS);
+        let turns = Arc::new(Semaphore::new(at_a_time));
+        Self { turns, parked: Arc::default(), waiting: Arc::default(), at_a_time }
+    }
+
+    /// How many turns there are at a time.
+    #[must_use]
+    pub const fn at_a_time(&self) -> usize {
+        self.at_a_time
     }
 
     /// How many wait for a turn now.
