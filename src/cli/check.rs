@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::config::{Config, LoadError};
+use crate::config::{CertificateFiles, Config, LoadError};
+use crate::daemon::certificates::Certificates;
 use crate::daemon::keys::{self, KeysError};
 use crate::policy::{Mode, Settings};
 use crate::seal::keyring::StoreKeys;
@@ -57,10 +58,21 @@ fn ledger_of(path: &Path, keys: &StoreKeys) -> Option<String> {
     }
 }
 
+/// Whether the certificates and their keys can be used.
+fn certificates(smtp: Option<&CertificateFiles>, page: Option<&CertificateFiles>) -> Vec<String> {
+    let pairs = [("mail.certificate", (smtp, None)), ("page.certificate", (None, page))];
+    let faults = pairs.into_iter().filter_map(|(key, (smtp, page))| {
+        let cause = Certificates::load(smtp.cloned(), page.cloned()).err()?;
+        Some(format!("error: {key}: {cause}"))
+    });
+    faults.collect()
+}
+
 /// All that is to be said of a config that can be read.
 fn findings(config: &Config) -> Vec<String> {
     let mut lines: Vec<String> = config.findings().iter().map(ToString::to_string).collect();
     lines.extend(modes(&config.policy));
+    lines.extend(certificates(config.smtp_tls.as_ref(), config.page_tls.as_ref()));
     lines.extend(keys_and_folder(config));
     let recovery = config.recovery_key.as_deref().and_then(|file| keys::recovery_public(file).err());
     lines.extend(recovery.map(|cause| format!("error: keys.recovery: {cause}")));
@@ -99,6 +111,29 @@ pub fn run(file: &Path, as_json: bool) -> ExitCode {
 mod tests {
     use super::*;
     use crate::policy::{Action, Home, Rule};
+
+    #[test]
+    fn a_certificate_that_cannot_be_used_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = |name: &str, key: &str| {
+            let made = rcgen::generate_simple_self_signed(vec!["zegel.example".to_owned()]).unwrap();
+            let files = CertificateFiles { certificate: folder.path().join(name), key: folder.path().join(key) };
+            std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+            std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+            files
+        };
+        let right = pair("right.pem", "right.key");
+        assert_eq!(certificates(Some(&right), Some(&right)), Vec::<String>::new());
+        let wrong =
+            CertificateFiles { certificate: right.certificate.clone(), key: pair("other.pem", "other.key").key };
+        let lines = certificates(Some(&wrong), Some(&right));
+        assert_eq!(lines.len(), 1);
+        assert!(
+            lines[0].starts_with("error: mail.certificate: ") && lines[0].ends_with("another certificate"),
+            "{lines:?}"
+        );
+        assert!(certificates(None, Some(&wrong))[0].starts_with("error: page.certificate: "));
+    }
 
     #[test]
     fn the_modes_are_named() {

@@ -41,10 +41,11 @@ pub async fn run(file: &Path) -> ExitCode {
         (Ok(running), Ok(signals)) => until_stopped(running, signals, file).await,
         (Err(cause), _) => {
             error!(%cause, "not started");
-            // Another try would find no other key, ledger or folder.
+            // Another try would find no other key, certificate, ledger or folder.
             let needs_hands = matches!(
                 cause,
                 StartError::Keys(_)
+                    | StartError::Certificate(_)
                     | StartError::Store(OpenError::Key(_) | OpenError::DamagedSecret(_) | OpenError::NoSecret(_))
                     | StartError::Ledger(LedgerError::NoFolder(_) | LedgerError::Unknown(_) | LedgerError::Foreign(_))
             );

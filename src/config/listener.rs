@@ -16,8 +16,22 @@ pub fn read_listeners(top: &Table<'_, '_>) -> Option<Vec<Listener>> {
         top.refuse("listener", "nothing", "at least one [[listener]]");
     }
     let listeners: Vec<Option<Listener>> = tables.iter().map(read_listener).collect();
+    let mut apart = true;
+    for (index, (table, listener)) in tables.iter().zip(&listeners).enumerate() {
+        let others = || listeners.iter().take(index).flatten();
+        let Some(listener) = listener else { continue };
+        if others().any(|other| other.name == listener.name) {
+            table.refuse("name", format!("\"{}\" a second time", listener.name), "a name of its own");
+            apart = false;
+        }
+        // With port 0 the system gives each a port of its own.
+        if others().any(|other| other.address == listener.address && listener.address.port() != 0) {
+            table.refuse("address", format!("\"{}\" a second time", listener.address), "an address of its own");
+            apart = false;
+        }
+    }
     let listeners: Option<Vec<Listener>> = listeners.into_iter().collect();
-    listeners.filter(|listeners| !listeners.is_empty())
+    listeners.filter(|listeners| apart && !listeners.is_empty())
 }
 
 fn read_listener(table: &Table<'_, '_>) -> Option<Listener> {

@@ -26,7 +26,13 @@ pub enum CertificateError {
     /// No certificate or key in the file.
     #[error("{0}: {1}")]
     Pem(PathBuf, rustls::pki_types::pem::Error),
-    /// Certificate and key do not fit together, or are of a kind that TLS cannot use.
+    /// A file without a certificate.
+    #[error("{0}: no certificate in this file")]
+    Empty(PathBuf),
+    /// Certificate and key do not fit together.
+    #[error("{0}: the private key belongs to another certificate")]
+    Mismatch(PathBuf),
+    /// They are of a kind that TLS cannot use.
     #[error("{0}: {1}")]
     Pair(PathBuf, rustls::Error),
 }
@@ -44,8 +50,16 @@ fn build(files: &CertificateFiles, purpose: Use) -> Result<ServerConfig, Certifi
     let chain = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|cause| pem(&files.certificate, cause))?;
+    if chain.is_empty() {
+        return Err(CertificateError::Empty(files.certificate.clone()));
+    }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|cause| pem(&files.key, cause))?;
-    let pair = |cause| CertificateError::Pair(files.certificate.clone(), cause);
+    let pair = |cause| match cause {
+        rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch) => {
+            CertificateError::Mismatch(files.key.clone())
+        }
+        cause => CertificateError::Pair(files.certificate.clone(), cause),
+    };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -212,6 +226,13 @@ mod tests {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut files = pair(one.path());
         files.key = pair(other.path()).key;
-        assert!(matches!(Certificates::load(None, Some(files)), Err(CertificateError::Pair(..))));
+        let refused = |files: &CertificateFiles| Certificates::load(None, Some(files.clone())).unwrap_err().to_string();
+        assert!(
+            refused(&files).ends_with("k.pem: the private key belongs to another certificate"),
+            "{}",
+            refused(&files)
+        );
+        std::fs::write(&files.certificate, "nonsense").unwrap();
+        assert!(refused(&files).ends_with("c.pem: no certificate in this file"), "{}", refused(&files));
     }
 }
