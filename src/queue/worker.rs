@@ -740,9 +740,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_waits_for_a_service_of_ours_goes_on_within_a_minute_or_so() {
         static BACK: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
-        let mut rig = Rig::new(Scripted::new(Duration::ZERO, |_| match BACK.load(Ordering::SeqCst) {
-            true => Outcome::Sent,
-            false => Outcome::Soon("clamd cannot be reached".to_owned()),
+        let mut rig = Rig::new(Scripted::new(Duration::ZERO, |_| {
+            if BACK.load(Ordering::SeqCst) {
+                Outcome::Sent
+            } else {
+                Outcome::Soon("clamd cannot be reached".to_owned())
+            }
         }));
         let id = rig.notice(1);
         rig.start();

@@ -116,6 +116,21 @@ fn checked(sink: &Sink, smtp: std::net::SocketAddr) -> (String, String) {
     (link(&notice_for(sink, to)), code(&code_for(sink, ANNA, to)))
 }
 
+/// What check.mjs hears of these messages in its environment.
+fn further(sink: &Sink, smtp: std::net::SocketAddr, page: std::net::SocketAddr) -> [(&'static str, String); 5] {
+    let (talk, talk_code) = talk(sink, smtp);
+    let sms = by_sms(sink, smtp);
+    let (checked, checked_code) = checked(sink, smtp);
+    let address = |path: String| format!("http://{page}{path}");
+    [
+        ("PAGE_TALK", address(talk)),
+        ("PAGE_TALK_CODE", talk_code),
+        ("PAGE_SMS", address(sms)),
+        ("PAGE_CHECKED", address(checked)),
+        ("PAGE_CHECKED_CODE", checked_code),
+    ]
+}
+
 /// The machine's clock, days ahead.
 #[derive(Debug, Default)]
 struct Ahead(AtomicU64);
@@ -180,9 +195,7 @@ fn chromium_reads_a_mail_at_every_width() {
     let (strict, strict_code) = (link(&notice_for(&sink, DOCTOR)), strict_code_for(&sink, ANNA, DOCTOR));
     notice_for(&sink, "jan@example.nl");
     let code = code(&code_for(&sink, "anna@voorbeeld.example", "jan@example.nl"));
-    let (talk, talk_code) = talk(&sink, running.smtp[0]);
-    let sms = by_sms(&sink, running.smtp[0]);
-    let (checked, checked_code) = checked(&sink, running.smtp[0]);
+    let further = further(&sink, running.smtp[0], page);
     let links: Vec<String> = links.iter().map(|path| format!("http://{page}{path}")).collect();
     let shots = std::env::var("PAGE_SHOTS").unwrap_or_else(|_| site.path("shots").display().to_string());
     let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/run"))
@@ -190,11 +203,7 @@ fn chromium_reads_a_mail_at_every_width() {
         .env("PAGE_CODE", &code)
         .env("PAGE_STRICT", format!("http://{page}{strict}"))
         .env("PAGE_STRICT_CODE", strict_code)
-        .env("PAGE_TALK", format!("http://{page}{talk}"))
-        .env("PAGE_TALK_CODE", talk_code)
-        .env("PAGE_CHECKED", format!("http://{page}{checked}"))
-        .env("PAGE_CHECKED_CODE", checked_code)
-        .env("PAGE_SMS", format!("http://{page}{sms}"))
+        .envs(further)
         .env("PAGE_PHONE", provider.phone())
         .env("PAGE_EXPIRED", format!("http://{page}{expired}"))
         .env("PAGE_WITHDRAWN", format!("http://{page}{withdrawn}"))
