@@ -70,8 +70,7 @@ impl Peer {
         let (head, _, len) = self.ask("GET", path, more);
         let seconds = begin.elapsed().as_secs_f64();
         assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
-        // Chunks have heads.
-        assert!(len >= size && len < size + size / 100, "{path}: {len} bytes for {size}: {head}");
+        assert_eq!(len, size, "{path}: {head}");
         #[expect(clippy::cast_precision_loss, reason = "some hundred million")]
         let megabytes = size as f64 / 1e6;
         megabytes / seconds
@@ -94,9 +93,8 @@ pub fn measure(bytes: usize, rounds: usize) {
     let page = Peer { address: gateway.page, trusted: [certificate.clone()] };
     let (path, cookie) = unlock(&page, &sink);
     let (head, first, _) = page.ask("GET", &path, &cookie);
-    // Behind the size of the first chunk (RFC 9112 §7.1).
-    let begin = first.windows(2).position(|two| two == b"\r\n").map_or(0, |end| end + 2);
-    assert!(content.starts_with(&first[begin..1_000]), "not the attachment that was sent: {head}");
+    assert!(head.contains(&format!("content-length: {bytes}\r\n")), "a browser cannot show how far it is: {head}");
+    assert!(content.starts_with(&first[..1_000]), "not the attachment that was sent: {head}");
     drop(content);
 
     // What was needed to take the mail does not count.

@@ -1,7 +1,7 @@
 //! The page under load: how long readers wait for page 1 and for their message, and how fast an attachment comes beside nginx that serves the same
 //! bytes as a plain file over TLS. The real program, its real settings (Argon2 among them), everything on loopback.
 //!
-//! `cargo bench --bench pages` measures; `cargo test --bench pages` only shows that it works. nginx comes from Debian (`benches/peers/setup`); without it
+//! `cargo bench --bench pages` measures (`-- --download` the attachment only); `cargo test --bench pages` only shows that it works. nginx comes from Debian (`benches/peers/setup`); without it
 //! the ratio is named as missing. Read the ratios: absolute figures are those of one machine at one moment.
 #![expect(
     clippy::unwrap_used,
@@ -29,8 +29,12 @@ fn spread(mut millis: Vec<f64>) -> (f64, f64) {
 }
 
 fn main() {
-    let quick = !std::env::args().any(|argument| argument == "--bench");
-    readers::measure(if quick { 5 } else { 200 }, if quick { 1 } else { 3 });
+    let arguments: Vec<String> = std::env::args().collect();
+    let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
+    let quick = !has("--bench");
+    if !has("--download") {
+        readers::measure(if quick { 5 } else { 200 }, if quick { 1 } else { 3 });
+    }
     download::measure(if quick { 5_000_000 } else { 100_000_000 }, if quick { 1 } else { 5 });
     if quick {
         println!("it works; the figures mean nothing");

@@ -245,7 +245,7 @@ fn span(duration: Duration) -> String {
     }
 }
 
-/// A size in bytes, as `25 MiB`.
+/// A size in bytes, as `50 MiB` (powers of two) or `25 MB` (powers of ten).
 #[must_use]
 pub fn size(least: u64, most: u64) -> Kind<u64> {
     let allowed = format!("a size from {} to {}, e.g. \"50 MiB\"", bytes(least), bytes(most));
@@ -255,6 +255,9 @@ pub fn size(least: u64, most: u64) -> Kind<u64> {
         let count: u64 = digits.parse().ok()?;
         let scale = match unit.trim() {
             "B" => 1,
+            "kB" => 1_000,
+            "MB" => 1_000_000,
+            "GB" => 1_000_000_000,
             "KiB" => 1 << 10,
             "MiB" => 1 << 20,
             "GiB" => 1 << 30,
@@ -268,6 +271,8 @@ fn bytes(n: u64) -> String {
     match n {
         n if n > 0 && n % (1 << 30) == 0 => format!("{} GiB", n >> 30),
         n if n > 0 && n % (1 << 20) == 0 => format!("{} MiB", n >> 20),
+        n if n > 0 && n % 1_000_000_000 == 0 => format!("{} GB", n / 1_000_000_000),
+        n if n > 0 && n % 1_000_000 == 0 => format!("{} MB", n / 1_000_000),
         n if n > 0 && n % (1 << 10) == 0 => format!("{} KiB", n >> 10),
         n => format!("{n} B"),
     }

@@ -18,6 +18,8 @@ use crate::{store, web};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const MIB: u64 = 1 << 20;
+/// Of limits that people read on the page.
+const MB: u64 = 1_000_000;
 const HOUR: Duration = Duration::from_hours(1);
 
 /// `[organisation]`.
@@ -228,8 +230,8 @@ fn is_private(ip: IpAddr) -> bool {
 fn read_answers(table: &Table<'_, '_>) -> (answers::Limits, usize, Option<malware::Address>) {
     let preset = answers::Limits::default();
     let limits = answers::Limits {
-        file: table.or("max_file", &kinds::size(MIB, 1024 * MIB), preset.file),
-        total: table.or("max_total", &kinds::size(MIB, 1024 * MIB), preset.total),
+        file: table.or("max_file", &kinds::size(MB, 1000 * MB), preset.file),
+        total: table.or("max_total", &kinds::size(MB, 1000 * MB), preset.total),
         files: table.or("max_files", &kinds::count(1, 100), preset.files),
         text: preset.text,
         per_day: table.or("per_day", &kinds::count(1, 1000), preset.per_day),

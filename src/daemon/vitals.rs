@@ -138,7 +138,7 @@ impl Vitals {
             standing.set(Amount::Journal, room.journal);
         }
         let counts = store.counts();
-        standing.store(counts.commits, counts.syncs, counts.erased);
+        standing.store(counts.commits, counts.syncs, counts.erased, store.lost_answers());
         standing.set(Amount::Quarantined, (report.quarantined.len() + store.losses().len()) as u64);
         standing.set(Amount::Unerased, report.unerased as u64);
         standing.set(Amount::Held, u64::from(store.is_held()));

@@ -2,7 +2,7 @@
 //!
 //! Whoever got a mail of ours knows the address that reports about it go to, so a report proves little. All it can do is what a refusal by the next hop does:
 //! one mail to the sender of the notice, or to the fallback mailbox; of an answer, that it goes to the fallback mailbox, and its writer hears
-//! so. For each link and answer that happens once, for each code once a day.
+//! so; of that copy, that its writer is asked to call. For each link and answer that happens once, for each code once a day.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -21,27 +21,27 @@ const QUIET: Duration = Duration::from_hours(24);
 /// Codes and answers that are remembered at the same time.
 const MOST: usize = 10_000;
 
-/// Which codes and answers were told about lately, by id.
+/// Which codes and answers were told about lately.
 #[derive(Debug, Default)]
-pub(super) struct Told(Mutex<HashMap<[u8; 16], Timestamp>>);
+pub(super) struct Told(Mutex<HashMap<Reported, Timestamp>>);
 
 impl Told {
     /// Whether it may be told `now`; then it counts as told.
-    fn may(&self, id: [u8; 16], now: Timestamp) -> bool {
+    fn may(&self, about: Reported, now: Timestamp) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() >= MOST {
             told.retain(|_, at| now.since(*at) < QUIET);
         }
-        let quiet = told.get(&id).is_none_or(|at| now.since(*at) >= QUIET);
+        let quiet = told.get(&about).is_none_or(|at| now.since(*at) >= QUIET);
         if !quiet || told.len() >= MOST {
             return false;
         }
-        told.insert(id, now);
+        told.insert(about, now);
         true
     }
 
-    fn forget(&self, id: [u8; 16]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    fn forget(&self, about: Reported) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&about);
     }
 }
 
@@ -65,23 +65,26 @@ impl Intake {
                 let tell = job(JobKind::Undeliverable { grant, answer: answer(status) });
                 Ok(store.notice_failed(grant, &tell).await?)
             }
-            Reported::Code(contact) if self.inner.told.may(contact.0, now) => {
-                let tell = job(JobKind::CodeUndeliverable { contact, answer: answer(status) });
-                let told = store.code_failed(contact, &tell).await;
-                if told.is_err() {
-                    self.inner.told.forget(contact.0);
-                }
-                Ok(told?)
-            }
-            Reported::Answer(answer) if self.inner.told.may(answer.0, now) => {
-                let told = store.answer_bounced(answer).await;
-                if told.is_err() {
-                    self.inner.told.forget(answer.0);
-                }
-                Ok(told?)
-            }
             // No mail about a mail that tells of a failure (RFC 3834 §2).
-            Reported::Code(_) | Reported::Sender(_) | Reported::Answer(_) => Ok(false),
+            Reported::Sender(_) => Ok(false),
+            Reported::Code(_) | Reported::Answer(_) | Reported::AnswerCopy(_) => {
+                if !self.inner.told.may(about, now) {
+                    return Ok(false);
+                }
+                let told = match about {
+                    Reported::Code(contact) => {
+                        let tell = job(JobKind::CodeUndeliverable { contact, answer: answer(status) });
+                        store.code_failed(contact, &tell).await
+                    }
+                    Reported::Answer(id) => store.answer_bounced(id, false).await,
+                    Reported::AnswerCopy(id) => store.answer_bounced(id, true).await,
+                    Reported::Notice(_) | Reported::Sender(_) => Ok(false),
+                };
+                if told.is_err() {
+                    self.inner.told.forget(about);
+                }
+                Ok(told?)
+            }
         }
     }
 }
@@ -94,11 +97,12 @@ fn answer(status: Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{ContactId, MessageId};
 
     #[test]
     fn a_code_is_told_about_once_a_day() {
         let (told, start) = (Told::default(), Timestamp::from_secs(1_800_000_000));
-        let (one, two) = ([1; 16], [2; 16]);
+        let (one, two) = (Reported::Answer(MessageId([1; 16])), Reported::AnswerCopy(MessageId([1; 16])));
         assert!(told.may(one, start) && told.may(two, start) && !told.may(one, start));
         assert!(!told.may(one, start + Duration::from_hours(23)));
         assert!(told.may(one, start + QUIET));
@@ -109,7 +113,7 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let (told, start) = (Told::default(), Timestamp::from_secs(1_800_000_000));
-        let contact = |number: usize| (number as u128).to_be_bytes();
+        let contact = |number: usize| Reported::Code(ContactId((number as u128).to_be_bytes()));
         assert!((0..MOST).all(|number| told.may(contact(number), start)));
         assert!(!told.may(contact(MOST), start));
         assert!(told.may(contact(MOST), start + QUIET));

@@ -87,6 +87,7 @@ pub struct Standing {
     commits: Counter,
     syncs: Counter,
     erased: Counter,
+    lost_answers: Counter,
 }
 
 impl Default for Standing {
@@ -104,6 +105,7 @@ impl Default for Standing {
             commits: Counter::default(),
             syncs: Counter::default(),
             erased: Counter::default(),
+            lost_answers: Counter::default(),
         }
     }
 }
@@ -126,6 +128,7 @@ impl Standing {
         registry.register("store_commits", "Commits", self.commits.clone());
         registry.register("store_syncs", "Times that the journal was synced for them", self.syncs.clone());
         registry.register("store_erased", "Superseded values that were overwritten", self.erased.clone());
+        registry.register("answers_lost", "Answers that reached no mailbox", self.lost_answers.clone());
     }
 
     /// Sets a number.
@@ -158,8 +161,14 @@ impl Standing {
     }
 
     /// What the store counted since it was opened.
-    pub fn store(&self, commits: u64, syncs: u64, erased: u64) {
-        for (counter, value) in [(&self.commits, commits), (&self.syncs, syncs), (&self.erased, erased)] {
+    pub fn store(&self, commits: u64, syncs: u64, erased: u64, lost_answers: u64) {
+        let counted = [
+            (&self.commits, commits),
+            (&self.syncs, syncs),
+            (&self.erased, erased),
+            (&self.lost_answers, lost_answers),
+        ];
+        for (counter, value) in counted {
             let inner: &AtomicU64 = counter.inner();
             inner.store(value, Ordering::Relaxed);
         }

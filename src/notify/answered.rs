@@ -72,7 +72,8 @@ impl Desk<'_> {
         let text = self.answer_text(&view, thread)?;
         let boundary = format!("=_{answer}");
         let mail = message(&head, (answer, thread), text, (!view.answer.pieces.is_empty()).then_some(&boundary));
-        let sender = Subject::Answer(answer).address(self.store.keys(), &self.settings.bounce_domain);
+        let subject = if fallback { Subject::AnswerCopy(answer) } else { Subject::Answer(answer) };
+        let sender = subject.address(self.store.keys(), &self.settings.bounce_domain);
         let sender = sender.map_err(|_| never("the bounce domain makes no address"))?;
         let files: Vec<_> = view.answer.pieces.iter().copied().zip(view.letter.files.iter().cloned()).collect();
         if files.len() != view.answer.pieces.len() {

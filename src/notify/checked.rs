@@ -24,12 +24,22 @@ impl AnswerMail {
                 }
                 Err(NoLook::Unchecked(cause)) => {
                     tracing::error!(%job, %cause, "the files of an answer cannot be checked for malware; it waits");
-                    return Err(Outcome::Later(format!("not checked for malware: {cause}")));
+                    return Err(unchecked(&cause));
                 }
                 Err(NoLook::Unreadable(error)) => return Err(error.into()),
             }
         }
         Ok(())
+    }
+}
+
+/// When the answer's turn is again.
+fn unchecked(cause: &Unchecked) -> Outcome {
+    let said = format!("not checked for malware: {cause}");
+    match cause {
+        Unchecked::Unreachable(_) | Unchecked::Slow | Unchecked::Closed => Outcome::Soon(said),
+        // Only somebody who changes its settings makes these go away; until then each attempt costs it the file.
+        Unchecked::TooLarge | Unchecked::NoVerdict => Outcome::Later(said),
     }
 }
 
@@ -45,4 +55,24 @@ async fn look(scanner: &Scanner, reading: &mut Reading) -> Result<Verdict, NoLoo
         scan.write(&plain).await.map_err(NoLook::Unchecked)?;
     }
     scan.end().await.map_err(NoLook::Unchecked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A daemon that restarts is asked again soon; one that has to be told otherwise is not sent the file each minute.
+    #[test]
+    fn who_is_back_in_a_moment_is_asked_again_in_a_moment() {
+        let gone = Unchecked::Unreachable(std::io::ErrorKind::NotFound.into());
+        for (cause, soon) in [
+            (gone, true),
+            (Unchecked::Slow, true),
+            (Unchecked::Closed, true),
+            (Unchecked::TooLarge, false),
+            (Unchecked::NoVerdict, false),
+        ] {
+            assert_eq!(matches!(unchecked(&cause), Outcome::Soon(_)), soon, "{cause}");
+        }
+    }
 }

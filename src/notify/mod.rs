@@ -69,6 +69,8 @@ pub enum Outcome {
     Sent,
     /// Not now; the text is for `queue list`, cleaned.
     Later(String),
+    /// Not now, for want of a service on our own side that may be back any moment; the text likewise.
+    Soon(String),
     /// Never (5xx); the text is cleaned.
     Never(String),
     /// An SMS was handed over, or never will be.

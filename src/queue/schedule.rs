@@ -52,23 +52,38 @@ fn spread(millis: u64, random: u32) -> Duration {
     Duration::from_millis(shortest + ((spread * u64::from(random)) >> 32))
 }
 
-/// Pauses after the first, second, … failed attempt at an SMS, in seconds; the last one stands for all further ones. Somebody waits
-/// for it.
-const SMS_PAUSES: [u64; 4] = [5, 15, 30, 60];
+/// Pauses after the first, second, … failed attempt where somebody waits, or nothing but asking shows that there is a change, in seconds; the
+/// last one stands for all further ones.
+const SHORT_PAUSES: [u64; 4] = [5, 15, 30, 60];
+
+fn short_pause(attempts: u32, random: u32) -> Duration {
+    let index = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+    spread(SHORT_PAUSES.get(index).copied().unwrap_or(60) * 1_000, random)
+}
 
 /// Decides after an attempt at an SMS that surely sent nothing: again soon, but never so late that its code has ended.
 #[must_use]
 pub fn next_sms(attempts: u32, expires: Timestamp, now: Timestamp, random: u32) -> Next {
-    let index = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
-    let at = now + spread(SMS_PAUSES.get(index).copied().unwrap_or(60) * 1_000, random);
+    let at = now + short_pause(attempts, random);
     if at < expires { Next::At(at) } else { Next::GiveUp }
 }
 
 /// Decides after a failed attempt. The last attempt falls on the end of the job's time, never after it.
 #[must_use]
 pub fn next(life: Life, now: Timestamp, random: u32) -> Next {
+    after(pause(life.attempts, random), life, now)
+}
+
+/// The same where a service of our own side was not there, and asking costs next to nothing: the job goes on within a minute or so of its
+/// return.
+#[must_use]
+pub fn next_soon(life: Life, now: Timestamp, random: u32) -> Next {
+    after(short_pause(life.attempts, random), life, now)
+}
+
+fn after(pause: Duration, life: Life, now: Timestamp) -> Next {
     let end = life.created + life.give_up;
-    let at = now + pause(life.attempts, random);
+    let at = now + pause;
     if now < end {
         return Next::At(at.min(end));
     }

@@ -251,7 +251,7 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
         let (id, attempt) = (job.id, job.job.attempts.saturating_add(1));
         let result = match &outcome {
             Outcome::Sent => "sent",
-            Outcome::Later(_) => "later",
+            Outcome::Later(_) | Outcome::Soon(_) => "later",
             Outcome::Never(_) => "never",
             Outcome::Infected(_) => "infected",
             Outcome::Texted(end) => progress(end.progress),
@@ -325,7 +325,7 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
                 }
                 _ => self.give_up(job, "malware".to_owned(), now),
             },
-            Outcome::Later(answer) => {
+            Outcome::Later(ref answer) | Outcome::Soon(ref answer) => {
                 let random = u32::from_be_bytes(random(&*self.entropy));
                 let give_up = match job.kind {
                     // The last try of an answer is shorter: who wrote it waits to hear of it.
@@ -335,11 +335,12 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
                 let life = Life { created: job.created, attempts: job.attempts.saturating_add(1), give_up };
                 let next = match job.kind {
                     JobKind::Sms { expires, .. } => schedule::next_sms(life.attempts, expires, now, random),
+                    _ if matches!(outcome, Outcome::Soon(_)) => schedule::next_soon(life, now, random),
                     _ => schedule::next(life, now, random),
                 };
                 match next {
-                    Next::At(at) => JobEnd::Retry(at, answer),
-                    Next::GiveUp => self.give_up(job, answer, now),
+                    Next::At(at) => JobEnd::Retry(at, answer.clone()),
+                    Next::GiveUp => self.give_up(job, answer.clone(), now),
                 }
             }
         }
@@ -732,6 +733,28 @@ mod tests {
         assert_eq!(rig.attempts.made.load(Ordering::SeqCst), 4, "at 0, 1, 3 and 8 minutes, give or take");
         let asked = rig.queue.book.lock().unwrap().leases_asked;
         assert!(asked < 40, "asked {asked} times in ten minutes");
+        rig.finish().await;
+    }
+
+    /// Once what was not there is back, nothing waits for longer than a minute and its fifth; until then nobody asks more often than once in five seconds.
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_a_service_of_ours_goes_on_within_a_minute_or_so() {
+        static BACK: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+        let mut rig = Rig::new(Scripted::new(Duration::ZERO, |_| {
+            if BACK.load(Ordering::SeqCst) {
+                Outcome::Sent
+            } else {
+                Outcome::Soon("clamd cannot be reached".to_owned())
+            }
+        }));
+        let id = rig.notice(1);
+        rig.start();
+        tokio::time::sleep(Duration::from_hours(20)).await;
+        let asked = rig.attempts.made.load(Ordering::SeqCst);
+        assert!((1_000..=1_600).contains(&asked), "asked {asked} times in twenty hours");
+        BACK.store(true, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(75)).await;
+        assert_eq!(rig.queue.ends().last(), Some(&(id, "done".to_owned())));
         rig.finish().await;
     }
 

@@ -46,12 +46,20 @@ impl Cipher {
 
     /// Decrypts ciphertext and tag. Nothing is given out unless the tag verifies.
     pub(super) fn open(&self, nonce: &[u8; NONCE], aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let (text, tag) = sealed.split_last_chunk::<TAG>().ok_or(OpenError::Truncated)?;
-        let mut plain = Zeroizing::new(text.to_vec());
-        self.0
-            .decrypt_inout_detached(nonce.into(), aad, InOutBuf::from(plain.as_mut_slice()), tag.into())
-            .map_err(|_| OpenError::Damaged)?;
+        let mut plain = Zeroizing::new(sealed.to_vec());
+        let len = self.open_in_place(nonce, aad, &mut plain)?;
+        plain.truncate(len);
         Ok(plain)
+    }
+
+    /// Decrypts ciphertext and tag where they stand, and returns how many bytes of plaintext stand there now. After an error nothing there is of
+    /// use.
+    pub(super) fn open_in_place(&self, nonce: &[u8; NONCE], aad: &[u8], sealed: &mut [u8]) -> Result<usize, OpenError> {
+        let (text, tag) = sealed.split_last_chunk_mut::<TAG>().ok_or(OpenError::Truncated)?;
+        self.0
+            .decrypt_inout_detached(nonce.into(), aad, InOutBuf::from(&mut *text), (&*tag).into())
+            .map_err(|_| OpenError::Damaged)?;
+        Ok(text.len())
     }
 }
 

@@ -216,12 +216,23 @@ impl Opener {
     /// [`OpenError::Truncated`] when these are fewer or more bytes, or there is no such chunk; [`OpenError::Damaged`] when they are not
     /// this chunk of this message's body.
     pub fn open(&self, index: u32, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let mut plain = Zeroizing::new(sealed.to_vec());
+        let len = self.open_in_place(index, &mut plain)?;
+        plain.truncate(len);
+        Ok(plain)
+    }
+
+    /// Decrypts chunk `index` where it stands, and returns how many bytes of plaintext stand there now; what comes after them is of no use.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); nothing in `sealed` is of use then.
+    pub fn open_in_place(&self, index: u32, sealed: &mut [u8]) -> Result<usize, OpenError> {
         let (_, len) = self.place(index).ok_or(OpenError::Truncated)?;
         if sealed.len() != len {
             return Err(OpenError::Truncated);
         }
         let nonce = self.stream.nonce(index, index + 1 == self.chunks);
-        self.stream.cipher.open(&nonce, &self.stream.aad, sealed)
+        self.stream.cipher.open_in_place(&nonce, &self.stream.aad, sealed)
     }
 }
 

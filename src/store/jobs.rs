@@ -175,6 +175,11 @@ impl Store {
             };
             let batch = self.end(id, &found, &mut end).await?;
             if self.commit_then(batch, move |inner| inner.leases.release(id)).await? {
+                if let JobEnd::GiveUp(_, Some(NewJob { kind, .. })) = &end
+                    && let JobKind::AnswerUndeliverable { answer, lost: true, .. } = kind
+                {
+                    self.note_lost(*answer);
+                }
                 return Ok(());
             }
             tokio::task::yield_now().await;

@@ -175,6 +175,7 @@ struct Inner {
     turns: proof::Turns,
     seen: sessions::Seen,
     purges: std::sync::atomic::AtomicU64,
+    lost_answers: std::sync::atomic::AtomicU64,
     open_keys: strict::OpenKeys,
     desk: answers::Desk,
 }
@@ -203,9 +204,24 @@ impl Store {
     ) -> Self {
         let (leases, held) = (leases::Leases::default(), std::sync::atomic::AtomicBool::new(false));
         let (turns, seen) = (proof::Turns::default(), sessions::Seen::default());
-        let (purges, open_keys) = (std::sync::atomic::AtomicU64::new(0), strict::OpenKeys::default());
+        let (purges, lost_answers) = (std::sync::atomic::AtomicU64::new(0), std::sync::atomic::AtomicU64::new(0));
+        let open_keys = strict::OpenKeys::default();
         let desk = answers::Desk::default();
-        let inner = Inner { engine, keys, keyring, clock, entropy, leases, held, turns, seen, purges, open_keys, desk };
+        let inner = Inner {
+            engine,
+            keys,
+            keyring,
+            clock,
+            entropy,
+            leases,
+            held,
+            turns,
+            seen,
+            purges,
+            lost_answers,
+            open_keys,
+            desk,
+        };
         Self { inner: Arc::new(inner) }
     }
 

@@ -18,7 +18,7 @@ const TAG: usize = 9;
 const LABEL: &str = "envelope sender";
 
 /// What a bounce is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// The notice of this grant.
     Notice(GrantId),
@@ -28,6 +28,8 @@ pub enum Subject {
     Code(ContactId),
     /// This answer, or the mail about it.
     Answer(MessageId),
+    /// This answer, as the fallback mailbox gets it.
+    AnswerCopy(MessageId),
 }
 
 impl Subject {
@@ -37,6 +39,7 @@ impl Subject {
             Self::Sender(grant) => (2, grant.0),
             Self::Code(contact) => (3, contact.0),
             Self::Answer(answer) => (4, answer.0),
+            Self::AnswerCopy(answer) => (5, answer.0),
         };
         let mut bytes = [0; 1 + ID];
         let (first, rest) = bytes.split_at_mut(1);
@@ -76,6 +79,7 @@ impl Subject {
             2 => Some(Self::Sender(GrantId(id))),
             3 => Some(Self::Code(ContactId(id))),
             4 => Some(Self::Answer(MessageId(id))),
+            5 => Some(Self::AnswerCopy(MessageId(id))),
             _ => None,
         }
     }
@@ -100,6 +104,7 @@ mod tests {
             Subject::Sender(GrantId([7; 16])),
             Subject::Code(ContactId([255; 16])),
             Subject::Answer(MessageId([3; 16])),
+            Subject::AnswerCopy(MessageId([3; 16])),
         ] {
             let address = subject.address(&keys_a, &domain).unwrap();
             assert_eq!(address.local().len(), PREFIX.len() + 42);

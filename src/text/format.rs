@@ -108,7 +108,19 @@ pub fn clock(moment: Timestamp, zone: &TimeZone) -> String {
     format!("{:02}:{:02}", at.hour(), at.minute())
 }
 
-/// A size in decimal units: `312 bytes`, `214 kB`, `1,2 MB` (`1.2 MB` in English).
+/// A size that may be reached: as [`size`], but never rounded up.
+#[must_use]
+pub fn limit(lang: Lang, bytes: u64) -> String {
+    let step = match bytes {
+        0..1_000 => 1,
+        1_000..1_000_000 => 1_000,
+        1_000_000..1_000_000_000 => 100_000,
+        _ => 100_000_000,
+    };
+    size(lang, bytes / step * step)
+}
+
+/// A size in decimal units: `312 bytes`, `214 kB`, `25 MB`, `1,2 MB` (`1.2 MB` in English).
 #[must_use]
 pub fn size(lang: Lang, bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000, "kB"), (1_000_000, "MB"), (1_000_000_000, "GB")];
@@ -130,7 +142,10 @@ pub fn size(lang: Lang, bytes: u64) -> String {
         return format!("{} kB", whole(unit));
     }
     let tenths = whole(unit / 10);
-    format!("{}{point}{} {name}", tenths / 10, tenths % 10)
+    match tenths % 10 {
+        0 => format!("{} {name}", tenths / 10),
+        tenth => format!("{}{point}{tenth} {name}", tenths / 10),
+    }
 }
 
 #[cfg(test)]
@@ -167,7 +182,9 @@ mod tests {
             (1_499, "1 kB"),
             (213_700, "214 kB"),
             (999_499, "999 kB"),
-            (999_500, "1,0 MB"),
+            (999_500, "1 MB"),
+            (1_049_999, "1 MB"),
+            (25_000_000, "25 MB"),
             (1_200_000, "1,2 MB"),
             (52_428_800, "52,4 MB"),
             (1_500_000_000, "1,5 GB"),
@@ -177,5 +194,17 @@ mod tests {
             assert_eq!(size(Lang::Nl, bytes), expected, "{bytes}");
         }
         assert_eq!(size(Lang::En, 1_200_000), "1.2 MB");
+        for (bytes, expected) in [
+            (999, "999 bytes"),
+            (1_999, "1 kB"),
+            (999_999, "999 kB"),
+            (25_000_000, "25 MB"),
+            (26_214_400, "26,2 MB"),
+            (31_457_280, "31,4 MB"),
+            (49_999_999, "49,9 MB"),
+            (1_073_741_824, "1 GB"),
+        ] {
+            assert_eq!(limit(Lang::Nl, bytes), expected, "{bytes}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::text::{Lang, TextError, Texts};
 
 use super::Settings;
 use super::genuine::Questions;
-use super::message::{Cleaners, Surveys};
+use super::message::{Cleaners, Openers};
 use super::uploads::Uploads;
 
 /// Handed to every handler.
@@ -32,8 +32,8 @@ pub(super) struct App {
     pub hashers: Hashers,
     /// A turn for each mail whose HTML is made harmless at the same time.
     pub cleaners: Cleaners,
-    /// What is known of the base64 of attachments, of which ranges were asked for.
-    pub surveys: Surveys,
+    /// A turn for each stretch of a sealed body that is opened at the same time.
+    pub openers: Openers,
     /// Counts requests and tries.
     pub metrics: metrics::Page,
     /// References asked after on the page for that.
@@ -80,7 +80,7 @@ impl App {
             texts: Texts::load()?,
             hashers,
             cleaners: Cleaners::default(),
-            surveys: Surveys::default(),
+            openers: Openers::default(),
             metrics,
             questions: Questions::default(),
             style: hashed("/stijl.css", style_sheet.as_bytes()),

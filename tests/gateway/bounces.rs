@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 
 use crate::answers;
+use crate::strict::{DOCTOR, STRICT};
 use crate::support::browser::Browser;
 use crate::support::client::{Client, send};
 use crate::support::gateway::{Gateway, Site};
-use crate::support::reader::{ANNA, code, letter, link};
+use crate::support::reader::{ANNA, code, letter, link, links_for, strict_code_for};
 use crate::support::sink::{Mail, Sink};
 use crate::support::until;
 
@@ -16,8 +17,13 @@ const FALLBACK: &str = "veiligmailen@voorbeeld.example";
 const CANARY: &str = "bel-dit-nummer-2Kw7";
 
 fn set_up() -> (Sink, Site, Gateway) {
+    set_up_with("")
+}
+
+fn set_up_with(config: &str) -> (Sink, Site, Gateway) {
     let sink = Sink::start();
-    let site = Site::new(sink.address, "[[listener]]\nname = \"reports\"\nkind = \"mx\"\naddress = \"127.0.0.1:0\"\n");
+    let reports = "[[listener]]\nname = \"reports\"\nkind = \"mx\"\naddress = \"127.0.0.1:0\"\n";
+    let site = Site::new(sink.address, &format!("{reports}{config}"));
     let gateway = site.start();
     (sink, site, gateway)
 }
@@ -159,6 +165,55 @@ fn an_answer_that_comes_back_goes_to_the_fallback_and_its_writer_hears_of_it() {
         assert_eq!(take(gateway.others[0], &mail.from, &report("failed", "5.2.2")), 250);
     }
     until("an empty queue", || site.ask(&["queue", "list"])["jobs"].as_array().unwrap().is_empty().then_some(()));
-    let for_fallback = sink.mails().into_iter().filter(|mail| mail.is_for(FALLBACK) && brings(mail)).count();
-    assert_eq!(for_fallback, 1);
+    let copies: Vec<Mail> = sink.mails().into_iter().filter(|mail| mail.is_for(FALLBACK) && brings(mail)).collect();
+    assert_eq!(copies.len(), 1);
+    let lost = |site: &Site| {
+        let metrics = String::from_utf8(site.command(&["metrics", "--config", "zegel.toml"]).stdout).unwrap();
+        metrics.lines().find_map(|line| Some(line.strip_prefix("zegel_answers_lost_total ")?.to_owned())).unwrap()
+    };
+    assert_eq!(lost(&site), "0");
+
+    // The fallback's mail server took its copy and then could not deliver it: nobody has the answer, and its writer hears that, once.
+    for _ in 0..2 {
+        assert_eq!(take(gateway.others[0], &copies[0].from, &report("failed", "5.2.2")), 250);
+    }
+    called(&sink, &mut browser, TO);
+    assert_eq!(lost(&site), "1");
+    assert!(gateway.log().contains("an answer reached no mailbox"), "{}", gateway.log());
+}
+
+/// The writer of an answer that nobody has is asked to call, once.
+fn called(sink: &Sink, browser: &mut Browser, writer: &str) {
+    let asked = || told(sink, writer).into_iter().filter(|text| text.contains("dus niet gelezen")).collect::<Vec<_>>();
+    let texts = until("the mail that asks to call", || Some(asked()).filter(|texts| !texts.is_empty()));
+    assert!(texts.len() == 1 && !texts[0].contains(answers::CANARY), "{texts:?}");
+    let page = browser.get("/bericht").text();
+    assert!(page.contains("niet bezorgd, bel met de afzender"), "{page}");
+}
+
+#[test]
+fn in_strict_mode_the_writer_of_an_answer_that_comes_back_is_asked_to_call() {
+    let (sink, site, gateway) = set_up_with(STRICT);
+    let (_, reply) = send(gateway.smtp, ANNA, &[DOCTOR], &letter("streng", "Uitslag", "tekst"));
+    assert_eq!(reply.code, 250);
+    let (link, code) = (links_for(&sink, DOCTOR, 1).remove(0), strict_code_for(&sink, ANNA, DOCTOR));
+    let mut browser = Browser::new(gateway.page, "198.51.100.7");
+    assert_eq!(browser.unlock(&link, &code).status, 303);
+    let form = answers::form(&mut browser, answers::CANARY, &[]);
+    assert_eq!(answers::send(&mut browser, &form).status, 303);
+    let brings = |mail: &Mail| mail.text().contains(answers::CANARY);
+    let answer = sink.wait_for("the answer", |mail| mail.is_for(ANNA) && brings(mail));
+    until("the page says that it arrived", || {
+        browser.get("/bericht").text().contains("bezorgd bij de afzender").then_some(())
+    });
+    for _ in 0..2 {
+        assert_eq!(take(gateway.others[0], &answer.from, &report("failed", "5.2.2")), 250);
+    }
+    called(&sink, &mut browser, DOCTOR);
+    until("an empty queue", || site.ask(&["queue", "list"])["jobs"].as_array().unwrap().is_empty().then_some(()));
+    assert!(
+        sink.mails().iter().all(|mail| !mail.is_for(FALLBACK) || !brings(mail)),
+        "nobody but the reader has its key"
+    );
+    assert!(gateway.stop().success());
 }

@@ -1,6 +1,7 @@
 //! Chromium looks at the page as a recipient would: `tests/page/check.mjs`, on the gateway as the demo wires it (plain HTTP on
 //! loopback, since a browser takes no certificate of ours).
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -86,6 +87,50 @@ fn by_sms(sink: &Sink, smtp: std::net::SocketAddr) -> String {
     link(&notice_for(sink, to))
 }
 
+/// A clamd that finds something in a file that holds "besmet", hangs up on one that holds "wachten", and takes all others for clean.
+fn clamd() -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let file = String::from_utf8_lossy(&crate::malware::whole(&mut stream)).into_owned();
+                let verdict = match () {
+                    () if file.contains("besmet") => "stream: Proef FOUND\0",
+                    () if file.contains("wachten") => return,
+                    () => "stream: OK\0",
+                };
+                // The gateway may be gone by now.
+                let _said = stream.write_all(verdict.as_bytes());
+            });
+        }
+    });
+    address
+}
+
+/// The notice of a mail whose answers are looked at, and its code.
+fn checked(sink: &Sink, smtp: std::net::SocketAddr) -> (String, String) {
+    let to = "kees@example.nl";
+    let mail = TEXT.replace("<text@", "<nakijken@");
+    assert_eq!(client::send(smtp, ANNA, &[to], mail.as_bytes()).1.code, 250);
+    (link(&notice_for(sink, to)), code(&code_for(sink, ANNA, to)))
+}
+
+/// What check.mjs hears of these messages in its environment.
+fn further(sink: &Sink, smtp: std::net::SocketAddr, page: std::net::SocketAddr) -> [(&'static str, String); 5] {
+    let (talk, talk_code) = talk(sink, smtp);
+    let sms = by_sms(sink, smtp);
+    let (checked, checked_code) = checked(sink, smtp);
+    let address = |path: String| format!("http://{page}{path}");
+    [
+        ("PAGE_TALK", address(talk)),
+        ("PAGE_TALK_CODE", talk_code),
+        ("PAGE_SMS", address(sms)),
+        ("PAGE_CHECKED", address(checked)),
+        ("PAGE_CHECKED_CODE", checked_code),
+    ]
+}
+
 /// The machine's clock, days ahead.
 #[derive(Debug, Default)]
 struct Ahead(AtomicU64);
@@ -117,6 +162,8 @@ fn chromium_reads_a_mail_at_every_width() {
     let provider = Provider::start();
     let site = Site::new(sink.address, &format!("{}{}", provider.config(), crate::strict::STRICT));
     std::fs::write(site.path("report.secret"), "geheim-geheim-geheim-1").unwrap();
+    let proxies = "trusted_proxies = [\"127.0.0.1\"]";
+    site.change(proxies, &format!("{proxies}, answer = {{ clamd = \"{}\" }}", clamd()));
     let text = std::fs::read_to_string(site.path("zegel.toml")).unwrap();
     let mut config = Config::parse(&site.path("zegel.toml"), &text, std::collections::HashMap::new()).unwrap();
     config.web.demo = true;
@@ -148,8 +195,7 @@ fn chromium_reads_a_mail_at_every_width() {
     let (strict, strict_code) = (link(&notice_for(&sink, DOCTOR)), strict_code_for(&sink, ANNA, DOCTOR));
     notice_for(&sink, "jan@example.nl");
     let code = code(&code_for(&sink, "anna@voorbeeld.example", "jan@example.nl"));
-    let (talk, talk_code) = talk(&sink, running.smtp[0]);
-    let sms = by_sms(&sink, running.smtp[0]);
+    let further = further(&sink, running.smtp[0], page);
     let links: Vec<String> = links.iter().map(|path| format!("http://{page}{path}")).collect();
     let shots = std::env::var("PAGE_SHOTS").unwrap_or_else(|_| site.path("shots").display().to_string());
     let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/run"))
@@ -157,9 +203,7 @@ fn chromium_reads_a_mail_at_every_width() {
         .env("PAGE_CODE", &code)
         .env("PAGE_STRICT", format!("http://{page}{strict}"))
         .env("PAGE_STRICT_CODE", strict_code)
-        .env("PAGE_TALK", format!("http://{page}{talk}"))
-        .env("PAGE_TALK_CODE", talk_code)
-        .env("PAGE_SMS", format!("http://{page}{sms}"))
+        .envs(further)
         .env("PAGE_PHONE", provider.phone())
         .env("PAGE_EXPIRED", format!("http://{page}{expired}"))
         .env("PAGE_WITHDRAWN", format!("http://{page}{withdrawn}"))

@@ -64,6 +64,15 @@ export async function answer(way, judge, link, code) {
   if ((await shown.count()) !== number) fail("loading the page again sends again");
 }
 
+/** One answer with one file that holds this. */
+export async function answerWith({ page, lang }, content) {
+  const w = words[lang];
+  await page.getByLabel(w.text).fill("Hierbij het formulier.");
+  await page.getByLabel(w.files).setInputFiles([{ name: "formulier.pdf", mimeType: "application/pdf", buffer: Buffer.from(content) }]);
+  await page.locator("#stand").filter({ hasText: w.saved }).waitFor();
+  await Promise.all([page.waitForNavigation(), push(page, page.getByRole("button", { name: w.send, exact: true }))]);
+}
+
 /** Two files come and one goes; one that is too large is named before it travels. */
 async function files(way, w, judge) {
   const { page, fail, scripts } = way;
@@ -79,7 +88,7 @@ async function files(way, w, judge) {
       const transfer = new DataTransfer();
       transfer.items.add(large);
       document.getElementById("antwoord").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
-    }, 25 * 1024 * 1024);
+    }, 25_000_000);
     if (!(await page.locator("#stand").innerText()).includes(w.large)) fail("a file that is too large is not called so before it travels");
   }
   await page.evaluate(() => addEventListener("zegel-sessie", (event) => (document.body.dataset.lasts = event.detail)));

@@ -7,6 +7,8 @@
 //   PAGE_WRONG  a code that does not (default 00000000); three of the five wrong tries in ten minutes are used
 //   PAGE_STRICT, PAGE_STRICT_CODE  address of a notice in strict mode, and the code that opens it (optional)
 //   PAGE_TALK, PAGE_TALK_CODE  address of a notice in a conversation of three mails, with another message beside it, and the code (optional)
+//   PAGE_CHECKED, PAGE_CHECKED_CODE  address of a notice, and its code, where a scanner finds something in a file of an answer that holds
+//               "besmet" and gives no verdict on one that holds "wachten" (optional)
 //   PAGE_EXPIRED, PAGE_WITHDRAWN  addresses of notices whose messages are gone (optional)
 //   PAGE_SMS, PAGE_PHONE  address of a notice that opens with a code by SMS, which nobody asked for yet, and of a page that shows the SMS
 //               (the demo's mailbox page of that number); two SMS are asked for (optional)
@@ -18,9 +20,9 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
-import { answer, push } from "./answer.mjs";
+import { answer, answerWith, push } from "./answer.mjs";
 
-const { PAGE_TALK, PAGE_TALK_CODE = "" } = process.env;
+const { PAGE_TALK, PAGE_TALK_CODE = "", PAGE_CHECKED, PAGE_CHECKED_CODE = "" } = process.env;
 const { PAGE_STRICT, PAGE_STRICT_CODE = "", PAGE_EXPIRED, PAGE_WITHDRAWN, PAGE_SMS, PAGE_PHONE, PAGE_WAY } = process.env;
 const { PAGE_LINKS = "", PAGE_CODE, PAGE_WRONG = "00000000", PAGE_SHOTS, CHROMIUM = "/usr/bin/chromium" } = process.env;
 const links = PAGE_LINKS.split(/\s+/).filter(Boolean);
@@ -33,19 +35,21 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/
 const origin = new URL(links[0] ?? PAGE_SMS).origin;
 
 const words = {
-  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", extend: "Verlengen", check: "Nakijken", unknown: "Dit kenmerk kennen wij niet.", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken", send: "Stuur mij de code", again: "Stuur de sms opnieuw", missing: "Geen sms ontvangen?", free: "U kunt de sms nu opnieuw vragen.", tell: "Stel de afzender op de hoogte", told: "Wij mailen de afzender", wait: "kunt u een nieuwe vragen", earlier: "Eerder in dit gesprek", others: "Andere berichten voor u", fresh: "Nieuw" },
-  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", extend: "Stay logged in", check: "Check", unknown: "We do not know this reference.", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn", send: "Send me the code", again: "Send the SMS again", missing: "No SMS received?", free: "You can ask for the SMS again now.", tell: "Tell the sender", told: "We are e-mailing the sender", wait: "You can ask for another", earlier: "Earlier in this conversation", others: "Other messages for you", fresh: "New" },
+  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", extend: "Verlengen", check: "Nakijken", unknown: "Dit kenmerk kennen wij niet.", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken", send: "Stuur mij de code", again: "Stuur de sms opnieuw", missing: "Geen sms ontvangen?", free: "U kunt de sms nu opnieuw vragen.", tell: "Stel de afzender op de hoogte", told: "Wij mailen de afzender", wait: "kunt u een nieuwe vragen", checking: "wij controleren de bijlagen eerst op virussen", infected: "zit volgens onze controle een virus", earlier: "Eerder in dit gesprek", others: "Andere berichten voor u", fresh: "Nieuw" },
+  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", extend: "Stay logged in", check: "Check", unknown: "We do not know this reference.", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn", send: "Send me the code", again: "Send the SMS again", missing: "No SMS received?", free: "You can ask for the SMS again now.", tell: "Tell the sender", told: "We are e-mailing the sender", wait: "You can ask for another", checking: "we check the attachments for viruses first", infected: "holds a virus", earlier: "Earlier in this conversation", others: "Other messages for you", fresh: "New" },
 };
 const problems = [];
 let looks = 0;
 
 /** One way of looking: a browser context with everything that it must not do counted. */
 async function look(browser, way, visit) {
-  const { width, lang, scheme, scripts } = way;
-  const name = `${width}-${lang}-${scheme}${scripts ? "" : "-noscript"}`;
+  const { width, lang, scheme, scripts, zoom } = way;
+  const name = `${width}-${lang}-${scheme}${scripts ? "" : "-noscript"}${zoom ? "-zoom" : ""}`;
   if (PAGE_WAY && PAGE_WAY !== name) return;
   const context = await browser.newContext({
-    viewport: { width, height: width < 400 ? 640 : 800 },
+    // Of a window of 1280×1024 at 400 % a quarter is left each way.
+    viewport: zoom ? { width, height: 256 } : { width, height: width < 400 ? 640 : 800 },
+    deviceScaleFactor: zoom ? 4 : 1,
     locale: lang === "nl" ? "nl-NL" : "en-GB",
     colorScheme: scheme,
     javaScriptEnabled: scripts,
@@ -284,24 +288,63 @@ async function talk(way) {
   if (scripts) await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: t.out }).click()]);
 }
 
-/** Only the keyboard: skip link, field, button, in this order and visibly. */
-async function keyboard(way) {
-  const { page, fail } = way;
-  await page.goto(`${links[0]}?taal=${way.lang}`);
+/** An answer whose file waits for the scanner, and one in whose file the scanner finds something. */
+async function scanned(way) {
+  const { page, fail, t, lang } = way;
+  await page.goto(`${PAGE_CHECKED}?taal=${lang}`);
+  await press(way, PAGE_CHECKED_CODE);
+  const last = page.locator("article[id^=antwoord-]").last();
+  for (const [state, content, said] of [["a1-checking", "nog even wachten", t.checking], ["a2-infected", "besmet", t.infected]]) {
+    await answerWith(way, content);
+    // The scanner is asked by somebody else: the page shows it when it is loaded again.
+    for (let i = 0; i < 100 && !(await last.innerText()).includes(said); i += 1) await page.reload();
+    if (!(await last.innerText()).includes(said)) fail(`${state}: the page says ${await last.innerText()}`);
+    await judge(way, state);
+  }
+  if ((await last.getByRole("link").count()) !== 0) fail("a file with malware can be downloaded");
+}
+
+/** Only the keyboard: these, in this order, each within the window and visibly. */
+async function tabs({ page, fail }, wanted) {
   const seen = [];
   for (let i = 0; i < 8; i += 1) {
     await page.keyboard.press("Tab");
     seen.push(
       await page.evaluate(() => {
         const { activeElement: e } = document;
-        const visible = getComputedStyle(e).outlineStyle !== "none" && e.getBoundingClientRect().left >= 0;
+        const { left, top, bottom } = e.getBoundingClientRect();
+        const visible = getComputedStyle(e).outlineStyle !== "none" && left >= 0 && bottom > 0 && top < innerHeight;
         return `${e.className || e.id || e.tagName.toLowerCase()}${visible ? "" : " (unseen)"}`;
       }),
     );
   }
-  const order = ["skip", "code", "button"].map((what) => seen.findIndex((s) => s.startsWith(what)));
+  const order = wanted.map((what) => seen.findIndex((s) => s.startsWith(what)));
   if (order.some((at, i) => at < 0 || (i > 0 && at < order[i - 1]))) fail(`the order of the keyboard: ${seen.join(", ")}`);
   seen.filter((s) => s.includes("unseen") && !s.startsWith("body")).forEach((s) => fail(`focus cannot be seen: ${s}`));
+}
+
+/** Page 1 without a mouse. */
+async function keyboard(way) {
+  await way.page.goto(`${links[0]}?taal=${way.lang}`);
+  await tabs(way, ["skip", "code", "button"]);
+}
+
+/** The page with the field for an SMS's code without a mouse, on a window at 400 %: a code that is no code, and what to do when none came. */
+async function smsByKeys(way) {
+  const { page, fail, t } = way;
+  await page.goto(PAGE_SMS);
+  await judge(way, "k1-field");
+  await tabs(way, ["skip", "code", "button", "summary"]);
+  await page.locator("#code").focus();
+  await page.keyboard.type("12345");
+  await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+  if (!(await page.getByRole("alert").count())) fail("what is no code is not called so");
+  await judge(way, "k2-form");
+  const missing = page.locator("summary").filter({ hasText: t.missing });
+  await missing.focus();
+  await page.keyboard.press("Enter");
+  if (!(await missing.locator("..").evaluate((e) => e.open))) fail("by keyboard nobody finds out what to do without an SMS");
+  await judge(way, "k3-missing");
 }
 
 /** The minute until one more SMS can be asked for, by a clock of ours. */
@@ -345,6 +388,11 @@ async function bySms(browser) {
     });
   }
   const phone = { width: 320, lang: "nl", scheme: "light", scripts: false };
+  await look(browser, { ...phone, scripts: true, zoom: true }, async (w) => {
+    await w.page.goto(PAGE_SMS);
+    await judge(w, "k0-send");
+    await tabs(w, ["skip", "button"]);
+  });
   await look(browser, phone, async (w) => {
     await w.page.goto(PAGE_SMS);
     await Promise.all([w.page.waitForNavigation(), w.page.getByRole("button", { name: w.t.send }).click()]);
@@ -353,6 +401,7 @@ async function bySms(browser) {
     if (!/\d+ seconden/.test(await w.page.locator("#wacht").innerText())) w.fail("without scripts no word about the minute to wait");
   });
   await look(browser, { ...phone, scripts: true }, countdown);
+  await look(browser, { ...phone, scripts: true, zoom: true }, smsByKeys);
   for (const way of ways) {
     await look(browser, way, async (w) => {
       await w.page.goto(`${PAGE_SMS}?taal=${w.lang}`);
@@ -419,6 +468,9 @@ async function others() {
     await look(browser, { width, lang: "en", scheme: "dark", scripts: true }, talk);
   }
   if (PAGE_TALK) await look(browser, { width: 320, lang: "nl", scheme: "light", scripts: false }, talk);
+  for (const [width, lang, scheme] of PAGE_CHECKED ? [[320, "nl", "light"], [1280, "nl", "light"], [320, "en", "dark"]] : []) {
+    await look(browser, { width, lang, scheme, scripts: true }, scanned);
+  }
   for (const width of links.length > 0 ? [320, 1280] : []) {
     for (const lang of PAGE_STRICT ? ["nl", "en"] : []) {
       for (const scheme of ["light", "dark"]) {

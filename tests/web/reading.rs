@@ -42,6 +42,7 @@ async fn check_ranges(site: &Site, cookie: &str, path: &str, whole: &[u8]) {
     let (etag, name) = (first.header("etag"), first.header("content-disposition"));
     assert_eq!((first.status, first.header("accept-ranges")), (StatusCode::OK, "bytes"));
     assert!(first.body == whole && first.header("cache-control") == "no-store", "{path}");
+    assert_eq!(first.header("content-length"), len.to_string(), "{path}: a browser shows how far it is");
     assert!(etag.len() == 34 && etag.starts_with('"'), "{etag}");
     for (line, range) in [
         ("bytes=0-0", 0..1),
@@ -101,11 +102,12 @@ async fn a_range_of_a_file_is_exactly_that() {
     for (path, whole) in files {
         check_ranges(&site, &cookie, path, whole).await;
     }
-    // Of odd base64 and of quoted-printable there are no ranges: the whole comes.
+    // Of odd base64 and of quoted-printable there are neither length nor ranges: the whole comes.
     for (path, whole) in [("/bericht/bijlage/4", &plain[..]), ("/bericht/bijlage/5", b"aAb")] {
         let answer = ask(&site, path, &cookie, &[("range", "bytes=0-1")]).await;
         assert!((answer.status, answer.body.as_slice()) == (StatusCode::OK, whole), "{path}");
-        assert_eq!(answer.header("content-range"), "");
+        assert_eq!((answer.header("content-range"), answer.header("content-length")), ("", ""));
+        assert_eq!(answer.header("accept-ranges"), "");
     }
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 
 use memchr::memmem;
 
+use super::base64_lines::Survey;
 use super::content::{Content, MAX_BOUNDARY};
 use super::{Limits, MimeIndex, Part};
 
@@ -35,6 +36,8 @@ struct Line {
     dropped: bool,
     /// Something beyond `kept` was not a blank.
     tail: bool,
+    /// It begins with a hyphen: no base64, but perhaps a delimiter.
+    hyphen: bool,
     last: u8,
 }
 
@@ -48,8 +51,8 @@ struct Open {
 enum State {
     /// In a part's header: its Content-* fields so far, and whether the last field was one.
     Header { part: u32, fields: Vec<u8>, keep: bool },
-    /// In a leaf's body.
-    Leaf(u32),
+    /// In a leaf's body, with what its base64 looks like.
+    Leaf(u32, Option<Survey>),
     /// In the last part that the limit allows: the rest of the multipart at that depth.
     Rest { part: u32, depth: usize },
     /// In a preamble or epilogue.
@@ -85,19 +88,32 @@ impl Indexer {
             let in_header = matches!(self.state, State::Header { .. });
             if !in_header && self.offset == self.line.start {
                 let skipped = ordinary_lines(rest);
+                let (lines, behind) = rest.split_at_checked(skipped).unwrap_or((rest, &[]));
+                self.look_at(lines);
                 self.offset += u64::try_from(skipped).unwrap_or_default();
                 self.line.start = self.offset;
-                rest = rest.get(skipped..).unwrap_or_default();
+                self.line.hyphen = behind.first() == Some(&b'-');
+                rest = behind;
             }
             let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
             let (piece, behind) = rest.split_at(end);
             rest = behind;
             let room = if in_header { self.limits.header.max(LINE) } else { LINE };
             let ends = self.line.take(piece, room, in_header);
+            if !self.line.hyphen {
+                self.look_at(piece);
+            }
             self.offset += u64::try_from(piece.len()).unwrap_or_default();
             if ends {
                 self.line_end();
             }
+        }
+    }
+
+    /// Bytes of a leaf's body, at most with the line end behind it.
+    fn look_at(&mut self, bytes: &[u8]) {
+        if let State::Leaf(_, Some(survey)) = &mut self.state {
+            survey.push(bytes);
         }
     }
 
@@ -122,6 +138,9 @@ impl Indexer {
         let line = std::mem::replace(&mut self.line, Line { start: self.offset, ..Line::default() });
         if let Some((depth, close)) = self.delimiter(&line) {
             self.delimited(depth, close, line.start.saturating_sub(2));
+        } else if let State::Leaf(_, survey) = &mut self.state {
+            // A line that was not looked at: it might have been a delimiter.
+            survey.take_if(|_| line.hyphen);
         } else if let State::Header { part, fields, keep } = &mut self.state {
             let text = line.text();
             let fold = text.starts_with(b" ") || text.starts_with(b"\t");
@@ -197,7 +216,14 @@ impl Indexer {
                     (part.body, part.end) = (end, end);
                 }
             }
-            State::Leaf(part) | State::Rest { part, .. } => {
+            State::Leaf(part, survey) => {
+                if let Some(part) = self.part(part) {
+                    end = end.max(part.body);
+                    part.end = end;
+                    part.lines = survey.and_then(Survey::finish);
+                }
+            }
+            State::Rest { part, .. } => {
                 if let Some(part) = self.part(part) {
                     end = end.max(part.body);
                     part.end = end;
@@ -236,6 +262,8 @@ impl Indexer {
         };
         let mut content = self.content(index, &fields);
         let boundary = content.boundary.take();
+        // Not of a body that began before this.
+        let survey = (content.encoding == "base64" && body == self.offset).then(Survey::default);
         if let Some(part) = self.part(index) {
             part.describe(content);
             (part.body, part.end) = (body, body);
@@ -246,9 +274,9 @@ impl Indexer {
             }
             Some(_) => {
                 self.index.cut = true;
-                self.state = State::Leaf(index);
+                self.state = State::Leaf(index, None);
             }
-            None => self.state = State::Leaf(index),
+            None => self.state = State::Leaf(index, survey),
         }
     }
 
@@ -302,6 +330,7 @@ impl Part {
             name: String::new(),
             attachment: false,
             content_id: String::new(),
+            lines: None,
         }
     }
 

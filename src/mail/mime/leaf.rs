@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use data_encoding::BASE64_NOPAD;
+use base64_simd::STANDARD_NO_PAD;
 use memchr::memchr_iter;
 
 use crate::mail::header::hex;
@@ -20,7 +20,7 @@ impl fmt::Debug for LeafDecoder {
 }
 
 enum Kind {
-    Base64 { bits: u32, count: u8 },
+    Base64 { bits: u32, count: u8, joined: Vec<u8> },
     QuotedPrintable { held: Vec<u8> },
     Plain,
 }
@@ -30,7 +30,7 @@ impl LeafDecoder {
     #[must_use]
     pub fn new(encoding: &str) -> Self {
         Self(match encoding.trim().to_ascii_lowercase().as_str() {
-            "base64" => Kind::Base64 { bits: 0, count: 0 },
+            "base64" => Kind::Base64 { bits: 0, count: 0, joined: Vec::new() },
             "quoted-printable" => Kind::QuotedPrintable { held: Vec::new() },
             _ => Kind::Plain,
         })
@@ -39,7 +39,7 @@ impl LeafDecoder {
     /// Appends decoded bytes to `out`; what does not decode is skipped (base64) or kept as it is (quoted-printable).
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         match &mut self.0 {
-            Kind::Base64 { bits, count } => base64(bytes, bits, count, out),
+            Kind::Base64 { bits, count, joined } => base64(bytes, (bits, count), joined, out),
             Kind::QuotedPrintable { held } => bytes.iter().for_each(|byte| quoted_printable(*byte, held, out)),
             Kind::Plain => out.extend_from_slice(bytes),
         }
@@ -48,7 +48,7 @@ impl LeafDecoder {
     /// The rest.
     pub fn finish(self, out: &mut Vec<u8>) {
         match self.0 {
-            Kind::Base64 { mut bits, mut count } => flush_base64(&mut bits, &mut count, out),
+            Kind::Base64 { mut bits, mut count, .. } => flush_base64(&mut bits, &mut count, out),
             // a `=` at the very end is a soft line break whose line end was cut off
             Kind::QuotedPrintable { held } => out.extend(held.strip_suffix(b"=").unwrap_or(&held)),
             Kind::Plain => {}
@@ -67,8 +67,8 @@ const fn sextet(byte: u8) -> Option<u8> {
     }
 }
 
-/// Whole groups with nothing but line ends between them go at once, everything else byte by byte.
-fn base64(bytes: &[u8], bits: &mut u32, count: &mut u8, out: &mut Vec<u8>) {
+/// Whole groups with nothing but line ends between them go at once, everything else byte by byte. `joined` is room to work in.
+fn base64(bytes: &[u8], (bits, count): (&mut u32, &mut u8), joined: &mut Vec<u8>, out: &mut Vec<u8>) {
     let mut rest = bytes;
     while *count > 0
         && let Some((byte, behind)) = rest.split_first()
@@ -76,11 +76,10 @@ fn base64(bytes: &[u8], bits: &mut u32, count: &mut u8, out: &mut Vec<u8>) {
         base64_byte(*byte, bits, count, out);
         rest = behind;
     }
-    let joined = joined_lines(rest);
+    join_lines(rest, joined);
     let (groups, short) = joined.split_at_checked(joined.len() / 4 * 4).unwrap_or_default();
     let before = out.len();
-    out.resize(before + groups.len() / 4 * 3, 0);
-    let whole = out.get_mut(before..).is_some_and(|room| BASE64_NOPAD.decode_mut(groups, room).is_ok());
+    let whole = STANDARD_NO_PAD.decode_append(groups, out).is_ok();
     if !whole {
         out.truncate(before);
     }
@@ -89,16 +88,16 @@ fn base64(bytes: &[u8], bits: &mut u32, count: &mut u8, out: &mut Vec<u8>) {
     }
 }
 
-/// The same without line ends.
-fn joined_lines(text: &[u8]) -> Vec<u8> {
-    let mut joined = Vec::with_capacity(text.len());
+/// Makes `joined` the same text without line ends.
+fn join_lines(text: &[u8], joined: &mut Vec<u8>) {
+    joined.clear();
+    joined.reserve(text.len());
     let mut begin = 0;
     for end in memchr_iter(b'\n', text).chain([text.len()]) {
         let line = text.get(begin..end).unwrap_or_default();
         joined.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
         begin = end + 1;
     }
-    joined
 }
 
 fn base64_byte(byte: u8, bits: &mut u32, count: &mut u8, out: &mut Vec<u8>) {

@@ -3,11 +3,13 @@
 //! Memory is bounded: depth, number of parts and header bytes have limits; past one, the rest is a leaf of its parent and the
 //! index says so.
 
+mod base64_lines;
 mod content;
 mod indexer;
 mod leaf;
 
 pub use super::charset::to_text;
+pub use base64_lines::Base64Lines;
 pub use indexer::Indexer;
 pub use leaf::LeafDecoder;
 
@@ -65,6 +67,9 @@ pub struct Part {
     /// `Content-ID` without brackets, empty when absent.
     #[n(9)]
     pub content_id: String,
+    /// Of a leaf in base64: how its lines stand, where they are regular; absent too in messages of release 0.1.
+    #[n(10)]
+    pub lines: Option<Base64Lines>,
 }
 
 impl fmt::Debug for Part {

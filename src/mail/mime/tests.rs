@@ -3,7 +3,10 @@
 
 use proptest::prelude::*;
 
+use super::base64_lines::Survey;
 use super::*;
+
+mod shown;
 
 fn index_by(mail: &[u8], chunk: usize, limits: Limits) -> MimeIndex {
     let mut indexer = Indexer::new(limits);
@@ -181,6 +184,36 @@ fn parts_say_what_they_are() {
     assert_eq!((part.parent, part.charset.as_str(), found.cut), (Some(0), "", false));
 }
 
+/// In pieces of any size, and from the body that the index names, not a byte more or less.
+#[test]
+fn the_length_of_base64_is_noted_where_its_lines_are_regular() {
+    let file = |encoding: &str, body: &str| {
+        format!("--b1\r\nContent-Type: a/b\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{body}")
+    };
+    for (encoding, body, decoded) in [
+        ("base64", "aGFs\r\nbG8=\r\n", Some(5)),
+        ("BASE64", "aGFs\r\naGFs\r\nbG8=\r\n\r\n", Some(8)),
+        ("base64", "aGFsbG8=", Some(5)),
+        ("base64", "aGFs\r\n-GFs\r\n", None),
+        ("base64", "aGFs\r\n--b2\r\n", None),
+        ("base64", "-", None),
+        ("base64", "", None),
+        ("base64", "\r\n", None),
+        ("base64", "aGFs \r\nbG8=\r\n", None),
+        ("7bit", "aGFs\r\nbG8=\r\n", None),
+    ] {
+        let mail = mixed(&format!("{}\r\n{}\r\n--b1--\r\nnawoord", file(encoding, body), file("base64", "aGFs")));
+        for chunk in 1..9 {
+            let found = index_by(mail.as_bytes(), chunk, Limits::default());
+            let noted: Vec<_> = found.parts.iter().map(|part| part.lines.map(Base64Lines::decoded)).collect();
+            assert_eq!(noted, [None, decoded, Some(3)], "{encoding} {body:?} by {chunk}");
+        }
+    }
+    // The first line of a body without an empty line before it was taken for a header.
+    let found = index(&mixed("--b1\r\nContent-Transfer-Encoding: base64\r\naGFs\r\nbG8=\r\n--b1--\r\n"));
+    assert_eq!(found.parts[1].lines, None);
+}
+
 #[test]
 fn limits_make_a_leaf_of_the_rest_and_say_so() {
     let three = mixed("--b1\r\n\r\na\r\n--b1\r\n\r\nb\r\n--b1\r\n\r\nc\r\n--b1--\r\nepiloog");
@@ -233,113 +266,6 @@ fn many_delimiters_cost_little() {
     assert!(found.cut && found.parts.len() == Limits::default().parts);
 }
 
-/// What is shown and what is listed, as names of leaves (`name=`) or numbers.
-#[test]
-fn what_a_reader_sees() {
-    let part = |kind: &str, rest: &str| format!("Content-Type: {kind}\r\n{rest}\r\nlong enough\r\n");
-    let join = |boundary: &str, parts: &[String]| {
-        let parts: String = parts.iter().map(|part| format!("--{boundary}\r\n{part}")).collect();
-        format!("{parts}--{boundary}--\r\n")
-    };
-    let multi = |kind: &str, boundary: &str, parts: &[String]| {
-        format!("Content-Type: multipart/{kind}; boundary={boundary}\r\n\r\n{}", join(boundary, parts))
-    };
-    let text = || part("text/plain", "");
-    let html = || part("text/html", "");
-    let pdf = || part("application/pdf; name=a.pdf", "Content-Disposition: attachment\r\n");
-    let image = || part("image/png", "Content-ID: <i>\r\n");
-    let empty = || "Content-Type: text/plain\r\n\r\n\r\n".to_owned();
-    let named = || part("text/plain; name=a.txt", "");
-    // Apple Mail's: text, picture, text; as text alone, and beside HTML that is cut in the same way.
-    for (name, mail, plain, rich, listed) in [
-        ("text behind a file", multi("mixed", "a", &[text(), pdf(), text()]), vec![1, 3], vec![1, 3], vec![2]),
-        (
-            "cut HTML",
-            multi("alternative", "a", &[text(), multi("mixed", "b", &[html(), image(), html()])]),
-            vec![1],
-            vec![3, 5],
-            vec![4],
-        ),
-        ("text and html side by side", multi("mixed", "a", &[text(), html()]), vec![1, 2], vec![1, 2], vec![]),
-        (
-            "a list's foot",
-            multi("mixed", "a", &[multi("alternative", "b", &[text(), html()]), text()]),
-            vec![2, 4],
-            vec![3, 4],
-            vec![],
-        ),
-        ("a file that is text", multi("mixed", "a", &[text(), named(), text()]), vec![1, 3], vec![1, 3], vec![2]),
-        ("parts of a page", multi("related", "a", &[html(), image(), html()]), vec![1], vec![1], vec![2, 3]),
-    ] {
-        let found = index(&mail);
-        assert_eq!((found.shown(), found.attachments()), (Shown { plain, rich }, listed), "{name}: {mail}");
-    }
-    for (name, mail, shown, listed) in [
-        ("text", text(), (Some(0), None), vec![]),
-        ("html", html(), (None, Some(0)), vec![]),
-        ("pdf", pdf(), (None, None), vec![0]),
-        ("unknown type, no name", part("application/x", ""), (None, None), vec![0]),
-        ("alternative", multi("alternative", "b", &[text(), html()]), (Some(1), Some(2)), vec![]),
-        ("last of each", multi("alternative", "b", &[text(), html(), text(), html()]), (Some(3), Some(4)), vec![]),
-        ("amp", multi("alternative", "b", &[text(), part("text/x-amp-html", ""), html()]), (Some(1), Some(3)), vec![]),
-        ("invitation", multi("alternative", "b", &[text(), part("text/calendar", "")]), (Some(1), None), vec![2]),
-        (
-            "with attachment",
-            multi("mixed", "a", &[multi("alternative", "b", &[text(), html()]), pdf()]),
-            (Some(2), Some(3)),
-            vec![4],
-        ),
-        ("related", multi("related", "a", &[html(), image()]), (None, Some(1)), vec![2]),
-        (
-            "related in alternative",
-            multi("alternative", "a", &[text(), multi("related", "b", &[html(), image()])]),
-            (Some(1), Some(3)),
-            vec![4],
-        ),
-        (
-            "mixed in alternative",
-            multi("alternative", "a", &[text(), multi("mixed", "b", &[html(), pdf()])]),
-            (Some(1), Some(3)),
-            vec![4],
-        ),
-        ("signed", multi("signed", "a", &[text(), part("application/pgp-signature", "")]), (Some(1), None), vec![2]),
-        ("empty first text", multi("mixed", "a", &[empty(), pdf(), text()]), (Some(3), None), vec![2]),
-        ("two letters", "Content-Type: text/plain\r\n\r\nok".into(), (Some(0), None), vec![]),
-        ("file first", multi("mixed", "a", &[pdf(), text()]), (Some(2), None), vec![1]),
-        (
-            "text as attachment",
-            multi("mixed", "a", &[part("text/plain", "Content-Disposition: attachment\r\n"), html()]),
-            (None, Some(2)),
-            vec![1],
-        ),
-        ("forwarded", multi("mixed", "a", &[text(), part("message/rfc822", "")]), (Some(1), None), vec![2]),
-        (
-            "encrypted",
-            multi("encrypted", "a", &[part("application/pgp-encrypted", ""), part("application/octet-stream", "")]),
-            (None, None),
-            vec![1, 2],
-        ),
-        ("no boundary", "Content-Type: multipart/mixed\r\n\r\nlong enough".into(), (Some(0), None), vec![]),
-        ("no parts", multi("mixed", "b", &[]), (Some(0), None), vec![]),
-    ] {
-        let found = index(&mail);
-        let (text, html) = shown;
-        let form = |first: Option<u32>, second: Option<u32>| first.or(second).into_iter().collect();
-        let shown = Shown { plain: form(text, html), rich: form(html, text) };
-        assert_eq!((found.shown(), found.attachments()), (shown, listed), "{name}: {mail}");
-    }
-}
-
-#[test]
-fn an_index_from_elsewhere_cannot_loop() {
-    let mut found = index(&mixed("--b1\r\n\r\na\r\n--b1\r\n\r\nb\r\n--b1--\r\n"));
-    found.parts[0].parent = Some(2);
-    found.parts[1].parent = Some(1);
-    found.parts[2].parent = Some(u32::MAX);
-    let _ = (found.shown(), found.attachments());
-    assert_eq!(MimeIndex::default().shown(), Shown::default());
-}
-
 /// Mails made of the things that a splitter trips over.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
@@ -363,8 +289,18 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
         "Content-Type: text/html\r\n",
         "Content-Disposition: attachment; filename=x\r\n",
         "Subject: x\r\n",
+        "Content-Transfer-Encoding: base64\r\n",
+        "aGFs\r\n",
+        "bG8=",
     ]);
     prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat().into_bytes())
+}
+
+/// The lines of a part's base64, looked at by themselves.
+fn surveyed(mail: &[u8], part: &Part) -> Option<Base64Lines> {
+    let mut survey = Survey::default();
+    survey.push(&mail[usize::try_from(part.body).unwrap()..usize::try_from(part.end).unwrap()]);
+    survey.finish()
 }
 
 fn sound(mail: &[u8], index: &MimeIndex) -> Result<(), TestCaseError> {
@@ -372,6 +308,9 @@ fn sound(mail: &[u8], index: &MimeIndex) -> Result<(), TestCaseError> {
     for (number, part) in (0_u32..).zip(&index.parts) {
         prop_assert!(part.header <= part.body && part.body <= part.end && part.end <= length, "{:?}", index);
         prop_assert_eq!(part.parent.is_none(), number == 0);
+        if part.lines.is_some() {
+            prop_assert_eq!(part.lines, surveyed(mail, part), "{:?}", index);
+        }
         if let Some(parent) = part.parent {
             prop_assert!(parent < number);
             let parent = &index.parts[at(parent)];

@@ -1,5 +1,7 @@
 //! An answer without its key: what may be told of it when only its records are left.
 
+use std::sync::atomic::Ordering;
+
 use crate::base::{ConversationId, GrantId, JobId, MessageId, Timestamp};
 use crate::store::codec::{ATTEMPTS, busy, readable};
 use crate::store::engine::Space;
@@ -57,25 +59,26 @@ impl Store {
     }
 
     /// An answer that the sender's mail server took was not delivered after all: it goes to the fallback mailbox, and its writer is told
-    /// what became of it. In strict mode, where nobody but its reader has its key by now, the writer is told that it is lost. `false`, and
-    /// nothing is written, when there is nothing to tell: it is gone, or that was told before.
+    /// what became of it. In strict mode, where nobody but its reader has its key by now, the writer is told that it is lost; likewise of a
+    /// `copy`, the one that the fallback mailbox should have got. `false`, and nothing is written, when there is nothing to tell: it is gone, or
+    /// that was told before.
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub async fn answer_bounced(&self, id: MessageId) -> Result<bool, StoreError> {
+    pub async fn answer_bounced(&self, id: MessageId, copy: bool) -> Result<bool, StoreError> {
         let inner = &self.inner;
         let Some(conversation) = self.conversation_of(id).await? else { return Ok(false) };
         let place = places::answer(conversation, id);
         for _ in 0..ATTEMPTS {
             let Some(mut found) = inner.read::<Answer>(&place).await? else { return Ok(false) };
-            if found.record.delivered.is_none() || found.record.failed.is_some() {
+            if found.record.delivered.is_none() || found.record.failed.is_some() != copy {
                 return Ok(false);
             }
             let now = inner.clock.now();
             found.record.failed = Some(now);
             let key = match found.record.epoch {
-                None => self.content_key(conversation, id).await?,
-                Some(_) => None,
+                None if !copy => self.content_key(conversation, id).await?,
+                _ => None,
             };
             let kind = if key.is_some() {
                 JobKind::Answer { conversation, answer: id, fallback: true }
@@ -88,12 +91,28 @@ impl Store {
             draft.unchanged(place.clone(), Some(&found));
             draft.put(place.clone(), &found.record)?;
             add_job(&mut draft, &NewJob { id: JobId::random(&*inner.entropy), kind, secret, due: now }, now)?;
+            let lost = found.record.delivered.is_none();
             if self.commit_then(draft.into_batch(), |inner| inner.leases.wake()).await? {
+                if lost {
+                    self.note_lost(id);
+                }
                 return Ok(true);
             }
             tokio::task::yield_now().await;
         }
         Err(busy())
+    }
+
+    /// An answer came to its end without any mailbox.
+    pub(in crate::store) fn note_lost(&self, answer: MessageId) {
+        self.inner.lost_answers.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(%answer, "an answer reached no mailbox; who wrote it is asked to call");
+    }
+
+    /// Answers that reached no mailbox since the store was opened.
+    #[must_use]
+    pub fn lost_answers(&self) -> u64 {
+        self.inner.lost_answers.load(Ordering::Relaxed)
     }
 
     /// In which conversation an answer is. Reads the keys of all answers, which happens for one report about an answer a day.

@@ -65,8 +65,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            file: 25 << 20,
-            total: 50 << 20,
+            file: 25_000_000,
+            total: 50_000_000,
             files: 20,
             text: 100_000,
             per_day: 20,

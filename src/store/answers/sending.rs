@@ -180,7 +180,8 @@ impl Store {
             JobEnd::GiveUp(_, Some(NewJob { kind: JobKind::AnswerInfected { file, .. }, .. })) => {
                 found.record.refused = Some(Refused { at: now, file: *file });
             }
-            JobEnd::GiveUp(..) => found.record.failed = Some(now),
+            // It may have been delivered before, and come back.
+            JobEnd::GiveUp(..) => (found.record.delivered, found.record.failed) = (None, Some(now)),
             JobEnd::Retry(..) | JobEnd::Texted(_) => return Ok(()),
         }
         draft.unchanged(place.clone(), Some(&found));

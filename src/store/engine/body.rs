@@ -261,6 +261,22 @@ impl BodyReader {
             Stored::File(file, _) => bodies::read(Arc::clone(file), offset, len).await,
         }
     }
+
+    /// The same into `room`, all of it, on this thread: for one that may wait for the disk.
+    ///
+    /// # Errors
+    /// As [`read_at`](Self::read_at).
+    pub fn read_blocking(&self, offset: u64, room: &mut [u8]) -> Result<(), StoreError> {
+        match &self.content {
+            Stored::Bytes(bytes) => {
+                let from = usize::try_from(offset).map_err(|_| short())?;
+                let to = from.checked_add(room.len()).ok_or_else(short)?;
+                room.copy_from_slice(bytes.get(from..to).ok_or_else(short)?);
+                Ok(())
+            }
+            Stored::File(file, _) => bodies::fill(file, offset, room),
+        }
+    }
 }
 
 fn short() -> StoreError {

@@ -199,6 +199,38 @@ on_each_engine! {
         let answer = bed.store.answers(&open).await.unwrap().sent.remove(0).answer;
         assert!(answer.delivered.is_some() && answer.failed.is_some());
     }
+
+    /// Delivered and come back, and then the fallback refuses it, or takes it and its copy comes back: nobody has it, and that is shown and told, once.
+    async fn an_answer_that_no_mailbox_took_is_lost(bed) {
+        for (number, to) in [(1, "jan@example.nl"), (2, "piet@example.nl")] {
+            let comes_back = number == 2;
+            let (_, link) = bed.taken(to).await;
+            let open = opened(&bed, &link).await;
+            written(&bed, &open, id(number), 10).await;
+            send(&bed, &open, id(number)).await;
+            let conversation = open.view.grant.conversation;
+            let lost = JobKind::AnswerUndeliverable { conversation, answer: id(number), lost: true };
+            assert!(!bed.store.answer_bounced(id(number), false).await.unwrap(), "it has not left yet");
+            bed.store.finish_job(jobs(&bed).await.remove(0).id, JobEnd::Done).await.unwrap();
+            assert!(!bed.store.answer_bounced(id(number), true).await.unwrap(), "there is no copy");
+            assert!(bed.store.answer_bounced(id(number), false).await.unwrap());
+            assert!(!bed.store.answer_bounced(id(number), false).await.unwrap());
+            let copy = jobs(&bed).await.remove(0);
+            assert_eq!(copy.job.kind, JobKind::Answer { conversation, answer: id(number), fallback: true });
+            if comes_back {
+                bed.store.finish_job(copy.id, JobEnd::Done).await.unwrap();
+                assert!(bed.store.answer_bounced(id(number), true).await.unwrap());
+                assert!(!bed.store.answer_bounced(id(number), true).await.unwrap());
+            } else {
+                let tell = bed.job(lost.clone(), None);
+                bed.store.finish_job(copy.id, JobEnd::GiveUp("550 no".to_owned(), Some(tell))).await.unwrap();
+            }
+            assert_eq!(jobs(&bed).await.iter().filter(|job| job.job.kind == lost).count(), 1);
+            let answer = bed.store.answers(&open).await.unwrap().sent.remove(0).answer;
+            assert!(answer.delivered.is_none() && answer.failed.is_some());
+            assert_eq!(bed.store.lost_answers(), number);
+        }
+    }
 }
 
 #[tokio::test]

@@ -37,6 +37,68 @@ fn read(pdf: &[u8]) -> String {
     String::from_utf8(out.stdout).unwrap()
 }
 
+/// The file with everything in it unpacked, as qpdf writes it once it found nothing wrong with its structure.
+fn unpacked(pdf: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.pdf");
+    std::fs::write(&path, pdf).unwrap();
+    let run = |arguments: &[&str], after: &[&str]| {
+        let mut command = Command::new("qpdf");
+        let out = command.args(arguments).arg(&path).args(after).stdin(Stdio::null()).output();
+        let out = out.expect("qpdf (tests/setup)");
+        assert!(
+            out.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&out.stdout),
+            String::from_utf8_lossy(&out.stderr)
+        );
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    assert!(run(&["--check"], &[]).contains("No syntax or stream encoding errors found"));
+    run(&["--qdf", "--object-streams=disable"], &["-"])
+}
+
+/// What PDF/A-2a and PDF/UA-1 ask of a file that other programs can see without a validator of these: whoever wrote it.
+#[test]
+fn the_file_is_sound_and_has_what_an_archive_asks_for() {
+    let files = [("uitslag.pdf".to_owned(), "214 kB".to_owned())];
+    let pdf = unpacked(&file(Lang::Nl, &[Letter { files: &files, ..LETTER }, LETTER]).unwrap());
+    for needed in [
+        "/OutputIntents",
+        "/DestOutputProfile",
+        "/MarkInfo",
+        "/Marked true",
+        "/StructTreeRoot",
+        "/ParentTree",
+        "/Lang (nl)",
+        "/DisplayDocTitle true",
+        "/Type /Metadata",
+        "/ToUnicode",
+    ] {
+        assert!(pdf.contains(needed), "{needed} in {pdf:.20000}");
+    }
+    let count = |what: &str| pdf.matches(what).count();
+    let fonts = count("/Type /FontDescriptor");
+    assert!(
+        fonts == 2 && count("/FontFile2") + count("/FontFile3") == fonts,
+        "{fonts} fonts, not all of them in the file"
+    );
+    for never in [
+        "/JavaScript",
+        "/JS",
+        "/Launch",
+        "/URI",
+        "/EmbeddedFile",
+        "/OpenAction",
+        "/AA",
+        "/AcroForm",
+        "/Encrypt",
+        "/F (",
+    ] {
+        assert!(!pdf.contains(never), "{never}");
+    }
+}
+
 #[test]
 fn everything_of_a_message_can_be_read_and_found() {
     let files = [("uitslag <1>.pdf".to_owned(), "214 kB".to_owned())];

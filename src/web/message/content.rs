@@ -1,11 +1,8 @@
-//! A sealed body, opened chunk by chunk: memory is one chunk, and nothing of a damaged one gets out.
+//! A sealed body, opened at any chunk: memory is one chunk, and nothing of a damaged one gets out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::body::Body;
-use bytes::Bytes;
-use futures_util::stream;
 use zeroize::Zeroizing;
 
 use crate::base::{ConversationId, MessageId};
@@ -16,8 +13,9 @@ use crate::store::strict::SessionKey;
 use crate::store::{BodyReader, Store};
 
 use crate::web::answer::Problem;
+use crate::web::app::App;
 
-use super::base64_lines::{Lines, Survey};
+use super::span::{Openers, Span};
 
 /// One message's body, ready to be read at any place.
 #[derive(Debug, Clone)]
@@ -28,6 +26,7 @@ struct Inner {
     opener: Opener,
     reader: BodyReader,
     store: Store,
+    openers: Openers,
     conversation: ConversationId,
     message: MessageId,
     /// [`Store::removals`] when it was last seen to be there.
@@ -37,34 +36,36 @@ struct Inner {
 impl Content {
     /// Through the conversation's key.
     pub async fn open(
-        store: &Store,
+        app: &App,
         key: &SessionKey,
         (conversation, message): (ConversationId, MessageId),
     ) -> Result<Self, Problem> {
+        let (store, openers) = (app.store.clone(), app.openers.clone());
         let seen = AtomicU64::new(store.removals());
         let key = store.content_key_by(key, conversation, message).await?.ok_or(Problem::Ended)?;
         let reader = store.body(message).await?.ok_or(Problem::Ended)?;
         let header = reader.read_at(0, HEADER).await?;
         let opener = Opener::new(&key, message, &header, reader.len())?;
-        Ok(Self(Arc::new(Inner { opener, reader, store: store.clone(), conversation, message, seen })))
+        Ok(Self(Arc::new(Inner { opener, reader, store, openers, conversation, message, seen })))
     }
 
     /// One file of an answer.
     pub async fn of_answer(
-        store: &Store,
+        app: &App,
         conversation: ConversationId,
         view: &AnswerView,
         piece: &Piece,
     ) -> Result<Self, Problem> {
+        let (store, openers) = (app.store.clone(), app.openers.clone());
         let seen = AtomicU64::new(store.removals());
         let reader = store.piece(piece).await?.ok_or(Problem::Ended)?;
         let header = reader.read_at(0, HEADER).await?;
         let opener = Opener::new(&view.key, piece.id, &header, reader.len())?;
-        Ok(Self(Arc::new(Inner { opener, reader, store: store.clone(), conversation, message: view.id, seen })))
+        Ok(Self(Arc::new(Inner { opener, reader, store, openers, conversation, message: view.id, seen })))
     }
 
     /// Ends a reading under way whose message was taken back, or expired, since it began. Costs nothing while nothing is removed.
-    async fn still_there(&self) -> Result<(), Problem> {
+    pub async fn still_there(&self) -> Result<(), Problem> {
         let Inner { store, conversation, message, seen, .. } = &*self.0;
         let removals = store.removals();
         if removals != seen.load(Ordering::SeqCst) {
@@ -81,123 +82,50 @@ impl Content {
         self.0.opener.plain_len()
     }
 
-    /// The bytes from `at` to the end of their chunk or to `end`, whichever comes first. Empty only when `at` is not before `end`.
-    async fn piece(&self, at: u64, end: u64) -> Result<Zeroizing<Vec<u8>>, Problem> {
-        if at >= end {
-            return Ok(Zeroizing::new(Vec::new()));
-        }
-        self.still_there().await?;
+    /// Where the work of opening is done.
+    pub fn openers(&self) -> &Openers {
+        &self.0.openers
+    }
+
+    /// The bytes from `at` to the end of their chunk or to `end`, whichever comes first, opened in `room`; at least one. Waits for the disk.
+    pub fn open_at<'a>(&self, at: u64, end: u64, room: &'a mut Vec<u8>) -> Result<&'a [u8], Problem> {
+        let Inner { opener, reader, .. } = &*self.0;
         let chunk = CHUNK as u64;
         let outside = || {
             tracing::error!("a part lies outside its body");
             Problem::Broken
         };
         let index = u32::try_from(at / chunk).map_err(|_| outside())?;
-        let (offset, len) = self.0.opener.place(index).ok_or_else(outside)?;
-        let sealed = self.0.reader.read_at(offset, len).await?;
-        let plain = self.0.opener.open(index, &sealed)?;
+        let (offset, len) = opener.place(index).ok_or_else(outside)?;
+        room.resize(len, 0);
+        reader.read_blocking(offset, room)?;
+        let len = opener.open_in_place(index, room)?;
         let start = u64::from(index) * chunk;
         let from = usize::try_from(at - start).map_err(|_| outside())?;
-        let to = usize::try_from((end - start).min(plain.len() as u64)).map_err(|_| outside())?;
-        let wanted = plain.get(from..to).filter(|wanted| !wanted.is_empty()).ok_or_else(outside)?;
-        Ok(Zeroizing::new(wanted.to_vec()))
+        let to = usize::try_from(end.saturating_sub(start)).map_or(len, |to| to.min(len));
+        room.get(from..to).filter(|wanted| !wanted.is_empty()).ok_or_else(outside)
     }
 
     /// The decoded start of a leaf, from its first `most` encoded bytes, and whether that is not all of it.
     pub async fn start_of(&self, part: &Part, most: u64) -> Result<(Zeroizing<Vec<u8>>, bool), Problem> {
-        let end = part.end.min(part.body.saturating_add(most));
-        let mut decoder = LeafDecoder::new(&part.encoding);
-        let mut out = Zeroizing::new(Vec::new());
-        let mut at = part.body;
-        while at < end {
-            let piece = self.piece(at, end).await?;
-            at += piece.len() as u64;
-            decoder.push(&piece, &mut out);
-        }
-        decoder.finish(&mut out);
-        Ok((out, end < part.end))
+        self.still_there().await?;
+        let (mut at, end) = (part.body, part.end.min(part.body.saturating_add(most)));
+        let (content, mut decoder) = (self.clone(), LeafDecoder::new(&part.encoding));
+        let opened = self.openers().run(move || {
+            let (mut out, mut room) = (Zeroizing::new(Vec::new()), Zeroizing::default());
+            while at < end {
+                let plain = content.open_at(at, end, &mut room)?;
+                at += plain.len() as u64;
+                decoder.push(plain, &mut out);
+            }
+            decoder.finish(&mut out);
+            Ok(out)
+        });
+        Ok((opened.await?, end < part.end))
     }
 
     /// The bytes from `at` to `end`, through a decoder for `encoding`.
     pub fn span(&self, at: u64, end: u64, encoding: &str) -> Span {
-        Span { content: self.clone(), at, end, decoder: Some(LeafDecoder::new(encoding)), skip: 0, left: u64::MAX }
-    }
-
-    /// Looks at the encoded bytes of a base64 part, to its end; `None` when its lines are not regular.
-    pub async fn survey(&self, part: &Part) -> Result<Option<Lines>, Problem> {
-        let mut survey = Survey::default();
-        let mut at = part.body;
-        while at < part.end {
-            let piece = self.piece(at, part.end).await?;
-            at += piece.len() as u64;
-            survey.push(&piece);
-        }
-        Ok(survey.finish())
-    }
-}
-
-/// A stretch of a body on its way to a browser.
-#[derive(Debug)]
-pub(super) struct Span {
-    content: Content,
-    at: u64,
-    end: u64,
-    decoder: Option<LeafDecoder>,
-    /// Decoded bytes at the start that are not wanted.
-    skip: u64,
-    /// Decoded bytes that are wanted behind those.
-    left: u64,
-}
-
-impl Span {
-    /// Only `len` decoded bytes, after the first `skip`.
-    pub fn only(self, skip: u64, len: u64) -> Self {
-        Self { skip, left: len, ..self }
-    }
-
-    /// Leaves of decoded bytes what is wanted; past the last of these nothing more is opened.
-    fn crop(&mut self, out: &mut Vec<u8>) {
-        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(out.len());
-        out.drain(..skipped);
-        self.skip -= skipped as u64;
-        out.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
-        self.left -= out.len() as u64;
-        if self.left == 0 {
-            self.decoder = None;
-        }
-    }
-
-    /// The next decoded bytes; `None` at the end.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
-        while let Some(decoder) = &mut self.decoder {
-            let mut out = Vec::new();
-            if self.at < self.end {
-                let piece = self.content.piece(self.at, self.end).await?;
-                self.at += piece.len() as u64;
-                decoder.push(&piece, &mut out);
-            } else if let Some(decoder) = self.decoder.take() {
-                decoder.finish(&mut out);
-            }
-            self.crop(&mut out);
-            if !out.is_empty() {
-                return Ok(Some(out.into()));
-            }
-        }
-        Ok(None)
-    }
-
-    /// As a response body. The first bytes are opened before it is made, so that a damaged start is an error page; damage
-    /// later breaks the transfer off.
-    pub async fn into_body(mut self) -> Result<Body, Problem> {
-        let Some(first) = self.next().await? else { return Ok(Body::empty()) };
-        let rest = stream::try_unfold((Some(first), self), |(ready, mut span)| async move {
-            if let Some(bytes) = ready {
-                return Ok::<_, std::io::Error>(Some((bytes, (None, span))));
-            }
-            let next =
-                span.next().await.map_err(|_| std::io::Error::other("the body is damaged, or was taken back"))?;
-            Ok(next.map(|bytes| (bytes, (None, span))))
-        });
-        Ok(Body::from_stream(rest))
+        Span::new(self.clone(), at, end, encoding)
     }
 }

@@ -23,9 +23,10 @@ use crate::web::answer::{Problem, Rendered};
 use crate::web::app::Shared;
 use crate::web::client::Visitor;
 
-use super::content::{Content, Span};
+use super::content::Content;
 use super::mail::{Leaf, Leaves};
 use super::sanitise::{Fragment, is_costly, plain, preformatted, sanitise};
+use super::span::Span;
 use super::{MOST_HTML, Opened};
 
 /// Most bytes of pictures put into one document, each time one is shown; the rest is left out.

@@ -1,7 +1,6 @@
 //! The message behind an open session: its page, its HTML in a frame, its attachments, log-out.
 
 pub(super) mod answer;
-mod base64_lines;
 mod calendar;
 mod content;
 mod download;
@@ -13,6 +12,7 @@ mod pdf;
 mod range;
 mod sanitise;
 mod serve;
+mod span;
 mod view;
 
 use axum::http::{HeaderMap, Uri};
@@ -32,7 +32,7 @@ pub(super) use download::{attachment, begins_as, original, preview};
 pub(super) use frame::show as show_frame;
 pub(super) use harmless::Cleaners;
 pub(super) use pdf::keep;
-pub(super) use serve::Surveys;
+pub(super) use span::Openers;
 pub(super) use view::{extend, log_out, open_other, show};
 
 /// Most encoded bytes of a text that the page shows; past it the page says so and points to the download.
@@ -83,7 +83,7 @@ impl Opened {
 
     async fn content(&self, app: &App) -> Result<Content, Problem> {
         let grant = &self.session.view.grant;
-        Content::open(&app.store, &self.session.key, (grant.conversation, grant.message)).await
+        Content::open(app, &self.session.key, (grant.conversation, grant.message)).await
     }
 
     fn part(&self, number: u32) -> Option<&Part> {

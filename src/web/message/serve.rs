@@ -1,87 +1,40 @@
 //! Files of a message on their way to a browser: whole, or from where a broken download stopped (206 and 416, RFC 9110 §14).
 //!
-//! A sealed body opens at any chunk, so a range costs what it is long. Base64 is looked at once, when a range of it is first asked for; of
-//! quoted-printable and of base64 in odd lines there are no ranges. The validator is a hash that says nothing of the content and is given only
+//! A sealed body opens at any chunk, so a range costs what it is long. Of base64 in regular lines the length is known since it was sealed; of
+//! quoted-printable and of base64 in odd lines there are neither length nor ranges. The validator is a hash that says nothing of the content and is given only
 //! behind a session; what was sealed never changes, so it is a strong one. Answers stay `no-store`.
 
-use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 
 use crate::base::MessageId;
-use crate::mail::mime::Part;
+use crate::mail::mime::{Base64Lines, Part};
 
 use crate::web::answer::{Problem, Rendered};
 use crate::web::app::App;
 
 use super::Opened;
-use super::base64_lines::Lines;
-use super::content::{Content, Span};
+use super::content::Content;
 use super::range::Wanted;
-
-/// Attachments whose base64 is remembered.
-const MOST_KNOWN: usize = 1000;
-/// Attachments that are looked at the same time. No more wait: they are sent whole.
-const AT_A_TIME: usize = 2;
-
-/// By message and number of the part; `None` for odd lines.
-type Known = HashMap<(MessageId, u32), Option<Lines>>;
-
-/// What is known of the base64 of attachments.
-#[derive(Debug, Clone)]
-pub(in crate::web) struct Surveys {
-    known: Arc<Mutex<Known>>,
-    places: Arc<Semaphore>,
-}
-
-impl Default for Surveys {
-    fn default() -> Self {
-        Self { known: Arc::default(), places: Arc::new(Semaphore::new(AT_A_TIME)) }
-    }
-}
-
-impl Surveys {
-    /// The lines of a part of base64, if they are regular and there is time to look.
-    async fn lines(
-        &self,
-        content: &Content,
-        message: MessageId,
-        (number, part): (u32, &Part),
-    ) -> Result<Option<Lines>, Problem> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&(message, number)).copied();
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let Ok(_place) = self.places.try_acquire() else { return Ok(None) };
-        let lines = content.survey(part).await?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST_KNOWN {
-            known.clear();
-        }
-        known.insert((message, number), lines);
-        Ok(lines)
-    }
-}
+use super::span::Span;
 
 /// A file in a body: where it stands, and how it is encoded there.
 enum Form {
     /// Byte for byte.
     Plain(Range<u64>),
     /// In regular lines, from here on.
-    Base64(Lines, Range<u64>),
+    Base64(Base64Lines, Range<u64>),
 }
 
 impl Form {
     fn len(&self) -> u64 {
         match self {
             Self::Plain(place) => place.end.saturating_sub(place.start),
-            Self::Base64(lines, _) => lines.len(),
+            Self::Base64(lines, _) => lines.decoded(),
         }
     }
 
@@ -107,25 +60,16 @@ pub(super) async fn file(
     let content = opened.content(app).await?;
     let message = opened.session.view.grant.message;
     let etag = etag(message, Some(number));
-    let wanted = Wanted::of(method, headers, &etag);
     let place = part.body..part.end;
-    let form = match (part.encoding.as_str(), wanted) {
-        ("quoted-printable", _) | ("base64", None) => None,
-        ("base64", Some(_)) => {
-            let lines = app.surveys.lines(&content, message, (number, part)).await?;
-            lines.map(|lines| Form::Base64(lines, place))
-        }
+    let form = match part.encoding.as_str() {
+        "quoted-printable" => None,
+        "base64" => part.lines.map(|lines| Form::Base64(lines, place)),
         _ => Some(Form::Plain(place)),
     };
-    if let Some(form) = form {
-        return answer(&content, &form, wanted, &etag).await;
+    match form {
+        Some(form) => answer(&content, &form, Wanted::of(method, headers, &etag), &etag).await,
+        None => Ok(content.span(part.body, part.end, &part.encoding).into_body().await?.into_response()),
     }
-    let body = content.span(part.body, part.end, &part.encoding).into_body().await?;
-    let mut response = body.into_response();
-    if part.encoding == "base64" {
-        announce(response.headers_mut(), &etag)?;
-    }
-    Ok(response)
 }
 
 /// The whole mail as it was sealed.

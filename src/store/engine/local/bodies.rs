@@ -240,10 +240,13 @@ impl Drop for Part {
 pub(in super::super) async fn read(file: Arc<File>, offset: u64, len: usize) -> Result<Vec<u8>, StoreError> {
     blocking(move || {
         let mut bytes = vec![0; len];
-        match file.read_exact_at(&mut bytes, offset) {
-            Ok(()) => Ok(bytes),
-            Err(error) => Err(StoreError::Damaged(format!("a body: {error}"))),
-        }
+        fill(&file, offset, &mut bytes)?;
+        Ok(bytes)
     })
     .await
+}
+
+/// The bytes of a body's file from `offset` on, until `room` is full; waits for the disk.
+pub(in super::super) fn fill(file: &File, offset: u64, room: &mut [u8]) -> Result<(), StoreError> {
+    file.read_exact_at(room, offset).map_err(|error| StoreError::Damaged(format!("a body: {error}")))
 }

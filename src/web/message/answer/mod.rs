@@ -173,7 +173,7 @@ pub(in crate::web) async fn file(
     }
     let at = view.answer.pieces.iter().position(|piece| piece.id == file).ok_or(Problem::NoPart)?;
     let (piece, name) = view.answer.pieces.get(at).zip(view.letter.files.get(at)).ok_or(Problem::NoPart)?;
-    let content = Content::of_answer(&app.store, open.view.grant.conversation, &view, piece).await?;
+    let content = Content::of_answer(&app, open.view.grant.conversation, &view, piece).await?;
     let len = content.len();
     let body = content.span(0, len, "").into_body().await?;
     download::as_file(download::safe_kind(&name.kind), &name.name, Some(len), body)

@@ -72,8 +72,8 @@ impl Shown {
                 text: limits.text,
                 file: limits.file,
                 total: limits.total,
-                file_size: format::size(words.lang(), limits.file),
-                total_size: format::size(words.lang(), limits.total),
+                file_size: format::limit(words.lang(), limits.file),
+                total_size: format::limit(words.lang(), limits.total),
                 files: limits.files,
             },
         })

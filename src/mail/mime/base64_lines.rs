@@ -1,25 +1,35 @@
-//! Where a decoded byte stands in base64 that was written in lines of one length, as every mail program writes it: then a range of an
-//! attachment can be had without decoding all before it.
+//! Where a decoded byte stands in base64 that was written in lines of one length, as every mail program writes it: then the length of an
+//! attachment is known before it is decoded, and a range of it can be had without decoding all before it.
 //!
-//! That the lines are regular is never assumed: the encoded bytes are looked at once, to their end, and what is not regular has no places.
+//! That the lines are regular is never assumed: the encoded bytes are looked at when the mail comes in, all of them, and what is not
+//! regular has neither length nor places.
+
+use std::num::NonZeroU64;
+
+use base64_simd::STANDARD_NO_PAD;
+use minicbor::{Decode, Encode};
 
 /// Base64 in lines of one length, each with CRLF.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lines {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Base64Lines {
     /// Characters of a line, a multiple of four; the last line may be shorter.
-    width: u64,
+    #[n(0)]
+    width: NonZeroU64,
     /// Decoded bytes in all.
+    #[n(1)]
     len: u64,
 }
 
-impl Lines {
+impl Base64Lines {
     /// Decoded length.
-    pub const fn len(self) -> u64 {
+    #[must_use]
+    pub const fn decoded(self) -> u64 {
         self.len
     }
 
     /// Where decoding has to begin for the decoded byte `at`, from the start of the encoded bytes, and how many decoded bytes come before it there.
-    pub const fn place(self, at: u64) -> (u64, u64) {
+    #[must_use]
+    pub fn place(self, at: u64) -> (u64, u64) {
         let character = at / 3 * 4;
         (character + character / self.width * 2, at % 3)
     }
@@ -44,9 +54,28 @@ pub(super) struct Survey {
 impl Survey {
     /// The next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.odd |= !self.takes(byte);
+        let mut rest = self.full_lines(bytes);
+        while let Some((byte, behind)) = rest.split_first()
+            && !self.odd
+        {
+            self.odd = !self.takes(*byte);
+            rest = self.full_lines(behind);
         }
+    }
+
+    /// At the start of a line: passes over full ones at once, and returns what follows them.
+    fn full_lines<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let full = self.width.filter(|width| *width > 0 && self.line == 0 && !(self.ending || self.over || self.odd));
+        let Some((full, width)) = full.and_then(|full| Some((full, usize::try_from(full).ok()?))) else { return bytes };
+        let mut rest = bytes;
+        while let Some((line, behind)) = rest.split_at_checked(width)
+            && let Some(behind) = behind.strip_prefix(b"\r\n")
+            && STANDARD_NO_PAD.check(line).is_ok()
+        {
+            self.characters += full;
+            rest = behind;
+        }
+        rest
     }
 
     /// Whether the byte is one that may stand here.
@@ -82,11 +111,11 @@ impl Survey {
     }
 
     /// The lines, if they are regular; `None` also for nothing at all.
-    pub fn finish(mut self) -> Option<Lines> {
+    pub fn finish(mut self) -> Option<Base64Lines> {
         let whole = self.line == 0 || self.end_line();
-        let width = self.width.filter(|width| *width > 0)?;
+        let width = self.width.and_then(NonZeroU64::new)?;
         let fits = whole && !self.odd && !self.ending && (self.characters + self.padding).is_multiple_of(4);
-        fits.then_some(Lines { width, len: self.characters * 3 / 4 })
+        fits.then_some(Base64Lines { width, len: self.characters * 3 / 4 })
     }
 }
 
@@ -97,10 +126,15 @@ mod tests {
     use super::*;
     use crate::mail::mime::LeafDecoder;
 
-    fn survey(text: &str) -> Option<Lines> {
-        let mut survey = Survey::default();
-        text.as_bytes().chunks(5).for_each(|piece| survey.push(piece));
-        survey.finish()
+    /// In pieces of five bytes and at once: never two answers.
+    fn survey(text: &str) -> Option<Base64Lines> {
+        let [pieces, whole] = [5, text.len().max(1)].map(|size| {
+            let mut survey = Survey::default();
+            text.as_bytes().chunks(size).for_each(|piece| survey.push(piece));
+            survey.finish()
+        });
+        assert_eq!(pieces, whole, "{text:?}");
+        whole
     }
 
     fn decode(bytes: &[u8]) -> Vec<u8> {
@@ -118,6 +152,11 @@ mod tests {
             ("aGFs\r\nbG8=\r\n\r\n\r\n", Some(5)),
             ("aGFsaGFs\r\nbG9s", Some(9)),
             ("aGFs\r\nbG9s\r\n", Some(6)),
+            ("aGFs\r\nbG9s\r\naGFs\r\nbG8=", Some(11)),
+            // A full line with something else in it, with padding in it, behind a short one.
+            ("aGFs\r\nbG9s\r\na-Fs\r\nbG8=", None),
+            ("aGFs\r\nbG8=\r\naGFs\r\n", None),
+            ("aGFsaGFs\r\nbG9s\r\naGFsaGFs\r\n", None),
             ("", None),
             ("\r\n", None),
             ("\r\naGFs\r\n", None),
@@ -136,7 +175,7 @@ mod tests {
             ("a===", None),
             ("aG-s", None),
         ] {
-            assert_eq!(survey(text).map(Lines::len), len, "{text:?}");
+            assert_eq!(survey(text).map(Base64Lines::decoded), len, "{text:?}");
             if let Some(len) = len {
                 assert_eq!(decode(text.as_bytes()).len() as u64, len, "{text:?}");
             }
@@ -158,7 +197,7 @@ mod tests {
             prop_assert!(wrong.is_some() || survey(&text).is_some());
             if let Some(lines) = survey(&text) {
                 let whole = decode(text.as_bytes());
-                prop_assert_eq!(lines.len(), whole.len() as u64);
+                prop_assert_eq!(lines.decoded(), whole.len() as u64);
                 for at in 0..whole.len() {
                     let (from, skip) = lines.place(at as u64);
                     let found = decode(&text.as_bytes()[usize::try_from(from).unwrap()..]);
