@@ -16,7 +16,7 @@ use crate::routes::assert_headers;
 use crate::site::{Answer, ORIGIN, Site, form, request, settings, site, site_with};
 
 /// What stands in one field of the form.
-enum Part<'a> {
+pub enum Part<'a> {
     Field(&'a str, &'a str),
     File(&'a str, &'a str, &'a [u8]),
 }
@@ -74,9 +74,9 @@ pub async fn send(site: &Site, page: &str, cookie: &str, text: &str) -> Answer {
 }
 
 /// A reader with the message open.
-struct Reader<'a> {
-    site: &'a Site,
-    cookie: String,
+pub struct Reader<'a> {
+    pub site: &'a Site,
+    pub cookie: String,
 }
 
 impl<'a> Reader<'a> {
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Presses a button on the page as it is now.
-    async fn press(&self, button: &str, parts: Vec<Part<'_>>) -> Answer {
+    pub async fn press(&self, button: &str, parts: Vec<Part<'_>>) -> Answer {
         let page = self.page().await;
         self.press_on(&page, button, parts).await
     }

@@ -6,6 +6,7 @@ mod attacks;
 mod conversation;
 mod crossing;
 mod ended;
+mod every;
 mod genuine;
 mod mails;
 mod message;

@@ -40,7 +40,7 @@ async fn phone_ended(site: &Site, end: impl Fn() -> JobEnd) -> Vec<(String, Stri
     got
 }
 
-async fn phone(site: &Site) -> Vec<(String, String)> {
+pub async fn phone(site: &Site) -> Vec<(String, String)> {
     phone_ended(site, || JobEnd::Done).await
 }
 
@@ -54,7 +54,7 @@ fn token_of(page: &str, action: &str) -> String {
 }
 
 /// Presses "Stuur mij de code", as a person would.
-async fn press(site: &Site, link: &Link) -> Answer {
+pub async fn press(site: &Site, link: &Link) -> Answer {
     let ask = format!("{}/sms", link.path);
     let token = token_of(&site.get(&link.path).await.text(), &ask);
     site.clock.advance(Duration::from_secs(5));

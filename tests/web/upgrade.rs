@@ -31,14 +31,14 @@ use zegel::store::{OpenReport, Settings, Store};
 use crate::site::{Link, Site, settings, site_over};
 
 /// 2026-11-21, 10:04 in Amsterdam.
-const THEN: Timestamp = Timestamp::from_secs(1_795_251_840);
+pub const THEN: Timestamp = Timestamp::from_secs(1_795_251_840);
 
-fn vectors() -> PathBuf {
+pub fn vectors() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
 }
 
 /// A site over a data folder. Each opening needs a seed of its own: randomness does not come twice.
-async fn open(folder: &Path, keyring: &str, now: Timestamp, seed: u64) -> (Site, OpenReport) {
+pub async fn open(folder: &Path, keyring: &str, now: Timestamp, seed: u64) -> (Site, OpenReport) {
     let (clock, entropy) = (Arc::new(ManualClock::new(now)), Arc::new(SeededEntropy::new(seed)));
     let place = Settings { folder: folder.to_owned(), min_free: 0 };
     let keyring = RootKeyring::parse(keyring).unwrap();
@@ -46,7 +46,7 @@ async fn open(folder: &Path, keyring: &str, now: Timestamp, seed: u64) -> (Site,
     (site_over(store, settings(), Cost::default(), (clock, entropy)), report)
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
@@ -108,7 +108,7 @@ async fn opens(release: &str) {
     reads(&site, &later).await;
 }
 
-async fn jobs(site: &Site) -> Value {
+pub async fn jobs(site: &Site) -> Value {
     let row = |(_, job): &(JobId, Job)| json!({ "kind": job.kind.name(), "due": job.due.millis(), "last": job.last });
     site.store.jobs(100).await.unwrap().iter().map(row).collect()
 }
@@ -177,7 +177,7 @@ async fn seal(site: &Site, to: &str, mail: &str) -> zegel::intake::Sealing {
 }
 
 /// The link and code that leased jobs bring; the jobs stay leased.
-async fn link(site: &Site) -> (Link, Vec<(JobId, JobKind)>) {
+pub async fn link(site: &Site) -> (Link, Vec<(JobId, JobKind)>) {
     let (mut link, mut jobs) = (Link { path: String::new(), code: String::new() }, Vec::new());
     for job in site.store.lease_due(site.clock.now(), 100).await.unwrap() {
         let secret = job.secret.unwrap();

@@ -80,3 +80,48 @@ async fn a_folder_of_a_newer_release_is_refused_and_not_touched() {
     fs::write(&segment, flipped).unwrap();
     bed.open().await.unwrap();
 }
+
+/// Of every space something stands in the fixture that is opened for ever, and a job of every kind.
+#[tokio::test]
+async fn the_fixture_holds_every_space_and_job_kind() {
+    use crate::store::engine::Engine;
+    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/folder-0.1.0-every");
+    let folder = tempfile::tempdir().unwrap();
+    super::copied::copy(&fixture.join("data"), folder.path());
+    let settings = crate::store::Settings { folder: folder.path().to_owned(), min_free: 0 };
+    // As it stands: a store that opens drops what is prepared.
+    let (engine, report) =
+        Engine::open_local(Engine::claim(&settings).unwrap(), std::sync::Arc::new(crate::base::OsEntropy)).unwrap();
+    assert!(report.quarantined.is_empty() && report.cut == 0, "{report:?}");
+    let mut empty = Vec::new();
+    for space in crate::store::check::SPACES {
+        if engine.keys(space, &[], None, 1).await.unwrap().is_empty() {
+            empty.push(space);
+        }
+    }
+    assert!(empty.is_empty(), "nothing of {empty:?}");
+    engine.close().await;
+    drop(engine);
+    let keyring = fs::read_to_string(fixture.join("root.keys")).unwrap();
+    let keyring = crate::seal::keyring::RootKeyring::parse(&keyring).unwrap();
+    let bed = Bed { folder: Some(folder), keyring, ..Bed::memory() };
+    let (store, _) = bed.open().await.unwrap();
+    let kinds: std::collections::BTreeSet<&str> =
+        store.jobs(1000).await.unwrap().into_iter().map(|(_, job)| job.kind.name()).collect();
+    // As `JobKind::name` says them.
+    let all = [
+        "answer",
+        "answer-infected",
+        "answer-notice",
+        "answer-undeliverable",
+        "asked",
+        "closed",
+        "code",
+        "code-undeliverable",
+        "notice",
+        "sms",
+        "sms-failed",
+        "undeliverable",
+    ];
+    assert_eq!(kinds, all.into());
+}
