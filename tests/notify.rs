@@ -18,7 +18,7 @@ use zegel::mail::header::HeaderBlock;
 use zegel::mail::{Address, DomainSet};
 use zegel::nexthop::{self, NextHop, Route, Routes, Waits};
 use zegel::notify::{Notifier, Outcome, Settings};
-use zegel::policy::{Identity, Mode, Terms};
+use zegel::policy::{Identity, Level, Mode, Terms};
 use zegel::queue;
 use zegel::seal::body::Sealer;
 use zegel::seal::code::{AccessCode, Cost};
@@ -141,8 +141,13 @@ impl Rig {
             name: "Anna Jansen".to_owned(),
             mailbox: mailbox.parse().unwrap(),
         };
-        let terms =
-            Terms { reason: "subject tag [veilig]".to_owned(), expires: life, mode: Mode::Assisted, proof: None };
+        let terms = Terms {
+            reason: "subject tag [veilig]".to_owned(),
+            expires: life,
+            mode: Mode::Assisted,
+            proof: None,
+            level: Level::Code,
+        };
         let recipients = recipients
             .iter()
             .map(|address| intake::Recipient { address: address.parse().unwrap(), terms: terms.clone() })

@@ -10,7 +10,7 @@
 //!
 //! When a pause is over, the tries of that network start anew; those of the grant and of the contact go on.
 
-pub mod sms;
+pub mod one_time;
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -74,7 +74,7 @@ id!(
     JobId
 );
 id!(
-    /// Names one request for a code by SMS; the code follows from it.
+    /// Names one request for a one-time code; the code follows from it.
     ChallengeId
 );
 id!(

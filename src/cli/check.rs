@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::config::{CertificateFiles, Config, LoadError};
 use crate::daemon::certificates::Certificates;
 use crate::daemon::keys::{self, KeysError};
-use crate::policy::{Mode, Settings};
+use crate::policy::{Level, Mode, Settings};
 use crate::seal::keyring::StoreKeys;
 use crate::store::retention::ledger::{self, Ledger, LedgerError};
 use crate::store::{OpenError, open};
@@ -27,6 +27,14 @@ fn modes(policy: &Settings) -> Vec<String> {
         policy.rules.iter().filter_map(|rule| Some((&rule.name, rule.mode.filter(|mode| *mode != policy.mode)?)));
     let rules = rules.map(|(name, mode)| format!("note: rule {name}: {}", say(mode)));
     std::iter::once(format!("note: seal.mode: {}", say(policy.mode))).chain(rules).collect()
+}
+
+/// The rules that are content with a code by mail.
+fn mail_codes(policy: &Settings) -> impl Iterator<Item = String> {
+    let low = policy.rules.iter().filter(|rule| rule.proof == Some(Level::Mail));
+    low.map(|rule| {
+        format!("note: rule {}: a code by mail: whoever reads a recipient's mailbox opens what it seals", rule.name)
+    })
 }
 
 /// Whether the root key that the config names can be used, and opens the data folder.
@@ -73,6 +81,7 @@ fn findings(config: &Config) -> Vec<String> {
     let mut lines: Vec<String> = config.findings().iter().map(ToString::to_string).collect();
     lines.extend(modes(&config.policy));
     lines.extend(certificates(config.smtp_tls.as_ref(), config.page_tls.as_ref()));
+    lines.extend(mail_codes(&config.policy));
     lines.extend(keys_and_folder(config));
     let recovery = config.recovery_key.as_deref().and_then(|file| keys::recovery_public(file).err());
     lines.extend(recovery.map(|cause| format!("error: keys.recovery: {cause}")));
@@ -137,9 +146,19 @@ mod tests {
 
     #[test]
     fn the_modes_are_named() {
-        let rule =
-            |name: &str, mode| Rule { name: name.into(), from: Vec::new(), to: Vec::new(), action: Action::Seal, mode };
-        let rules = vec![rule("gp", Some(Mode::Strict)), rule("any", None), rule("same", Some(Mode::Assisted))];
+        let rule = |name: &str, mode, proof| Rule {
+            name: name.into(),
+            from: Vec::new(),
+            to: Vec::new(),
+            action: Action::Seal,
+            mode,
+            proof,
+        };
+        let rules = vec![
+            rule("gp", Some(Mode::Strict), Some(Level::Code)),
+            rule("any", None, Some(Level::Mail)),
+            rule("same", Some(Mode::Assisted), None),
+        ];
         let settings = |mode| Settings {
             home: Home::default(),
             rules: rules.clone(),
@@ -150,6 +169,8 @@ mod tests {
         let lines = modes(&settings(Mode::Assisted));
         assert_eq!(lines.len(), 2);
         assert!(lines[0].starts_with("note: seal.mode: assisted") && lines[1].starts_with("note: rule gp: strict"));
+        let low: Vec<String> = mail_codes(&settings(Mode::Assisted)).collect();
+        assert!(low.len() == 1 && low[0].starts_with("note: rule any: a code by mail"), "{low:?}");
         let lines = modes(&settings(Mode::Strict));
         assert!(lines[0].starts_with("note: seal.mode: strict") && lines[1].starts_with("note: rule same: assisted"));
     }

@@ -12,7 +12,7 @@ use super::{complain, load};
 use crate::config::Config;
 use crate::daemon;
 use crate::mail::{Address, MailFrom, Reply};
-use crate::policy::{Considered, Finding, Mode};
+use crate::policy::{Considered, Finding, Level, Mode, Proof, Terms};
 use crate::relay::Peer;
 use crate::relay::forecast::{Fate, Forecast, Question, forecast};
 
@@ -117,6 +117,25 @@ const fn mode(mode: Mode) -> &'static str {
     }
 }
 
+/// How it opens: as the mail asks, else for somebody of whom nothing is known yet.
+const fn proof(terms: &Terms) -> &'static str {
+    match (&terms.proof, terms.level) {
+        (Some(Proof::Sms(_)), _) => "sms",
+        (Some(Proof::Mail), _) | (None, Level::Mail) => "mail",
+        (Some(Proof::Code), _) | (None, Level::Code) => "code",
+    }
+}
+
+/// The same in words.
+fn opens(terms: &Terms) -> &'static str {
+    match (proof(terms), &terms.proof) {
+        ("mail", _) => "; a code by mail opens it, for whom nothing stronger is known",
+        ("sms", _) => "; a code by SMS opens it",
+        (_, Some(_)) => "; an access code opens it",
+        (_, None) => "",
+    }
+}
+
 fn days(life: Duration) -> u64 {
     life.as_secs() / 86_400
 }
@@ -135,7 +154,9 @@ fn sentence(forecast: &Forecast) -> String {
     let fate = match &forecast.fate {
         Fate::Pass { hop } => format!("passes, to next hop {hop}"),
         Fate::Open { hop } => format!("passes, to next hop {hop}, unless its header says otherwise"),
-        Fate::Seal(terms) => format!("is sealed, {}, for {} days", mode(terms.mode), days(terms.expires)),
+        Fate::Seal(terms) => {
+            format!("is sealed, {}, for {} days{}", mode(terms.mode), days(terms.expires), opens(terms))
+        }
         Fate::Separate(reply) => format!("is sent separately by the client: {}", said(reply)),
         Fate::Refuse(reply) => format!("is refused: {}", said(reply)),
     };
@@ -158,7 +179,9 @@ fn object(peer: &Peer, answer: &Result<Vec<Forecast>, Reply>) -> Value {
             Fate::Pass { hop } => ("pass", json!({ "hop": hop })),
             Fate::Open { hop } => ("open", json!({ "hop": hop })),
             Fate::Seal(terms) => {
-                let more = json!({ "reason": terms.reason, "mode": mode(terms.mode), "days": days(terms.expires) });
+                let (mode, proof) = (mode(terms.mode), proof(terms));
+                let days = days(terms.expires);
+                let more = json!({ "reason": terms.reason, "mode": mode, "days": days, "proof": proof });
                 ("seal", more)
             }
             Fate::Separate(reply) => ("separate", json!({ "reply": said(reply) })),

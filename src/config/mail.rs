@@ -6,7 +6,7 @@ use super::kinds::{self, one_of};
 use super::organisation::read_certificate;
 use super::reader::Table;
 use super::{CertificateFiles, Outgoing};
-use crate::policy::{Action, Home, Mode, Rule};
+use crate::policy::{Action, Home, Level, Mode, Rule};
 use crate::seal::code::Cost;
 use crate::{intake, policy, queue, receive, relay, users};
 
@@ -122,7 +122,7 @@ pub fn read_seal(top: &Table<'_, '_>, mail: Option<&MailSection>) -> Option<Seal
     let notice_give_up = table.or("notice_give_up", &kinds::duration(HOUR, 14 * DAY), 48 * HOUR);
     let sender_give_up = table.or("sender_give_up", &kinds::duration(HOUR, 14 * DAY), 5 * DAY);
     table.finish();
-    let rules: Vec<Option<Rule>> = top.tables("rule").iter().map(read_rule).collect();
+    let rules: Vec<Option<Rule>> = top.tables("rule").iter().map(|table| read_rule(table, mode)).collect();
     let rules: Option<Vec<Rule>> = rules.into_iter().collect();
     Some(SealSection {
         policy: policy::Settings {
@@ -147,16 +147,29 @@ pub fn read_seal(top: &Table<'_, '_>, mail: Option<&MailSection>) -> Option<Seal
 /// Who can open what is sealed, as the file says it.
 const MODES: &[(&str, Mode)] = &[("assisted", Mode::Assisted), ("strict", Mode::Strict)];
 
-fn read_rule(table: &Table<'_, '_>) -> Option<Rule> {
+/// The lowest proof of what a rule seals, as the file says it.
+const LEVELS: &[(&str, Level)] = &[("code", Level::Code), ("mail", Level::Mail)];
+
+/// `general`: how sealed mail is kept unless the rule says otherwise.
+fn read_rule(table: &Table<'_, '_>, general: Mode) -> Option<Rule> {
     let name = table.required("name", &kinds::text());
     let from = table.list("from", &kinds::pattern());
     let to = table.list("to", &kinds::pattern());
     let action = table.required("action", &one_of(&[("seal", true), ("refuse", false)]));
     let text = table.optional("text", &kinds::text());
     let mode = table.optional("mode", &one_of(MODES));
+    let proof = table.optional("proof", &one_of(LEVELS));
     table.finish();
-    if mode.is_some() && action == Some(false) {
-        table.refuse("mode", "a mode", "no mode: only action = \"seal\" has one");
+    for (key, is_there) in [("mode", mode.is_some()), ("proof", proof.is_some())] {
+        if is_there && action == Some(false) {
+            table.refuse(key, format!("a {key}"), format!("no {key}: only action = \"seal\" has one"));
+            return None;
+        }
+    }
+    if proof == Some(Level::Mail) && mode.unwrap_or(general) == Mode::Strict {
+        let allowed =
+            "\"code\", or mode = \"assisted\" in this rule: strict mail opens with link and access code alone";
+        table.refuse("proof", "\"mail\" for strict mail", allowed);
         return None;
     }
     let action = match (action?, text) {
@@ -175,5 +188,5 @@ fn read_rule(table: &Table<'_, '_>) -> Option<Rule> {
         table.refuse("name", "a rule for every mail", "from or to, or both");
         return None;
     }
-    Some(Rule { name: name?, from, to, action, mode })
+    Some(Rule { name: name?, from, to, action, mode, proof })
 }

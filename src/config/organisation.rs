@@ -126,7 +126,7 @@ pub fn read_page(table: &Table<'_, '_>, organisation: Option<&Organisation>) -> 
     let max_requests = table.or("max_requests", &kinds::count(1, 100_000), 512);
     let hashers = table.or("max_code_checks", &kinds::count(1, 64), 2);
     let limits = read_limits(&table.table("codes"));
-    let sms_limits = read_sms_limits(&table.table("sms"));
+    let one_time_limits = read_one_time_limits(&table.table("one_time_codes"));
     let sessions = read_sessions(&table.table("session"));
     let (answers, max_uploads, clamd) = read_answers(&table.table("answer"));
     table.finish();
@@ -144,7 +144,7 @@ pub fn read_page(table: &Table<'_, '_>, organisation: Option<&Organisation>) -> 
         brand: organisation.brand.clone(),
         time_zone: organisation.time_zone.clone(),
         limits,
-        sms_limits,
+        one_time_limits,
         // Known when all is read.
         sends_sms: false,
         sessions,
@@ -175,13 +175,13 @@ fn read_limits(table: &Table<'_, '_>) -> Limits {
     limits
 }
 
-fn read_sms_limits(table: &Table<'_, '_>) -> access::sms::Limits {
-    let preset = access::sms::Limits::default();
+fn read_one_time_limits(table: &Table<'_, '_>) -> access::one_time::Limits {
+    let preset = access::one_time::Limits::default();
     let count = |name: &str, most: u64, preset: u32| {
         let number = table.or(name, &kinds::number(1, most), u64::from(preset));
         u32::try_from(number).unwrap_or(preset)
     };
-    let limits = access::sms::Limits {
+    let limits = access::one_time::Limits {
         life: table.or("life", &kinds::duration(2 * MINUTE, HOUR / 2), preset.life),
         tries: count("tries", 10, preset.tries),
         pause: table.or("pause", &kinds::duration(MINUTE / 2, HOUR / 6), preset.pause),

@@ -78,7 +78,7 @@ pub struct ContactRow {
     pub address: String,
     /// Whose contact it is; empty for the organisation's.
     pub sender: String,
-    /// `code`, `strict code` or `sms`.
+    /// `code`, `strict code`, `sms`, or `mail`.
     pub proof: String,
     /// The telephone number, masked.
     pub number: Option<String>,
@@ -218,7 +218,7 @@ impl Office {
             let same = known.is_some_and(|known| known.proof == Proof::Sms) && present.as_ref() == Some(&number);
             return Ok(Ok((!same).then_some((KeptCode::Sms(number), None))));
         }
-        if !set.code || known.is_some_and(|known| known.proof != Proof::Sms) {
+        if !set.code || known.is_some_and(|known| known.proof.is_access_code()) {
             return Ok(Ok(None));
         }
         if mailbox.is_none() {
@@ -265,15 +265,10 @@ impl Office {
         let mut contacts = Vec::with_capacity(found.len());
         for (id, contact) in found {
             let phone = if contact.proof == Proof::Sms { self.store.phone(id).await? } else { None };
-            let proof = match contact.proof {
-                Proof::Code => "code",
-                Proof::StrictCode => "strict code",
-                Proof::Sms => "sms",
-            };
             contacts.push(ContactRow {
                 address: contact.address,
                 sender: contact.sender,
-                proof: proof.to_owned(),
+                proof: contact.proof.name().to_owned(),
                 number: phone.map(|phone| format!("*******{}", phone.end())),
                 name: contact.name,
                 language: contact.language,

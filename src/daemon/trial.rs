@@ -89,7 +89,8 @@ fn said(number: &Number, outcome: Outcome) -> Answer {
 /// For the administrator.
 const fn why_not(why: Refusal) -> &'static str {
     match why {
-        Refusal::Number => "no SMS can be sent to this number",
+        // The last of them no provider says: it is of codes by mail.
+        Refusal::Number | Refusal::Mailbox => "no SMS can be sent to this number",
         Refusal::Country => "not to this country or network",
         Refusal::Blocked => "the number's owner or network wants no messages from us",
         Refusal::Credit => "the credit is used up",

@@ -12,7 +12,7 @@ use crate::store::records::Job;
 pub struct JobRow {
     /// Its id.
     pub id: String,
-    /// `notice`, `code`, `closed`, `undeliverable`, `code-undeliverable`, `sms` or `asked`.
+    /// [`crate::store::records::JobKind::name`].
     pub kind: String,
     /// When it is due.
     pub due: String,

@@ -1,16 +1,19 @@
 //! How each recipient will prove who they are: what the mail asks for, else what is known of them, else an access code. Pure.
 //!
-//! | asked for | known: access code | known: SMS | nothing known |
-//! |---|---|---|---|
-//! | nothing | that code | SMS to that number | a new code |
-//! | code | that code | a new code in its place | a new code |
-//! | sms, a number | SMS to it in its place | the same number: as it is; else SMS to it in its place | SMS to it |
+//! | asked for | known: access code | known: SMS | known: code by mail | nothing known |
+//! |---|---|---|---|---|
+//! | nothing, or mail, where a rule names mail | that code | SMS to that number | code by mail | code by mail |
+//! | nothing elsewhere | that code | SMS to that number | a new code in its place | a new code |
+//! | code | that code | a new code in its place | a new code in its place | a new code |
+//! | sms, a number | SMS to it in its place | the same number: as it is; else SMS to it in its place | SMS to it in its place | SMS to it |
 //!
 //! "Known" is the sender's own contact, else the organisation's. Only the sender's own is changed: where the organisation's does not fit,
 //! the sender gets one of their own. A strict message opens with a strict code alone.
+//!
+//! A code by mail gives way to every other proof and never comes back: what was sealed for a stronger one would open with it.
 
 use crate::mail::Address;
-use crate::policy::{self, Mode};
+use crate::policy::{self, Level, Mode};
 use crate::sms::Numbers;
 use crate::store::records::{Phone, Proof};
 
@@ -25,6 +28,8 @@ pub(super) enum Asked {
     Code,
     /// SMS to this number.
     Sms(Phone),
+    /// A code by mail.
+    Mail,
 }
 
 /// What is known of a recipient.
@@ -44,6 +49,8 @@ pub(super) enum Missing {
     Code,
     /// A contact with this number.
     Sms(Phone),
+    /// A contact who gets codes by mail.
+    Mail,
 }
 
 /// Judges what a mail asks for.
@@ -58,6 +65,7 @@ pub(super) fn asked(
     let written = match proof {
         None => return Ok(Asked::Nothing),
         Some(policy::Proof::Code) => return Ok(Asked::Code),
+        Some(policy::Proof::Mail) => return Ok(Asked::Mail),
         Some(policy::Proof::Sms(written)) => written,
     };
     let refused = |why: String| IntakeError::Proof(recipient.clone(), Some(masked(written)), why);
@@ -73,10 +81,11 @@ pub(super) fn asked(
 pub(super) fn missing(
     known: Option<Known<'_>>,
     asked: &Asked,
-    mode: Mode,
+    (mode, level): (Mode, Level),
     recipient: &Address,
 ) -> Result<Missing, IntakeError> {
     let strict = mode == Mode::Strict;
+    let by_mail = level == Level::Mail && !strict;
     if strict && asked_by_sms(known, asked) {
         let why = "strict mail cannot be opened with a code by SMS; ask for an access code, as in [veilig code]";
         return Err(IntakeError::Proof(recipient.clone(), None, why.to_owned()));
@@ -86,11 +95,12 @@ pub(super) fn missing(
             Missing::Nothing
         }
         (Asked::Sms(wanted), _) => Missing::Sms(wanted.clone()),
-        (Asked::Nothing, Some(Known { proof: Proof::Sms, .. })) | (_, Some(Known { proof: Proof::StrictCode, .. })) => {
-            Missing::Nothing
-        }
+        (Asked::Nothing | Asked::Mail, Some(Known { proof: Proof::Sms, .. }))
+        | (_, Some(Known { proof: Proof::StrictCode, .. })) => Missing::Nothing,
         (_, Some(Known { proof: Proof::Code, .. })) if !strict => Missing::Nothing,
-        (Asked::Nothing | Asked::Code, _) => Missing::Code,
+        (Asked::Nothing | Asked::Mail, Some(Known { proof: Proof::Mail, .. })) if by_mail => Missing::Nothing,
+        (Asked::Nothing | Asked::Mail, None) if by_mail => Missing::Mail,
+        (Asked::Nothing | Asked::Code | Asked::Mail, _) => Missing::Code,
     })
 }
 
@@ -98,7 +108,7 @@ fn asked_by_sms(known: Option<Known<'_>>, asked: &Asked) -> bool {
     match asked {
         Asked::Sms(_) => true,
         Asked::Code => false,
-        Asked::Nothing => known.is_some_and(|known| known.proof == Proof::Sms),
+        Asked::Nothing | Asked::Mail => known.is_some_and(|known| known.proof == Proof::Sms),
     }
 }
 
@@ -121,10 +131,13 @@ mod tests {
         let code = Some(Known { proof: Proof::Code, phone: None });
         let strict_code = Some(Known { proof: Proof::StrictCode, phone: None });
         let sms = Some(Known { proof: Proof::Sms, phone: Some(&one) });
+        let mail = Some(Known { proof: Proof::Mail, phone: None });
         let (asks_one, asks_other) = (Asked::Sms(one.clone()), Asked::Sms(other.clone()));
         let (to_one, to_other) = (Missing::Sms(one.clone()), Missing::Sms(other));
-        let (a, s) = (Mode::Assisted, Mode::Strict);
-        for (known, asked, mode, expected) in [
+        let (a, s) = ((Mode::Assisted, Level::Code), (Mode::Strict, Level::Code));
+        // Where a rule names mail. Policy gives no such level to what is strict; it would not count.
+        let (m, strict_m) = ((Mode::Assisted, Level::Mail), (Mode::Strict, Level::Mail));
+        for (known, asked, least, expected) in [
             (None, &Asked::Nothing, a, Some(Missing::Code)),
             (None, &Asked::Code, a, Some(Missing::Code)),
             (None, &asks_one, a, Some(to_one.clone())),
@@ -132,7 +145,7 @@ mod tests {
             (code, &Asked::Code, a, Some(Missing::Nothing)),
             (code, &asks_one, a, Some(to_one.clone())),
             (strict_code, &Asked::Code, a, Some(Missing::Nothing)),
-            (strict_code, &asks_one, a, Some(to_one)),
+            (strict_code, &asks_one, a, Some(to_one.clone())),
             (sms, &Asked::Nothing, a, Some(Missing::Nothing)),
             (sms, &Asked::Code, a, Some(Missing::Code)),
             (sms, &asks_one, a, Some(Missing::Nothing)),
@@ -144,9 +157,29 @@ mod tests {
             (strict_code, &asks_one, s, None),
             (sms, &Asked::Nothing, s, None),
             (sms, &Asked::Code, s, Some(Missing::Code)),
+            (None, &Asked::Nothing, m, Some(Missing::Mail)),
+            (None, &Asked::Mail, m, Some(Missing::Mail)),
+            (None, &Asked::Code, m, Some(Missing::Code)),
+            (None, &asks_one, m, Some(to_one.clone())),
+            (mail, &Asked::Nothing, m, Some(Missing::Nothing)),
+            (mail, &Asked::Mail, m, Some(Missing::Nothing)),
+            (code, &Asked::Nothing, m, Some(Missing::Nothing)),
+            (code, &Asked::Mail, m, Some(Missing::Nothing)),
+            (strict_code, &Asked::Mail, m, Some(Missing::Nothing)),
+            (sms, &Asked::Mail, m, Some(Missing::Nothing)),
+            // What no rule allows by mail takes the code by mail away.
+            (mail, &Asked::Nothing, a, Some(Missing::Code)),
+            (mail, &Asked::Code, m, Some(Missing::Code)),
+            (mail, &asks_one, m, Some(to_one.clone())),
+            (mail, &Asked::Nothing, s, Some(Missing::Code)),
+            (mail, &Asked::Nothing, strict_m, Some(Missing::Code)),
+            (None, &Asked::Nothing, strict_m, Some(Missing::Code)),
+            (None, &Asked::Mail, strict_m, Some(Missing::Code)),
+            (code, &Asked::Nothing, strict_m, Some(Missing::Code)),
+            (sms, &Asked::Mail, strict_m, None),
         ] {
-            let found = missing(known, asked, mode, &recipient).ok();
-            assert_eq!(found, expected, "{:?} {asked:?} {mode:?}", known.map(|known| known.proof));
+            let found = missing(known, asked, least, &recipient).ok();
+            assert_eq!(found, expected, "{:?} {asked:?} {least:?}", known.map(|known| known.proof));
         }
     }
 

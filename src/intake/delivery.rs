@@ -121,8 +121,9 @@ async fn choose(intake: &Inner, mail: &Mail, codes: &mut Codes, recipient: &Addr
     let (sender, key) = (mail.identity.address.key(), recipient.address.key());
     for _ in 0..2 {
         let found = Found::of(intake, &sender, &key).await?;
-        let missing =
-            access::missing(found.as_ref().map(Found::known), &recipient.asked, mail.mode, &recipient.address)?;
+        let known = found.as_ref().map(Found::known);
+        let least = (mail.mode, recipient.terms.level);
+        let missing = access::missing(known, &recipient.asked, least, &recipient.address)?;
         match (found, missing) {
             (Some(found), Missing::Nothing) => {
                 let generation = Generation { contact: found.id, number: found.contact.generation };
@@ -150,7 +151,8 @@ async fn change(
 ) -> Result<(), IntakeError> {
     let entropy = &*intake.entropy;
     let proof = match missing {
-        Missing::Nothing => return Ok(()),
+        // Where somebody is known, a code by mail is never what is missing.
+        Missing::Nothing | Missing::Mail => return Ok(()),
         Missing::Sms(phone) => (KeptCode::Sms(phone), None),
         Missing::Code => {
             let new = codes.get(recipient).await?;
@@ -173,6 +175,7 @@ async fn new_contact(
     let generation = Generation { contact: ContactId::random(entropy), number: 1 };
     let (code, letter) = match missing {
         Missing::Sms(phone) => (KeptCode::Sms(phone), None),
+        Missing::Mail => (KeptCode::Mail, None),
         Missing::Nothing | Missing::Code => {
             let new = codes.get(&recipient.address.key()).await?;
             (new.keep(generation, entropy), Some(code_mail(&new, generation.contact, mail, entropy)))
@@ -250,7 +253,7 @@ async fn locks(
     }
     let public: Option<ContactPublic> = match new {
         Some(KeptCode::Pair(pair, _)) => Some(pair.public(generation).map_err(|_| IntakeError::Code)?),
-        Some(KeptCode::Verifier(_) | KeptCode::Sms(_)) => None,
+        Some(KeptCode::Verifier(_) | KeptCode::Sms(_) | KeptCode::Mail) => None,
         None => intake.store.contact_public(generation).await?,
     };
     // Without it the link alone would open the mail.

@@ -65,6 +65,7 @@ impl Intake {
                 let tell = job(JobKind::Undeliverable { grant, answer: answer(status) });
                 Ok(store.notice_failed(grant, &tell).await?)
             }
+            Reported::OneTime(grant) => Ok(store.one_time_bounced(grant).await?),
             // No mail about a mail that tells of a failure (RFC 3834 §2).
             Reported::Sender(_) => Ok(false),
             Reported::Code(_) | Reported::Answer(_) | Reported::AnswerCopy(_) => {
@@ -78,7 +79,7 @@ impl Intake {
                     }
                     Reported::Answer(id) => store.answer_bounced(id, false).await,
                     Reported::AnswerCopy(id) => store.answer_bounced(id, true).await,
-                    Reported::Notice(_) | Reported::Sender(_) => Ok(false),
+                    Reported::Notice(_) | Reported::Sender(_) | Reported::OneTime(_) => Ok(false),
                 };
                 if told.is_err() {
                     self.inner.told.forget(about);

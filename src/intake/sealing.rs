@@ -70,7 +70,8 @@ impl Sealing {
             let key = recipient.address.key();
             let found = Found::of(&intake, &identity.address.key(), &key).await?;
             let known = found.as_ref().map(Found::known);
-            if access::missing(known, &recipient.asked, mode, &recipient.address)? == Missing::Code {
+            let least = (mode, recipient.terms.level);
+            if access::missing(known, &recipient.asked, least, &recipient.address)? == Missing::Code {
                 codes.begin(key);
             }
         }

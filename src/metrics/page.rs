@@ -40,7 +40,7 @@ impl Try {
 /// What a press on "send me the code" brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
-    /// An SMS.
+    /// A code goes out.
     Sent,
     /// None: one went out a moment ago, or many did.
     Refused,
@@ -64,6 +64,12 @@ struct ByResult {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByWay {
+    way: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
     route: String,
     method: &'static str,
@@ -76,7 +82,7 @@ pub struct Page {
     requests: Family<Request, Counter>,
     seconds: Histogram,
     tries: Family<ByResult, Counter>,
-    asks: Family<ByResult, Counter>,
+    asks: Family<ByWay, Counter>,
 }
 
 impl Default for Page {
@@ -85,9 +91,11 @@ impl Default for Page {
         for result in [Try::Right, Try::Wrong, Try::Paused, Try::Closed, Try::Busy] {
             let _there_from_the_start = tries.get_or_create(&ByResult { result: result.word() });
         }
-        let asks = Family::<ByResult, Counter>::default();
-        for result in [Ask::Sent, Ask::Refused, Ask::Ceiling] {
-            let _there_from_the_start = asks.get_or_create(&ByResult { result: result.word() });
+        let asks = Family::<ByWay, Counter>::default();
+        for way in ["sms", "mail"] {
+            for result in [Ask::Sent, Ask::Refused, Ask::Ceiling] {
+                let _there_from_the_start = asks.get_or_create(&ByWay { way, result: result.word() });
+            }
         }
         Self { requests: Family::default(), seconds: waits(), tries, asks }
     }
@@ -98,7 +106,7 @@ impl Page {
         registry.register("page_requests", "Requests by route, method and first digit", self.requests.clone());
         registry.register("page_request_seconds", "Until an answer begins", self.seconds.clone());
         registry.register("code_tries", "Codes that were sent in", self.tries.clone());
-        registry.register("sms_asked", "Codes by SMS that were asked for on the page", self.asks.clone());
+        registry.register("one_time_codes_asked", "One-time codes that were asked for on the page", self.asks.clone());
     }
 
     /// A request was answered. `route` is the pattern of the router that took it, never the path that was asked for; `None` when none
@@ -120,9 +128,9 @@ impl Page {
         self.seconds.observe(took.as_secs_f64());
     }
 
-    /// A code by SMS was asked for.
-    pub fn asked(&self, result: Ask) {
-        self.asks.get_or_create(&ByResult { result: result.word() }).inc();
+    /// A one-time code was asked for. `way`: `sms` or `mail`.
+    pub fn asked(&self, way: &'static str, result: Ask) {
+        self.asks.get_or_create(&ByWay { way, result: result.word() }).inc();
     }
 
     /// A code was sent in.

@@ -10,13 +10,13 @@ use crate::mail::{Address, Domain};
 use crate::seal::code::AccessCode;
 use crate::seal::token::LinkToken;
 use crate::store::StoreError;
+use crate::store::dispatch::Refusal;
 use crate::store::proof::GrantView;
-use crate::store::records::{JobKind, JobSecret, LeasedJob, Proof, Wish};
-use crate::store::sms::Refusal;
+use crate::store::records::{JobKind, JobSecret, LeasedJob, OneTime, Proof, Wish};
 use crate::store::verp::Subject;
 use crate::text::mail::{
-    About, Asked, Closed, CodeMail, CodeUndeliverable, Fate, Letter, LetterError, NoSms, Notice, Recipient, SmsFailed,
-    Undeliverable, Wanted,
+    About, Asked, Closed, CodeMail, CodeUndeliverable, Fate, Letter, LetterError, NoCode, Notice, OneTimeFailed, Opens,
+    Recipient, Undeliverable, Wanted,
 };
 use crate::text::{Lang, Texts, format};
 
@@ -81,10 +81,14 @@ impl Desk<'_> {
             JobKind::Code { contact } => self.code(job.id, *contact, job.secret.as_ref()).await,
             JobKind::Closed { grant } => self.closed(job.id, *grant).await,
             JobKind::Asked { grant, wish } => self.asked(job.id, *grant, *wish).await,
-            JobKind::SmsFailed { grant, why } => self.sms_failed(job.id, *grant, *why).await,
+            JobKind::OneTimeFailed { grant, why } => self.one_time_failed(job.id, *grant, *why).await,
             JobKind::Undeliverable { grant, answer } => self.undeliverable(job.id, *grant, answer).await,
             JobKind::CodeUndeliverable { contact, answer } => self.code_undeliverable(job.id, *contact, answer).await,
             JobKind::Sms { .. } => Err(never("an SMS is no mail")),
+            JobKind::OneTimeMail { grant, challenge, expires } => {
+                let code = OneTime { grant: *grant, challenge: *challenge, expires: *expires };
+                self.one_time(job, code).await
+            }
             JobKind::Answer { .. } => Err(never("an answer is no letter")),
             JobKind::AnswerUndeliverable { conversation, answer, lost } => {
                 let fate = if *lost { Fate::Lost } else { Fate::Passed };
@@ -132,6 +136,7 @@ impl Desk<'_> {
         lang: Lang,
     ) -> Result<Letter, NoMail> {
         let last_day = |lang| format::last_day(lang, view.grant.expires, &self.settings.time_zone);
+        let strict = view.grant.strict.is_some();
         let notice = Notice {
             recipient,
             sender: &sender.name,
@@ -143,8 +148,12 @@ impl Desk<'_> {
             reference: &view.grant.reference,
             until_nl: &last_day(Lang::Nl),
             until_en: &last_day(Lang::En),
-            strict: view.grant.strict.is_some(),
-            sms: view.grant.strict.is_none() && view.contact.proof == Proof::Sms,
+            strict,
+            opens: match view.contact.proof {
+                Proof::Sms if !strict => Opens::Sms,
+                Proof::Mail if !strict => Opens::Mail,
+                _ => Opens::AccessCode,
+            },
             again,
         };
         Ok(notice.write(self.texts, lang)?)
@@ -188,15 +197,19 @@ impl Desk<'_> {
         let view = self.view(grant).await?;
         let phone = self.store.phone(view.grant.contact).await?;
         let number = phone.map(|phone| format!("*******{}", phone.end())).unwrap_or_default();
-        let (strict, sms) = (view.grant.strict.is_some(), view.contact.proof == Proof::Sms);
+        let (strict, proof) = (view.grant.strict.is_some(), view.contact.proof);
         let wanted = match wish {
             Wish::OtherNumber if number.is_empty() => {
                 return Err(never("the contact has no telephone number any more"));
             }
             Wish::OtherNumber => Wanted::OtherNumber(&number),
+            Wish::Code if proof == Proof::Mail => Wanted::NoMail,
             Wish::Code => Wanted::Code { strict },
-            Wish::OtherProof if sms => Wanted::CodeForSms,
-            Wish::OtherProof => Wanted::SmsForCode,
+            Wish::OtherProof => match proof {
+                Proof::Sms => Wanted::CodeForSms,
+                Proof::Mail => Wanted::CodeForMail,
+                Proof::Code | Proof::StrictCode => Wanted::SmsForCode,
+            },
         };
         self.about(job, grant, |desk, view, about| {
             let from = visible(&view.conversation.sender.address);
@@ -205,19 +218,23 @@ impl Desk<'_> {
         .await
     }
 
-    async fn sms_failed(&self, job: JobId, grant: GrantId, why: Refusal) -> Result<Draft, NoMail> {
+    async fn one_time_failed(&self, job: JobId, grant: GrantId, why: Refusal) -> Result<Draft, NoMail> {
         let view = self.view(grant).await?;
         let phone = self.store.phone(view.grant.contact).await?;
         let number = phone.map(|phone| format!("*******{}", phone.end()));
-        let number = number.ok_or_else(|| never("the contact has no telephone number any more"))?;
-        let why = match why {
-            Refusal::Number | Refusal::Country | Refusal::Blocked => NoSms::Number,
-            Refusal::Undelivered => NoSms::NotArrived,
-            Refusal::Credit | Refusal::Account | Refusal::Unreachable => NoSms::Ours,
+        let why = match (view.contact.proof, number.as_deref(), why) {
+            (Proof::Mail, _, Refusal::Mailbox | Refusal::Undelivered) => NoCode::Mailbox,
+            (Proof::Mail, ..) => NoCode::NotMailed,
+            (_, None, _) | (_, _, Refusal::Mailbox) => {
+                return Err(never("the contact proves themselves otherwise now"));
+            }
+            (_, Some(number), Refusal::Number | Refusal::Country | Refusal::Blocked) => NoCode::Number(number),
+            (_, Some(number), Refusal::Undelivered) => NoCode::NotArrived(number),
+            (_, Some(number), Refusal::Credit | Refusal::Account | Refusal::Unreachable) => NoCode::NotTexted(number),
         };
         self.about(job, grant, |desk, view, about| {
             let from = visible(&view.conversation.sender.address);
-            SmsFailed { about, from: &from, number: &number, why }.write(desk.texts, desk.settings.language)
+            OneTimeFailed { about, from: &from, why }.write(desk.texts, desk.settings.language)
         })
         .await
     }
@@ -272,7 +289,7 @@ impl Desk<'_> {
         self.finish(Way::Home, Subject::Code(id), &head, &letter, Vec::new())
     }
 
-    async fn view(&self, grant: GrantId) -> Result<GrantView, NoMail> {
+    pub(super) async fn view(&self, grant: GrantId) -> Result<GrantView, NoMail> {
         self.store.grant_by_id(grant).await?.ok_or_else(|| never("the message is gone"))
     }
 
@@ -331,7 +348,7 @@ fn last_answer(said: &str) -> String {
 }
 
 /// An address as a text shows it.
-fn visible(address: &str) -> String {
+pub(super) fn visible(address: &str) -> String {
     clean::line(address, usize::MAX)
 }
 

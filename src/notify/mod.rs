@@ -9,6 +9,7 @@ mod checked;
 mod clean;
 mod compose;
 mod draft;
+mod one_time;
 mod route;
 mod sms;
 mod told;
@@ -24,8 +25,8 @@ use crate::malware::Scanner;
 use crate::nexthop::{NextHop, Routes};
 use crate::sms::Providers;
 use crate::store::Store;
+use crate::store::dispatch::DispatchEnd;
 use crate::store::records::{JobKind, LeasedJob};
-use crate::store::sms::SmsEnd;
 use crate::text::{TextError, Texts};
 
 use draft::{Desk, NoMail, Way};
@@ -73,8 +74,8 @@ pub enum Outcome {
     Soon(String),
     /// Never (5xx); the text is cleaned.
     Never(String),
-    /// An SMS was handed over, or never will be.
-    Texted(SmsEnd),
+    /// A one-time code was handed over, by SMS or mail, or never will be.
+    Dispatched(DispatchEnd),
     /// Malware in this file of an answer, counted from 0: the answer goes nowhere.
     Infected(u32),
 }
@@ -103,6 +104,28 @@ impl Inner {
         let home = Route::new(settings.home.clone());
         let outside = settings.routes.hops().cloned().map(Route::new).collect();
         Self { settings, home, outside, store, clock, texts }
+    }
+
+    /// Writes a mail and sends it.
+    async fn mail(&self, job: &LeasedJob) -> Outcome {
+        let now = self.clock.now();
+        let desk = Desk { settings: &self.settings, store: &self.store, texts: &self.texts, now };
+        if let Some((answer, fallback)) = answered::is_answer(job) {
+            return match desk.answer(job, answer, fallback).await {
+                Ok(mut mail) => self.release(&mut mail, now).await,
+                Err(NoMail(outcome)) => outcome,
+            };
+        }
+        let draft = match desk.draft(job).await {
+            Ok(draft) => draft,
+            Err(NoMail(outcome)) => return outcome,
+        };
+        let route = match draft.way {
+            Way::Home => &self.home,
+            Way::Outside => self.outside(&draft.author, &draft.envelope.to),
+        };
+        let secrets: Vec<&str> = draft.secrets.iter().map(ExposeSecret::expose_secret).collect();
+        route.send(&draft.envelope, &draft.mail, &secrets, now).await
     }
 
     /// Sends an answer, if nothing speaks against its files.
@@ -154,27 +177,11 @@ impl Notifier {
     /// One attempt.
     pub async fn attempt(&self, job: &LeasedJob) -> Outcome {
         let inner = self.inner.load_full();
-        if let JobKind::Sms { grant, challenge, expires } = job.job.kind {
-            return inner.text(job, (grant, challenge), expires).await;
+        match job.job.kind {
+            JobKind::Sms { grant, challenge, expires } => inner.text(job, (grant, challenge), expires).await,
+            JobKind::OneTimeMail { expires, .. } => inner.mail_code(job, expires).await,
+            _ => inner.mail(job).await,
         }
-        let now = inner.clock.now();
-        let desk = Desk { settings: &inner.settings, store: &inner.store, texts: &inner.texts, now };
-        if let Some((answer, fallback)) = answered::is_answer(job) {
-            return match desk.answer(job, answer, fallback).await {
-                Ok(mut mail) => inner.release(&mut mail, now).await,
-                Err(NoMail(outcome)) => outcome,
-            };
-        }
-        let draft = match desk.draft(job).await {
-            Ok(draft) => draft,
-            Err(NoMail(outcome)) => return outcome,
-        };
-        let route = match draft.way {
-            Way::Home => &inner.home,
-            Way::Outside => inner.outside(&draft.author, &draft.envelope.to),
-        };
-        let secrets: Vec<&str> = draft.secrets.iter().map(ExposeSecret::expose_secret).collect();
-        route.send(&draft.envelope, &draft.mail, &secrets, now).await
     }
 }
 

@@ -1,10 +1,10 @@
 //! One attempt at an SMS: noted durably before a provider is asked, so that one which is broken off is not made again.
 
 use crate::base::{ChallengeId, GrantId, Timestamp};
-use crate::seal::sms::SmsCode;
+use crate::seal::one_time::OneTimeCode;
 use crate::sms::{self, Number, Refusal, Text};
+use crate::store::dispatch::{Begun, DispatchEnd, Stage};
 use crate::store::records::LeasedJob;
-use crate::store::sms::{Begun, SmsEnd, SmsProgress};
 use crate::text::Lang;
 
 use super::{Inner, Outcome};
@@ -23,10 +23,10 @@ impl Inner {
         (grant, challenge): (GrantId, ChallengeId),
         expires: Timestamp,
     ) -> Outcome {
-        let failed = |why| Outcome::Texted(SmsEnd::failed(why));
-        match self.store.begin_sms(job.id).await {
+        let failed = |why| Outcome::Dispatched(DispatchEnd::failed(why));
+        match self.store.begin_dispatch(job.id).await {
             Ok(Begun::Now) => {}
-            Ok(Begun::BrokenOff) => return Outcome::Texted(SmsEnd::unsure()),
+            Ok(Begun::BrokenOff) => return Outcome::Dispatched(DispatchEnd::unsure()),
             Ok(Begun::Gone) => return failed(Refusal::Unreachable),
             Err(error) => return Outcome::Later(error.to_string()),
         }
@@ -41,7 +41,7 @@ impl Inner {
         let number = job.secret.as_ref().and_then(|secret| secret.number.as_deref()).and_then(Number::stored);
         let Some(number) = number else { return failed(Refusal::Number) };
         let lang = Lang::from_tag(&view.contact.language).unwrap_or(self.settings.language);
-        let code = SmsCode::of(self.store.keys(), challenge);
+        let code = OneTimeCode::of(self.store.keys(), challenge);
         let words = self.texts.in_language(lang);
         let text = match Text::code(words, &self.settings.organisation, host(&self.settings.page), code.expose()) {
             Ok(text) => text,
@@ -57,10 +57,10 @@ impl Inner {
 
 fn outcome(outcome: sms::Outcome) -> Outcome {
     let none = String::new;
-    Outcome::Texted(match outcome {
-        sms::Outcome::Accepted { provider, id } => SmsEnd { progress: SmsProgress::Taken, provider, id },
-        sms::Outcome::Unsure { provider } => SmsEnd { progress: SmsProgress::Unsure, provider, id: none() },
-        sms::Outcome::Refused { provider, why } => SmsEnd { progress: SmsProgress::Failed(why), provider, id: none() },
+    Outcome::Dispatched(match outcome {
+        sms::Outcome::Accepted { provider, id } => DispatchEnd { stage: Stage::Taken, provider, id },
+        sms::Outcome::Unsure { provider } => DispatchEnd { stage: Stage::Unsure, provider, id: none() },
+        sms::Outcome::Refused { provider, why } => DispatchEnd { stage: Stage::Failed(why), provider, id: none() },
         sms::Outcome::Failed { cause } => return Outcome::Later(cause),
     })
 }

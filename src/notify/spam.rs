@@ -65,8 +65,13 @@ fn ours() -> Vec<(String, [&'static str; 2], String)> {
             let (anna, jan) = (mailbox("Anna Jansen", "anna@example.nl"), mailbox("Jan de Vries", "jan@example.org"));
             let ours = mailbox("Voorbeeld Zorg (veilig mailen)", "veiligmailen@example.nl");
             let generated = !name.starts_with("notice");
-            let (from, to) = if generated { (ours, anna) } else { (anna, jan) };
-            let recipient = if generated { "anna@example.nl" } else { "jan@example.org" };
+            let once = name.starts_with("one-time");
+            let (from, to) = match (generated, once) {
+                (true, true) => (ours, jan),
+                (true, false) => (ours, anna),
+                (false, _) => (anna, jan),
+            };
+            let recipient = if generated && !once { "anna@example.nl" } else { "jan@example.org" };
             let head = Head { from, to, generated, date: SystemClock.now(), ..head("", "") };
             let mail = String::from_utf8(compose(&head, &letter).unwrap().to_vec()).unwrap();
             mails.push((format!("{name} ({})", lang.tag()), ["b-aaaa@retour.example.nl", recipient], mail));

@@ -148,7 +148,7 @@ fn notice(sender: &str, recipient: &str, organisation: &str, lang: Lang) -> Lett
         until_nl: "19 februari 2027",
         until_en: "19 February 2027",
         strict: false,
-        sms: false,
+        opens: crate::text::mail::Opens::AccessCode,
         again: false,
     };
     notice.write(&Texts::load().unwrap(), lang).unwrap()

@@ -44,6 +44,16 @@ pub enum Mode {
     Strict,
 }
 
+/// The lowest kind of proof that will do for a recipient of whom nothing better is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// A one-time code by mail, to the mailbox that the notice goes to: whoever reads that mailbox opens the message.
+    Mail,
+    /// Something that the mailbox alone does not give: an access code, or a code by SMS.
+    #[default]
+    Code,
+}
+
 /// Something that a rule looks at. All conditions that are set must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
@@ -57,6 +67,9 @@ pub struct Rule {
     pub action: Action,
     /// How what it seals is kept; `None`: as [`Settings::mode`] says. Of several rules that say it, the stricter counts.
     pub mode: Option<Mode>,
+    /// The lowest proof for what it seals; `None`: it does not say. Of several rules that say it, the higher counts; where none does, it is
+    /// [`Level::Code`].
+    pub proof: Option<Level>,
 }
 
 /// What a rule does.
@@ -142,6 +155,8 @@ pub struct Terms {
     pub mode: Mode,
     /// The proof that the mail asks for, if it does; else what is known of the recipient decides.
     pub proof: Option<Proof>,
+    /// The lowest proof that will do.
+    pub level: Level,
 }
 
 /// A proof that a mail asks for. Debug shows no number.
@@ -151,6 +166,8 @@ pub enum Proof {
     Code,
     /// A code by SMS to this number, as the sender wrote it: not judged yet.
     Sms(String),
+    /// A code by mail: no more than what a rule allows by name.
+    Mail,
 }
 
 impl fmt::Debug for Proof {
@@ -158,6 +175,7 @@ impl fmt::Debug for Proof {
         f.write_str(match self {
             Self::Code => "Code",
             Self::Sms(_) => "Sms(…)",
+            Self::Mail => "Mail",
         })
     }
 }
@@ -253,12 +271,14 @@ impl Settings {
         if let Some(reply) = refusal {
             return Verdict::Refuse(reply.clone());
         }
-        let mode = considered.iter().filter(|c| c.finding == Finding::Seal).filter_map(|c| c.mode).max();
-        let mode = mode.unwrap_or(self.mode);
-        let seal = considered.iter().find(|c| c.finding == Finding::Seal);
-        seal.map_or(Verdict::Pass, |c| {
-            Verdict::Seal(Terms { reason: c.trigger.clone(), expires, mode, proof: proof.cloned() })
-        })
+        let seals = || considered.iter().filter(|c| c.finding == Finding::Seal);
+        let Some(first) = seals().next() else { return Verdict::Pass };
+        let mode = seals().filter_map(|c| c.mode).max().unwrap_or(self.mode);
+        let level = seals().filter_map(|c| c.proof).max().filter(|_| mode != Mode::Strict).unwrap_or_default();
+        if proof == Some(&Proof::Mail) && level != Level::Mail {
+            return Verdict::Refuse(wish::no_mail_code(mode));
+        }
+        Verdict::Seal(Terms { reason: first.trigger.clone(), expires, mode, proof: proof.cloned(), level })
     }
 }
 

@@ -20,6 +20,7 @@ fn settings() -> Settings {
         to: to.iter().map(|pattern| pattern.parse().unwrap()).collect(),
         action,
         mode: None,
+        proof: None,
     };
     Settings {
         home: Home { domains: DomainSet::Listed(vec!["home.example".parse().unwrap()]), fallback: None },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::wish::For;
-use super::{Action, EnvelopeFacts, Mode, Proof, Rule, Settings, wish};
+use super::{Action, EnvelopeFacts, Level, Mode, Proof, Rule, Settings, wish};
 use crate::mail::header::HeaderFacts;
 use crate::mail::{Address, Reply};
 
@@ -27,11 +27,13 @@ pub struct Considered {
     pub finding: Finding,
     /// How it wants kept what it seals, when it says so.
     pub mode: Option<Mode>,
+    /// The lowest proof for what it seals, when it says so.
+    pub proof: Option<Level>,
 }
 
 impl Considered {
     fn new(trigger: impl Into<String>, finding: Finding) -> Self {
-        Self { trigger: trigger.into(), finding, mode: None }
+        Self { trigger: trigger.into(), finding, mode: None, proof: None }
     }
 }
 
@@ -155,13 +157,13 @@ pub(super) fn proof(
     let flags = wish::whole_flags(&header.tag);
     let flags = flags.iter().filter(|flag| !is_word(flag) && !wish::is_life(flag));
     let tagged: Vec<Proof> = flags.map(|flag| wish::flag(flag)).collect::<Result<_, _>>()?;
-    // "code" in a header without a name holds for all; a number, and whatever a person wrote in the subject, for one.
-    let for_one = !tagged.is_empty() || general.iter().any(|proof| *proof != Proof::Code);
+    // A kind of code in a header without a name holds for all; a number, and whatever a person wrote in the subject, for one.
+    let for_one = !tagged.is_empty() || general.iter().any(|proof| matches!(proof, Proof::Sms(_)));
     if for_one && !envelope.audience.is_one() {
         return Err(wish::for_several());
     }
     let mine = envelope.audience.holds(&settings.home, envelope.recipient);
-    let general = if mine { one(general)? } else { one(general)?.filter(|proof| *proof == Proof::Code) };
+    let general = if mine { one(general)? } else { one(general)?.filter(|proof| !matches!(proof, Proof::Sms(_))) };
     let tagged = one(tagged)?.filter(|_| mine);
     Ok(one(named)?.or(general).or(tagged))
 }
@@ -188,7 +190,8 @@ fn rules(settings: &Settings, matches: impl Fn(&Rule) -> Match) -> impl Iterator
             (Match::Yes, Action::Refuse(text)) => Finding::Refuse(Reply::new(550, &format!("5.7.1 {text}"))),
             (Match::Unknown, _) => Finding::Refuse(super::unclear()),
         };
-        Considered { mode: rule.mode, ..Considered::new(format!("rule {}", rule.name), finding) }
+        let (mode, proof) = (rule.mode, rule.proof);
+        Considered { mode, proof, ..Considered::new(format!("rule {}", rule.name), finding) }
     })
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::Proof;
+use super::{Mode, Proof};
 use crate::mail::{Address, Reply};
 
 /// One day.
@@ -83,7 +83,7 @@ pub(super) enum For {
     Nobody,
 }
 
-/// Reads a `Zegel-Proof` or `zivver-access-right` value for one recipient: `code`, `sms NUMBER`, or either behind the recipient's address. A
+/// Reads a `Zegel-Proof` or `zivver-access-right` value for one recipient: `code`, `sms NUMBER`, `mail`, or one of them behind the recipient's address. A
 /// value for another recipient says nothing here.
 pub(super) fn proof(value: &str, recipient: &Address) -> Result<(For, Option<Proof>), Reply> {
     let value = value.trim();
@@ -103,6 +103,7 @@ fn kind(text: &str) -> Result<Proof, Reply> {
     let rest = rest.trim_matches(|c: char| c.is_whitespace() || c == ':');
     match (word.to_ascii_lowercase().as_str(), rest) {
         ("code", "") => Ok(Proof::Code),
+        ("mail", "") => Ok(Proof::Mail),
         ("sms", "") => Err(Reply::new(
             550,
             "5.7.1 Zegel: proof by sms needs a telephone number: write sms:+31612345678, or \"name@domain sms +31612345678\"",
@@ -120,7 +121,7 @@ pub(super) fn flag(flag: &str) -> Result<Proof, Reply> {
     kind(flag).map_err(|reply| {
         let unknown = Reply::new(
             550,
-            "5.7.1 Zegel: unknown word in the subject tag; beside the tag word, code, sms:+31612345678 and a life such as 30d are known",
+            "5.7.1 Zegel: unknown word in the subject tag; beside the tag word, code, mail, sms:+31612345678 and a life such as 30d are known",
         );
         if reply == unknown_proof() { unknown } else { reply }
     })
@@ -145,6 +146,15 @@ pub(super) fn whole_flags(tag: &[String]) -> Vec<String> {
 /// The refusal of a mail whose proofs contradict each other.
 pub(super) fn contradiction() -> Reply {
     Reply::new(550, "5.7.1 Zegel: this mail asks for two different proofs for one recipient; ask for one")
+}
+
+/// The refusal of a code by mail where no rule names it, or where the mail is strict.
+pub(super) fn no_mail_code(mode: Mode) -> Reply {
+    let why = match mode {
+        Mode::Strict => "strict mail cannot be opened with a code by mail;",
+        Mode::Assisted => "no rule of this gateway allows a code by mail for this mail;",
+    };
+    Reply::lines(550, [&format!("5.7.1 Zegel: {why}"), "5.7.1 ask for an access code, as in [veilig code], or for sms"])
 }
 
 /// The refusal of an argument that could be meant for several recipients.
@@ -173,7 +183,7 @@ pub(super) fn minimum(value: &str) -> Result<(), Reply> {
 fn unknown_proof() -> Reply {
     Reply::new(
         550,
-        "5.7.1 Zegel: this kind of proof is not known; write \"code\" or \"sms +31612345678\", behind \"name@domain\" for one recipient",
+        "5.7.1 Zegel: this kind of proof is not known; write \"code\", \"mail\" or \"sms +31612345678\", behind \"name@domain\" for one recipient",
     )
 }
 

@@ -33,7 +33,7 @@ impl Default for Settings {
     }
 }
 
-/// Works the queue until `stop`, SMSes beside mails: a next hop that hangs keeps nobody waiting for a code. Then it finishes the
+/// Works the queue until `stop`, one-time codes beside all other mails: a next hop that hangs keeps nobody waiting for a code. Then it finishes the
 /// attempts in flight and returns.
 pub async fn run(
     settings: Settings,
@@ -51,5 +51,5 @@ pub async fn run(
         entropy: Arc::clone(&entropy),
         stop: stop.clone(),
     };
-    tokio::join!(lane(Lane::Sms).run(), lane(Lane::Mail).run());
+    tokio::join!(lane(Lane::Awaited).run(), lane(Lane::Mail).run());
 }

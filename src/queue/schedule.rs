@@ -61,9 +61,9 @@ fn short_pause(attempts: u32, random: u32) -> Duration {
     spread(SHORT_PAUSES.get(index).copied().unwrap_or(60) * 1_000, random)
 }
 
-/// Decides after an attempt at an SMS that surely sent nothing: again soon, but never so late that its code has ended.
+/// Decides after an attempt at a one-time code that surely sent nothing: again soon, but never so late that its code has ended.
 #[must_use]
-pub fn next_sms(attempts: u32, expires: Timestamp, now: Timestamp, random: u32) -> Next {
+pub fn next_awaited(attempts: u32, expires: Timestamp, now: Timestamp, random: u32) -> Next {
     let at = now + short_pause(attempts, random);
     if at < expires { Next::At(at) } else { Next::GiveUp }
 }
@@ -153,15 +153,15 @@ mod tests {
         let expires = START + Duration::from_mins(10);
         let (mut now, mut pauses) = (START, Vec::new());
         for attempts in 1.. {
-            let Next::At(at) = next_sms(attempts, expires, now, 1 << 31) else { break };
+            let Next::At(at) = next_awaited(attempts, expires, now, 1 << 31) else { break };
             pauses.push(at.since(now).as_secs());
             now = at;
         }
         assert_eq!(pauses, [5, 15, 30, 60, 60, 60, 60, 60, 60, 60, 60, 60]);
         assert_eq!(now, START + Duration::from_secs(590));
-        assert_eq!(next_sms(1, expires, expires, 0), Next::GiveUp);
-        assert_eq!(next_sms(1, expires, expires + HOUR, 0), Next::GiveUp);
-        assert_eq!(next_sms(u32::MAX, expires, START, 0), Next::At(START + Duration::from_secs(48)));
+        assert_eq!(next_awaited(1, expires, expires, 0), Next::GiveUp);
+        assert_eq!(next_awaited(1, expires, expires + HOUR, 0), Next::GiveUp);
+        assert_eq!(next_awaited(u32::MAX, expires, START, 0), Next::At(START + Duration::from_secs(48)));
     }
 
     proptest! {

@@ -21,10 +21,10 @@ use tokio_util::sync::CancellationToken;
 use crate::base::entropy::random;
 use crate::base::{Clock, Entropy, JobId, Timestamp};
 use crate::notify::{Notifier, Outcome};
+use crate::store::dispatch::{DispatchEnd, Stage};
 use crate::store::intake::NewJob;
 use crate::store::jobs::{JobEnd, Lane};
 use crate::store::records::{Job, JobKind, LeasedJob};
-use crate::store::sms::{SmsEnd, SmsProgress};
 use crate::store::{Store, StoreError};
 
 use super::Settings;
@@ -254,7 +254,7 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
             Outcome::Later(_) | Outcome::Soon(_) => "later",
             Outcome::Never(_) => "never",
             Outcome::Infected(_) => "infected",
-            Outcome::Texted(end) => progress(end.progress),
+            Outcome::Dispatched(end) => word(end.stage),
         };
         tracing::info!(job = %id, kind = job.job.kind.name(), attempt, result, "attempt");
         self.finish(id, job.job, outcome).await;
@@ -276,7 +276,7 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
             // Whatever an SMS came to, it may have left.
             Ok(Err(_)) | Err(_) if matches!(job.job.kind, JobKind::Sms { .. }) => {
                 tracing::error!(job = %job.id, "an attempt at an SMS broke off");
-                Outcome::Texted(SmsEnd::unsure())
+                Outcome::Dispatched(DispatchEnd::unsure())
             }
             Ok(Err(_)) => {
                 tracing::error!(job = %job.id, "an attempt panicked");
@@ -315,7 +315,7 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
         let now = self.clock.now();
         match outcome {
             Outcome::Sent => JobEnd::Done,
-            Outcome::Texted(end) => JobEnd::Texted(end),
+            Outcome::Dispatched(end) => JobEnd::Dispatched(end),
             Outcome::Never(answer) => self.give_up(job, answer, now),
             Outcome::Infected(file) => match job.kind {
                 JobKind::Answer { conversation, answer, .. } => {
@@ -333,10 +333,10 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
                     _ => self.settings.sender_give_up,
                 };
                 let life = Life { created: job.created, attempts: job.attempts.saturating_add(1), give_up };
-                let next = match job.kind {
-                    JobKind::Sms { expires, .. } => schedule::next_sms(life.attempts, expires, now, random),
-                    _ if matches!(outcome, Outcome::Soon(_)) => schedule::next_soon(life, now, random),
-                    _ => schedule::next(life, now, random),
+                let next = match job.kind.one_time() {
+                    Some(code) => schedule::next_awaited(life.attempts, code.expires, now, random),
+                    None if matches!(outcome, Outcome::Soon(_)) => schedule::next_soon(life, now, random),
+                    None => schedule::next(life, now, random),
                 };
                 match next {
                     Next::At(at) => JobEnd::Retry(at, answer.clone()),
@@ -358,13 +358,14 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
             }),
             JobKind::Closed { .. }
             | JobKind::Asked { .. }
-            | JobKind::SmsFailed { .. }
+            | JobKind::OneTimeFailed { .. }
             | JobKind::Undeliverable { .. }
             | JobKind::CodeUndeliverable { .. }
             | JobKind::AnswerUndeliverable { .. }
             | JobKind::AnswerInfected { .. }
             | JobKind::AnswerNotice { .. }
-            | JobKind::Sms { .. } => None,
+            | JobKind::Sms { .. }
+            | JobKind::OneTimeMail { .. } => None,
         };
         let mail = kind.map(|kind| NewJob { id: JobId::random(&*self.entropy), kind, secret: None, due: now });
         JobEnd::GiveUp(answer, mail)
@@ -382,14 +383,14 @@ fn store_pause(failures: u32) -> Duration {
     Duration::from_secs(1 << failures.clamp(1, 6).saturating_sub(1)).min(STORE_PAUSE)
 }
 
-/// How an SMS ended, for the log.
-const fn progress(progress: SmsProgress) -> &'static str {
-    match progress {
-        SmsProgress::Waiting | SmsProgress::Sending => "later",
-        SmsProgress::Taken => "taken",
-        SmsProgress::Unsure => "unsure",
-        SmsProgress::Delivered => "delivered",
-        SmsProgress::Failed(_) => "failed",
+/// How a one-time code ended, for the log.
+const fn word(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Waiting | Stage::Sending => "later",
+        Stage::Taken => "taken",
+        Stage::Unsure => "unsure",
+        Stage::Delivered => "delivered",
+        Stage::Failed(_) => "failed",
     }
 }
 
@@ -494,9 +495,9 @@ mod tests {
                     let mail = mail.map_or(String::new(), |mail| format!(" {:?}", mail.kind));
                     format!("give up: {answer}{mail}")
                 }
-                JobEnd::Texted(end) => {
+                JobEnd::Dispatched(end) => {
                     book.open.remove(&id);
-                    format!("texted: {:?}", end.progress)
+                    format!("dispatched: {:?}", end.stage)
                 }
             };
             book.ends.push((id, said));
@@ -642,7 +643,7 @@ mod tests {
         let (hanging, panicking) = (rig.sms(1), rig.sms(2));
         rig.start();
         tokio::time::sleep(ATTEMPT_LIMIT * 2).await;
-        let unsure = |id| (id, "texted: Unsure".to_owned());
+        let unsure = |id| (id, "dispatched: Unsure".to_owned());
         assert_eq!(rig.queue.ends(), [unsure(panicking), unsure(hanging)]);
         rig.finish().await;
     }

@@ -154,7 +154,7 @@ mod tests {
 
     fn rule(name: &str, to: &str, action: Action) -> Rule {
         let to = vec![Pattern::Domain(to.parse().unwrap())];
-        Rule { name: name.into(), from: Vec::new(), to, action, mode: None }
+        Rule { name: name.into(), from: Vec::new(), to, action, mode: None, proof: None }
     }
 
     fn fates(from: &str, to: &[&str], mail: Option<&str>, tenants: &[&str]) -> Vec<String> {

@@ -202,6 +202,7 @@ mod tests {
             expires: Duration::from_secs(1),
             mode: crate::policy::Mode::Assisted,
             proof: None,
+            level: crate::policy::Level::Code,
         }
     }
 

@@ -249,7 +249,8 @@ impl StoreSecret {
             jobs: key("zegel/v1/store/jobs"),
             pepper: key("zegel/v1/store/pepper"),
             cookie: key("zegel/v1/store/cookie"),
-            sms: key("zegel/v1/store/sms"),
+            // Its label is older than codes by mail, and stays.
+            one_time: key("zegel/v1/store/sms"),
             index: key("zegel/v1/store/index"),
         }
     }
@@ -266,8 +267,8 @@ pub struct StoreKeys {
     pub pepper: SecretBytes<32>,
     /// Authenticates page tokens and hashes session cookies.
     pub cookie: SecretBytes<32>,
-    /// Makes the codes that go out by SMS ([`super::sms`]).
-    pub sms: SecretBytes<32>,
+    /// Makes one-time codes ([`super::one_time`]).
+    pub one_time: SecretBytes<32>,
     index: SecretBytes<32>,
 }
 

@@ -23,10 +23,10 @@ pub mod keyring;
 mod known_answers;
 pub mod lock;
 mod manifest;
+pub mod one_time;
 pub mod password;
 pub mod record;
 pub mod recovery;
-pub mod sms;
 pub mod strict;
 #[cfg(test)]
 mod strict_vectors;

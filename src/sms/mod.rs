@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::Clock;
-pub use crate::store::sms::Refusal;
+pub use crate::store::dispatch::Refusal;
 pub use command::Settings as CommandSettings;
 pub use http::{Constants, Content, Settings as HttpSettings};
 pub use number::{Country, Number, NumberError, Numbers};

@@ -10,7 +10,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use super::reply::Path;
-use crate::store::sms::SmsReport;
+use crate::store::dispatch::SmsReport;
 
 /// Characters of a reference at most.
 const LONGEST_REFERENCE: usize = 64;

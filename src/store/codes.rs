@@ -1,7 +1,7 @@
 //! Codes of contacts: what is kept of them, and what a typed one is held against.
 //!
-//! Of a code of eight digits a verifier is kept, and the server enforces it. Of codes by SMS the number that they go to is kept, and each is
-//! made when it is asked for (`sms`). Of a strict one a pair is kept that only the code opens; its
+//! Of a code of eight digits a verifier is kept, and the server enforces it. Of codes by SMS the number that they go to is kept, of codes by
+//! mail nothing; each is made when it is asked for (`challenge`). Of a strict one a pair is kept that only the code opens; its
 //! generations stand beside each other, since earlier mail opens with the earlier code.
 
 use minicbor::bytes::ByteVec;
@@ -31,6 +31,8 @@ pub enum KeptCode {
     Pair(ContactKey, u32),
     /// No code: one goes to this number by SMS each time.
     Sms(Phone),
+    /// No code: one goes to the mailbox of the notice each time.
+    Mail,
 }
 
 impl KeptCode {
@@ -41,6 +43,7 @@ impl KeptCode {
             Self::Verifier(_) => Proof::Code,
             Self::Pair(..) => Proof::StrictCode,
             Self::Sms(_) => Proof::Sms,
+            Self::Mail => Proof::Mail,
         }
     }
 }
@@ -228,5 +231,6 @@ pub(super) fn put_code(
             draft.put(places::contact_key(Generation { contact, number: *number }), pair)
         }
         KeptCode::Sms(phone) => draft.put(places::phone(contact), &StoredPhone { phone: phone.clone(), generation }),
+        KeptCode::Mail => Ok(()),
     }
 }

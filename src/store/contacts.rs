@@ -1,6 +1,6 @@
 //! What a sender, or the organisation, knows of a recipient: looked up, made, changed.
 //!
-//! Whatever changes how a contact proves who they are raises its generation: open sessions end, codes that are on their way by SMS open
+//! Whatever changes how a contact proves who they are raises its generation: open sessions end, one-time codes that are on their way open
 //! nothing, wrong codes are counted anew, and what was kept before is erased. A strict code alone stays beside those before it, since
 //! earlier mail opens with the earlier code.
 
@@ -83,7 +83,8 @@ impl Store {
     /// fresh notices that they can open what waits for them. How many those are; `None` when there is no such contact.
     ///
     /// # Errors
-    /// When the store cannot be read or written; [`StoreError::NotReady`] also when a pair is not of the generation that comes next.
+    /// When the store cannot be read or written; [`StoreError::NotReady`] also when a pair is not of the generation that comes next, and where
+    /// a code by mail would take the place of a stronger proof: what was sealed for that one would open with less.
     pub async fn change_contact(&self, contact: ContactId, change: &Change) -> Result<Option<usize>, StoreError> {
         let inner = &self.inner;
         for _ in 0..ATTEMPTS {
@@ -128,6 +129,9 @@ impl Store {
         let before = readable(self.inner.read::<StoredVerifier>(&places::verifier(id)).await)?;
         if let Some(old_mail) = before.and_then(|before| before.record.mail) {
             self.withdraw_job(draft, old_mail).await?;
+        }
+        if code.proof() == Proof::Mail {
+            return Err(StoreError::NotReady("no contact goes back to a code by mail".to_owned()));
         }
         contact.generation = contact.generation.saturating_add(1);
         let generation = contact.generation;

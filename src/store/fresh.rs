@@ -26,7 +26,7 @@ const MOST_LINKS: usize = 8;
 /// Whether from one proof to the other the recipient must be told: another number, or another kind of code. A new access code they hear
 /// from the sender.
 pub(super) const fn is_told(before: Proof, after: Proof) -> bool {
-    matches!((before, after), (_, Proof::Sms) | (Proof::Sms, _))
+    matches!((before, after), (_, Proof::Sms) | (Proof::Sms | Proof::Mail, _))
 }
 
 impl Inner {

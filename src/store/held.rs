@@ -29,7 +29,7 @@ pub struct Held {
 }
 
 impl Store {
-    /// A folder that was restored: no session or code by SMS of the time of the backup goes on, and the queue waits. May be done again.
+    /// A folder that was restored: no session or one-time code of the time of the backup goes on, and the queue waits. May be done again.
     pub(super) async fn begin_held(&self, report: &mut OpenReport) -> Result<(), StoreError> {
         if let Some(note) = self.restored()? {
             self.drop_all(Space::Session).await?;

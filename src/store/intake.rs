@@ -263,7 +263,10 @@ impl Store {
             if let Some(contact) = &delivery.new_contact
                 && let Some(first) = self.inner.read::<ContactId>(&contact_place(&self.inner, contact)).await?
             {
-                delivery.use_contact(draft, first.record)?;
+                let place = places::contact(first.record);
+                let present = self.inner.need::<Contact>(&place).await?;
+                draft.unchanged(place, Some(&present));
+                delivery.use_contact(draft, (first.record, present.record.proof))?;
             }
             kept.push(delivery);
         }

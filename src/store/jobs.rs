@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use crate::base::{GrantId, JobId, Timestamp};
 
 use super::codec::{ATTEMPTS, Draft, Found, busy, readable};
+use super::dispatch::{DispatchEnd, Refusal, Stage};
 use super::engine::{Batch, Key, Space};
 use super::intake::NewJob;
 pub use super::leases::Lane;
@@ -15,7 +16,6 @@ use super::leases::LeaseGuard;
 use super::places::{due_of, last_id};
 use super::plan::add_job;
 use super::records::{Delivery, Grant, Job, JobKind, JobSecret, LeasedJob, Subject};
-use super::sms::{Refusal, SmsEnd, SmsProgress};
 use super::{Store, StoreError, places};
 
 /// The jobs of the queue by what they are about.
@@ -34,8 +34,8 @@ pub(super) struct QueuedJob {
 pub enum JobEnd {
     /// Delivered: the job and its secret are erased, the delivery is marked.
     Done,
-    /// An SMS was handed over, or never will be: the job and its secret are erased, what became of it is kept.
-    Texted(SmsEnd),
+    /// A one-time code was handed over, or never will be: the job and its secret are erased, what became of it is kept.
+    Dispatched(DispatchEnd),
     /// Try again at this moment; the text is for `queue list`.
     Retry(Timestamp, String),
     /// Never: job and secret are erased, the delivery is marked failed, and this job, if any, is made instead.
@@ -206,8 +206,8 @@ impl Store {
                 &Job { due: *due, attempts: job.attempts.saturating_add(1), last, ..job.clone() },
             )?;
             draft.put(places::job_due(&job.kind, *due, id), &())?;
-            let waiting = SmsEnd { progress: SmsProgress::Waiting, provider: String::new(), id: String::new() };
-            self.mark_sms(&mut draft, (id, &job.kind), &waiting).await?;
+            let waiting = DispatchEnd { stage: Stage::Waiting, provider: String::new(), id: String::new() };
+            self.mark_dispatch(&mut draft, (id, &job.kind), &waiting).await?;
             return Ok(draft.into_batch());
         }
         draft.delete(places::job(id));
@@ -217,10 +217,10 @@ impl Store {
         if let JobKind::Notice { grant } = &job.kind {
             self.mark_notice(&mut draft, *grant, end, now).await?;
         }
-        if let JobEnd::Texted(end) = end {
-            self.mark_sms(&mut draft, (id, &job.kind), end).await?;
+        if let JobEnd::Dispatched(end) = end {
+            self.mark_dispatch(&mut draft, (id, &job.kind), end).await?;
         } else if matches!(end, JobEnd::GiveUp(..)) {
-            self.mark_sms(&mut draft, (id, &job.kind), &SmsEnd::failed(Refusal::Unreachable)).await?;
+            self.mark_dispatch(&mut draft, (id, &job.kind), &DispatchEnd::failed(Refusal::Unreachable)).await?;
         }
         if let JobEnd::GiveUp(_, Some(instead)) = end {
             add_job(&mut draft, instead, now)?;
@@ -253,7 +253,7 @@ impl Store {
         };
         match end {
             JobEnd::GiveUp(..) => found.record.failed = Some(now),
-            JobEnd::Done | JobEnd::Texted(_) | JobEnd::Retry(..) => found.record.noticed = Some(now),
+            JobEnd::Done | JobEnd::Dispatched(_) | JobEnd::Retry(..) => found.record.noticed = Some(now),
         }
         draft.unchanged(place.clone(), Some(&found));
         draft.put(place, &found.record)
@@ -297,7 +297,7 @@ impl Store {
     /// that call and this one. For one worker loop; a waiter that gives up takes no call from another.
     pub async fn job_added(&self) {
         tokio::select! {
-            () = self.job_added_to(Lane::Sms) => {}
+            () = self.job_added_to(Lane::Awaited) => {}
             () = self.job_added_to(Lane::Mail) => {}
         }
         // Each job rings in both.

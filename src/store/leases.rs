@@ -18,29 +18,29 @@ use super::records::JobKind;
 pub(super) struct Leases {
     held: Mutex<BTreeSet<JobId>>,
     mail_added: Notify,
-    sms_added: Notify,
+    awaited_added: Notify,
 }
 
-/// Jobs that wait for each other: an SMS, for which somebody waits, stands behind no mail.
+/// Jobs that wait for each other: a one-time code, for which somebody waits at the page, stands behind no other mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// SMSes.
-    Sms,
-    /// Mails.
+    /// One-time codes, by SMS and by mail.
+    Awaited,
+    /// All other mails.
     Mail,
 }
 
 impl Lane {
     /// All of them, the one that goes first first.
-    pub const ALL: [Self; 2] = [Self::Sms, Self::Mail];
+    pub const ALL: [Self; 2] = [Self::Awaited, Self::Mail];
 
     pub(super) const fn of(kind: &JobKind) -> Self {
-        if matches!(kind, JobKind::Sms { .. }) { Self::Sms } else { Self::Mail }
+        if kind.one_time().is_some() { Self::Awaited } else { Self::Mail }
     }
 
     pub(super) const fn space(self) -> Space {
         match self {
-            Self::Sms => Space::SmsDue,
+            Self::Awaited => Space::AwaitedDue,
             Self::Mail => Space::JobDue,
         }
     }
@@ -50,7 +50,7 @@ impl Leases {
     /// Resolves when a job of this lane may have become due.
     pub(super) async fn added(&self, lane: Lane) {
         match lane {
-            Lane::Sms => self.sms_added.notified().await,
+            Lane::Awaited => self.awaited_added.notified().await,
             Lane::Mail => self.mail_added.notified().await,
         }
     }
@@ -58,7 +58,7 @@ impl Leases {
     /// A job may have become due. Remembered when nobody waits at this moment.
     pub(super) fn wake(&self) {
         self.mail_added.notify_one();
-        self.sms_added.notify_one();
+        self.awaited_added.notify_one();
     }
 
     pub(super) fn held(&self) -> MutexGuard<'_, BTreeSet<JobId>> {

@@ -19,6 +19,7 @@ mod codec;
 pub mod codes;
 pub mod contacts;
 pub mod conversation;
+pub mod dispatch;
 #[doc(hidden)] // public for benchmarks only
 pub mod engine;
 mod fresh;
@@ -39,9 +40,9 @@ pub mod retention;
 pub mod rewrap;
 pub mod root;
 mod sessions;
-pub mod sms;
 pub mod strict;
 pub mod verp;
+mod wishes;
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Where each record lies: the key of every space, built in one place. Numbers are big-endian so that keys sort by them.
 
+use crate::access::one_time::Way;
 use crate::base::{ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
 use crate::mail::Address;
 use crate::seal::contact::Generation;
@@ -7,6 +8,7 @@ use crate::seal::keyring::StoreKeys;
 use crate::seal::recovery::RecoveryId;
 use crate::seal::strict::Epoch;
 
+use super::challenge::Destination;
 use super::engine::{Key, Space};
 use super::jobs::Lane;
 use super::records::JobKind;
@@ -122,17 +124,27 @@ pub(super) fn phone(id: ContactId) -> Key {
 pub(super) fn challenge(id: GrantId) -> Key {
     key(Space::Challenge, &[id.as_bytes()])
 }
-/// SMS for one link.
+/// Codes for one link.
 pub(super) fn sent_for(id: GrantId) -> Key {
     key(Space::Sent, &[&[SENT_FOR], id.as_bytes()])
 }
-/// SMS to one number, in E.164 form.
-pub(super) fn sent_to(keys: &StoreKeys, number: &str) -> Key {
-    key(Space::Sent, &[&[SENT_TO], &keys.blind("sms to number", number.as_bytes())])
+/// Codes to one number or mailbox, whoever its links are of.
+pub(super) fn sent_to(keys: &StoreKeys, to: &Destination) -> Key {
+    let hash = match to {
+        Destination::Phone(phone) => keys.blind("sms to number", phone.expose().as_bytes()),
+        Destination::Mailbox(address) => keys.blind("code to mailbox", address_key(address).as_bytes()),
+    };
+    key(Space::Sent, &[&[SENT_TO], &hash])
 }
-/// SMS in all.
-pub(super) fn sent_in_all() -> Key {
-    key(Space::Sent, &[&[SENT_IN_ALL]])
+/// Codes in all.
+pub(super) fn sent_in_all(way: Way) -> Key {
+    key(
+        Space::Sent,
+        &[&[match way {
+            Way::Sms => SENT_IN_ALL,
+            Way::Mail => MAILED_IN_ALL,
+        }]],
+    )
 }
 /// What was asked of the sender through one link.
 pub(super) fn asked(id: GrantId) -> Key {
@@ -143,6 +155,7 @@ pub(super) const SENT_FOR: u8 = 1;
 pub(super) const SENT_TO: u8 = 2;
 const SENT_IN_ALL: u8 = 3;
 pub(super) const ASKED: u8 = 4;
+const MAILED_IN_ALL: u8 = 5;
 pub(super) fn grant(id: GrantId) -> Key {
     key(Space::Grant, &[id.as_bytes()])
 }
@@ -160,9 +173,9 @@ pub(super) fn reference_prefix(keys: &StoreKeys, reference: &str) -> [u8; 32] {
 pub(super) fn grant_tries(id: GrantId) -> Key {
     key(Space::GrantTries, &[id.as_bytes()])
 }
-/// What became of the last SMS for this link.
-pub(super) fn sms(id: GrantId) -> Key {
-    key(Space::Sms, &[id.as_bytes()])
+/// What became of the code that was sent last for this link.
+pub(super) fn dispatch(id: GrantId) -> Key {
+    key(Space::Dispatch, &[id.as_bytes()])
 }
 pub(super) fn contact_tries(id: ContactId) -> Key {
     key(Space::ContactTries, &[id.as_bytes()])

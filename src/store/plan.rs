@@ -246,10 +246,10 @@ impl PlannedDelivery {
         draft.delete(places::delivery(id, self.conversation_id));
         if let Some(contact_record) = &self.new_contact {
             let (contact, number) = (self.conversation.contact, contact_record.generation);
-            if contact_record.proof == Proof::Sms {
-                draft.delete(places::phone(contact));
-            } else {
-                draft.delete(places::verifier(contact));
+            match contact_record.proof {
+                Proof::Sms => draft.delete(places::phone(contact)),
+                Proof::Code | Proof::StrictCode => draft.delete(places::verifier(contact)),
+                Proof::Mail => {}
             }
             draft.delete(places::contact_key(Generation { contact, number }));
         }
@@ -264,15 +264,23 @@ impl PlannedDelivery {
 
     /// Another mail of this sender made the contact first: uses that one. The code that was made here goes to nobody.
     ///
-    /// In strict mode the key is sealed to the code that was made here and to no other, and an SMS goes to the number that this mail named and
-    /// to no other: such a message keeps a contact of its own, which later mails do not find.
-    pub(super) fn use_contact(&mut self, draft: &mut Draft<'_>, contact: ContactId) -> Result<(), StoreError> {
-        let by_sms = self.new_contact.as_ref().is_some_and(|own| own.proof == Proof::Sms);
-        if self.grant.strict.is_some() || by_sms {
+    /// In strict mode the key is sealed to the code that was made here and to no other; an SMS goes to the number that this mail named and to
+    /// no other; and what asks for an access code is not opened with a code by mail. Such a message keeps a contact of its own, which later
+    /// mails do not find.
+    pub(super) fn use_contact(
+        &mut self,
+        draft: &mut Draft<'_>,
+        (contact, proof): (ContactId, Proof),
+    ) -> Result<(), StoreError> {
+        let own = self.new_contact.as_ref().map(|own| own.proof);
+        let weaker = proof == Proof::Mail && own != Some(Proof::Mail);
+        if self.grant.strict.is_some() || own == Some(Proof::Sms) || weaker {
             let own = self.new_contact.take();
             return own.map_or(Ok(()), |own| draft.put(places::contact(self.conversation.contact), &own));
         }
-        draft.delete(places::verifier(self.conversation.contact));
+        if own == Some(Proof::Code) {
+            draft.delete(places::verifier(self.conversation.contact));
+        }
         self.new_contact = None;
         self.conversation.contact = contact;
         self.grant.contact = contact;

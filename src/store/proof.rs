@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 
-use crate::access::{Admission, ContactTries, GrantTries, Limits, Network, sms};
+use crate::access::{Admission, ContactTries, GrantTries, Limits, Network, one_time};
 use crate::base::{ContactId, GrantId, JobId, MessageId};
 use crate::seal::code::Verifier;
 use crate::seal::token::{LinkToken, SessionToken};
@@ -188,17 +188,17 @@ impl Store {
         network: Network,
         limits: &Limits,
     ) -> Result<Admission, StoreError> {
-        // There is always something to compare with: no code by SMS was asked for.
+        // There is always something to compare with: no one-time code was asked for.
         Ok(self.count(view, network, (limits, None)).await?.0)
     }
 
-    /// Counts a try; with limits on SMS also on the link's code by SMS, which is named when it may be compared. Where that holds no longer,
+    /// Counts a try; with limits on one-time codes also on the link's one, which is named when it may be compared. Where that holds no longer,
     /// nothing is counted.
     pub(super) async fn count(
         &self,
         view: &GrantView,
         network: Network,
-        (limits, sms): (&Limits, Option<&sms::Limits>),
+        (limits, one_time): (&Limits, Option<&one_time::Limits>),
     ) -> Result<(Admission, Option<Tried>), StoreError> {
         let inner = &self.inner;
         let _turn = inner.turns.of(view.grant.contact).await;
@@ -213,7 +213,7 @@ impl Store {
             let (mut of_grant, mut of_contact) = counted.take(&mut draft, view, contact.record.generation);
             let admission = of_grant.tries.admit(&mut of_contact.tries, network, limits, now);
             let Admission::Try { closes, .. } = admission else { return Ok((admission, None)) };
-            let tried = match sms {
+            let tried = match one_time {
                 Some(limits) => match inner.try_challenge(&mut draft, view.id, &contact.record, (limits, now)).await? {
                     Some(tried) => Some(tried),
                     None => return Ok((admission, None)),
@@ -264,7 +264,7 @@ impl Store {
         self.begin_session(view, network, (token, None)).await.map(drop)
     }
 
-    /// The same; a code by SMS is used up in that commit. `false`: it was used up before, and nothing is open.
+    /// The same; a one-time code is used up in that commit. `false`: it was used up before, and nothing is open.
     pub(super) async fn begin_session(
         &self,
         view: &GrantView,

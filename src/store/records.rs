@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 use crate::base::{ContactId, ConversationId, GrantId, MessageId, Timestamp};
 
 pub use super::phone::Phone;
-pub use job::{Job, JobKind, Subject};
+pub use job::{Job, JobKind, OneTime, Subject};
 pub use secret::{JobSecret, LeasedJob};
 pub use wish::Wish;
 
@@ -115,6 +115,35 @@ pub enum Proof {
     /// A code of six digits by SMS, to the number that is kept apart.
     #[n(2)]
     Sms,
+    /// A code of six digits by mail, to the mailbox that the notice goes to: a low level, which a rule of the config must name. No contact
+    /// who proves themselves otherwise ever gets it, so that nothing opens with less than it was sealed for.
+    #[n(3)]
+    Mail,
+}
+
+impl Proof {
+    /// By a one-time code that is asked for on the page.
+    #[must_use]
+    pub const fn is_one_time(self) -> bool {
+        matches!(self, Self::Sms | Self::Mail)
+    }
+
+    /// By a code that the sender passes on.
+    #[must_use]
+    pub const fn is_access_code(self) -> bool {
+        !self.is_one_time()
+    }
+
+    /// Its name in the answers of commands.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Code => "code",
+            Self::StrictCode => "strict code",
+            Self::Sms => "sms",
+            Self::Mail => "mail",
+        }
+    }
 }
 
 /// What one sender knows of one recipient.

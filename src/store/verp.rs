@@ -30,6 +30,8 @@ pub enum Subject {
     Answer(MessageId),
     /// This answer, as the fallback mailbox gets it.
     AnswerCopy(MessageId),
+    /// The mail that brings a one-time code for this grant.
+    OneTime(GrantId),
 }
 
 impl Subject {
@@ -40,6 +42,7 @@ impl Subject {
             Self::Code(contact) => (3, contact.0),
             Self::Answer(answer) => (4, answer.0),
             Self::AnswerCopy(answer) => (5, answer.0),
+            Self::OneTime(grant) => (6, grant.0),
         };
         let mut bytes = [0; 1 + ID];
         let (first, rest) = bytes.split_at_mut(1);
@@ -80,6 +83,7 @@ impl Subject {
             3 => Some(Self::Code(ContactId(id))),
             4 => Some(Self::Answer(MessageId(id))),
             5 => Some(Self::AnswerCopy(MessageId(id))),
+            6 => Some(Self::OneTime(GrantId(id))),
             _ => None,
         }
     }

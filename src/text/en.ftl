@@ -40,40 +40,44 @@ unlock-busy-what = Try again in a minute. This try does not count.
 unlock-stale = This page was open for too long.
 unlock-stale-what = Enter your code once more. This try does not count.
 
-## Page 1 with a code by SMS. The number shows its last three digits only.
+## Page 1 with a one-time code, by SMS or by e-mail
+
+once-button = Send me the code
+once-spent = This code was entered wrongly too often.
+once-expired = This code has expired.
+once-none = This code was used already, or is no longer valid.
+once-anew = Ask for a new code.
+once-stale-what = Try once more. This try does not count.
+once-full-what = You can ask for another from { $time }.
+once-ours-what = This is our fault. Try again later or call the sender.
+once-missing-wait = Wait a minute. Sometimes it takes a while.
+once-again-what = You will get the same code.
+once-tell = Tell the sender
+
+## By SMS. The number shows its last three digits only.
 
 phone-send = We send a code of 6 digits to { $number }.
-phone-button = Send me the code
 phone-label = SMS code
 phone-help = 6 digits, sent to { $number }. You can use the code until { $until }.
 phone-empty = Enter the code from the SMS.
 phone-form = An SMS code has 6 digits.
 phone-form-what = Look at the SMS and enter all 6 digits. This try does not count.
-phone-spent = This code was entered wrongly too often.
-phone-expired = This code has expired.
-phone-none = This code was used already, or is no longer valid.
-phone-anew = Ask for a new code.
-phone-stale-what = Try once more. This try does not count.
 phone-wait =
     { $seconds ->
         [one] We have just sent an SMS. You can ask for another in 1 second.
        *[other] We have just sent an SMS. You can ask for another in { $seconds } seconds.
     }
 phone-full = You asked for an SMS often already.
-phone-full-what = You can ask for another from { $time }.
 phone-over = We send no more SMS for this message.
 phone-over-what = An SMS was asked for too often. Call the sender, who can unlock the message for you.
 phone-ceiling = We cannot send an SMS now.
-phone-ceiling-what = This is our fault. Try again later or call the sender.
 phone-failed-number = The SMS was not sent.
 phone-failed-number-what = This number cannot get an SMS. Tell the sender.
 phone-failed-ours = We cannot send an SMS now.
-phone-failed-ours-what = This is our fault. Try again later or call the sender.
 phone-failed-late = The SMS did not arrive.
 phone-failed-late-what = Is your telephone on, and does it have a signal? Then ask for another SMS.
 phone-delayed = The SMS has not been sent yet. We keep trying. Stay on this page.
 phone-missing = No SMS received?
-phone-missing-wait = Wait a minute. Sometimes it takes a while.
 phone-missing-reach = Check that your telephone has a signal. Turn it off and on again if need be.
 phone-missing-number = Check that { $number } is the end of your number.
 phone-again = Send the SMS again
@@ -83,9 +87,44 @@ phone-again-wait =
        *[other] You can ask for the SMS again in { $seconds } seconds.
     }
 phone-again-now = You can ask for the SMS again now.
-phone-again-what = You will get the same code.
 phone-number = Is the telephone number not right?
-phone-number-tell = Tell the sender
+
+## By e-mail. The address is shown in part.
+
+mailbox-send = We send a code of 6 digits to { $address }. That is also where you got the e-mail with the link.
+mailbox-label = Code from the e-mail
+mailbox-help = 6 digits, sent to { $address }. You can use the code until { $until }.
+mailbox-empty = Enter the code from the e-mail.
+mailbox-form = The code has 6 digits.
+mailbox-form-what = Look at the e-mail and enter all 6 digits. This try does not count.
+mailbox-wait =
+    { $seconds ->
+        [one] We have just sent an e-mail. You can ask for another in 1 second.
+       *[other] We have just sent an e-mail. You can ask for another in { $seconds } seconds.
+    }
+mailbox-full = You asked for a code often already.
+mailbox-over = We e-mail no more codes for this message.
+mailbox-over-what = A code was asked for too often. Call the sender, who can unlock the message for you.
+mailbox-ceiling = We cannot e-mail a code now.
+mailbox-failed = The e-mail with the code did not arrive.
+mailbox-failed-what = Perhaps the mailbox is full, or does not accept our e-mail. Tell the sender.
+mailbox-failed-ours = We cannot e-mail the code now.
+mailbox-delayed = The e-mail has not been sent yet. We keep trying. Stay on this page.
+mailbox-missing = No e-mail received?
+mailbox-missing-spam = Look in the folder for junk e-mail (spam) too.
+mailbox-missing-address = Look in the mailbox of { $address }. Did somebody forward the e-mail with the link to you? Then the code goes to that person.
+mailbox-again = Send the e-mail again
+mailbox-again-wait =
+    { $seconds ->
+        [one] You can ask for the e-mail again in 1 second.
+       *[other] You can ask for the e-mail again in { $seconds } seconds.
+    }
+mailbox-again-now = You can ask for the e-mail again now.
+mailbox-none = Do you get no e-mail with the code?
+mailbox-level = Whoever can read your e-mail can open this message too. Would you rather not have that?
+
+## Another way
+
 ask-other = Rather open it in another way?
 ask-other-sms = Ask for an access code
 ask-other-code = Ask for a code by SMS
@@ -96,6 +135,10 @@ ask-number-title = Is the telephone number not right?
 ask-number-what = The SMS with the code goes to { $number }. Is that not the end of your number? Then we send { $sender } an e-mail.
 ask-number-next = The sender must give the right number first. Only then can you open the message, with the same link. You can also call the sender. That is often quicker.
 ask-number-button = Tell the sender
+ask-mail-title = No e-mail with the code?
+ask-mail-what = The e-mail with the code goes to { $address }. First look in the folder for junk e-mail (spam). Is it not there either? Then we send { $sender } an e-mail.
+ask-mail-next = The sender can give you an access code. With that you open the message, with the same link. You can also call the sender. That is often quicker.
+ask-level-what = You get an access code from the sender, by post, by telephone or in person. Whoever can only read your e-mail cannot open the message then. We send { $sender } an e-mail with your question.
 ask-sms-title = Rather an access code?
 ask-sms-what = You get an access code from the sender, by post, by telephone or in person. You need no SMS then. We send { $sender } an e-mail with your question.
 ask-code-title = Rather a code by SMS?
@@ -304,11 +347,13 @@ mail-notice-open = Open message
 mail-notice-address = This is the address of your message:
 mail-notice-code = You open the message with your access code. The sender gives you that code by post, by telephone or in person. You can read the message until the end of { $until }.
 mail-notice-sms = You open the message with a code of 6 digits, which we send to your telephone by SMS when you ask for it. You can read the message until the end of { $until }.
+mail-notice-mail = You open the message with a code of 6 digits, which we e-mail to this address when you ask for it. You can read the message until the end of { $until }.
 mail-notice-again = You received an e-mail about this message before. Since then the sender has changed how you open it. You can open it now.
 mail-notice-strict = This message has extra protection. Keep this e-mail and your code in a safe place: without both of them nobody can open the message, and we cannot either.
 mail-notice-genuine = Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }. The reference of your message is { $reference }. You can check it at { $page }/echt.
 mail-notice-short = { $sender } of { $organisation } has sent you a secure message. Open it with the button and your access code. You can read it until the end of { $until }. Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }.
 mail-notice-short-sms = { $sender } of { $organisation } has sent you a secure message. Open it with the button and a code that we send you by SMS. You can read it until the end of { $until }. Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }.
+mail-notice-short-mail = { $sender } of { $organisation } has sent you a secure message. Open it with the button and a code that we e-mail to you when you ask for it. You can read it until the end of { $until }. Not sure whether this e-mail is genuine? Check that the address bar begins with { $page }/ or call us: { $phone }.
 
 ## Mail: the access code, to the sender
 
@@ -360,9 +405,13 @@ mail-asked-code-what = { $recipient } has no access code, or lost it. This is ab
 mail-asked-code-do = Do you still have the code? Pass it on yourself, by telephone or in person. Call a number that you already know: someone else may have asked this. Do not send the code by e-mail.
 mail-asked-code-new = Do you no longer have the code? Ask your administrator for a new one, with this command:
 mail-asked-code-new-strict = This message has extra protection. If you no longer have the code, nobody can open it any more. Ask your administrator for a new code and send the message again after that:
+mail-asked-mail-subject = No code received: your message to { $recipient }
+mail-asked-mail-what = { $recipient } does not get the e-mail with the code. This is about your secure message of { $date }.
+mail-asked-mail-do = Call the recipient on a number that you already know: someone else may have said this. Is the e-mail address right? Then ask your administrator for an access code, with this command. You get the code by e-mail and pass it on yourself, by telephone or in person:
 mail-asked-other-subject = Rather in another way: your message to { $recipient }
 mail-asked-other-sms = { $recipient } now opens your secure message of { $date } with a code by SMS, and would rather have an access code.
 mail-asked-other-code = { $recipient } now opens your secure message of { $date } with an access code, and would rather have a code by SMS.
+mail-asked-other-mail = { $recipient } now opens your secure message of { $date } with a code by e-mail, and would rather have an access code.
 mail-asked-other-do = You decide. Nothing has changed yet. Talk to the recipient, on a number that you already know: someone else may have asked this. Do you want to change it? Ask your administrator, with this command:
 mail-asked-reference = The reference of the message is { $reference }.
 
@@ -375,6 +424,24 @@ mail-sms-late = The SMS to { $number } did not arrive. Perhaps the number is not
 mail-sms-number-do = Ask the recipient for the right number. Call a number that you already know. Then pass it on to your administrator, for this command:
 mail-sms-ours = The number is { $number }. We could not send the SMS. That has nothing to do with the recipient or the number.
 mail-sms-ours-do = Ask your administrator what is wrong. The recipient can try again later. Can it not wait? With this command the recipient gets an access code instead of an SMS:
+
+## Mail: a one-time code by mail does not arrive, to the sender
+
+mail-once-failed-subject = No code: your message to { $recipient }
+mail-once-failed-what = { $recipient } wanted to open your secure message of { $date } and asked for a code by e-mail. That e-mail does not come.
+mail-once-failed-refused = The recipient's mail server does not accept it. Perhaps the mailbox is full, or the address no longer exists.
+mail-once-failed-ours = We could not send the e-mail. That has nothing to do with the recipient.
+mail-once-failed-refused-do = Call the recipient on a number that you already know. Ask your administrator for an access code, with this command. You get the code by e-mail and pass it on yourself, by telephone or in person:
+mail-once-failed-ours-do = Ask your administrator what is wrong. The recipient can try again later. Can it not wait? With this command you get an access code, which you pass on yourself:
+
+## Mail: the one-time code, to the recipient. mail-once-short is the paragraph in the other language.
+
+mail-once-subject = Your code for the message from { $sender }
+mail-once-what = With this code you open the secure message from { $sender } of { $organisation }:
+mail-once-until = Enter the code on the page where you asked for it, before { $until }. Give the code to nobody, and not to us either.
+mail-once-asked = The code was asked for on { $asked }, on our website. The reference of the message is { $reference }.
+mail-once-stranger = Was that not you? Do not use the code, and call us: { $phone }. Perhaps someone else has the link to your message.
+mail-once-short = With the code above you open the secure message from { $sender } of { $organisation }, before { $until }. Did you not ask for it? Do not use the code, and call us: { $phone }.
 
 ## SMS
 

@@ -41,40 +41,44 @@ unlock-busy-what = Probeer het over een minuut opnieuw. Deze keer telt niet mee.
 unlock-stale = De pagina stond te lang open.
 unlock-stale-what = Vul uw code nog een keer in. Deze keer telt niet mee.
 
-## Page 1 with a code by SMS. The number shows its last three digits only.
+## Page 1 with a one-time code, by SMS or by e-mail
+
+once-button = Stuur mij de code
+once-spent = Deze code is te vaak verkeerd ingevuld.
+once-expired = Deze code is verlopen.
+once-none = Deze code is al gebruikt of geldt niet meer.
+once-anew = Vraag een nieuwe code.
+once-stale-what = Probeer het nog een keer. Deze keer telt niet mee.
+once-full-what = U kunt er weer een vragen vanaf { $time } uur.
+once-ours-what = Dat ligt aan ons. Probeer het later opnieuw of bel met de afzender.
+once-missing-wait = Wacht een minuut. Soms duurt het even.
+once-again-what = U krijgt dan dezelfde code.
+once-tell = Stel de afzender op de hoogte
+
+## By SMS. The number shows its last three digits only.
 
 phone-send = Wij sturen een code van 6 cijfers naar { $number }.
-phone-button = Stuur mij de code
 phone-label = Sms-code
 phone-help = 6 cijfers, naar { $number } gestuurd. U kunt de code gebruiken tot { $until } uur.
 phone-empty = Vul de code uit de sms in.
 phone-form = Een sms-code heeft 6 cijfers.
 phone-form-what = Kijk in de sms en vul alle 6 cijfers in. Deze keer telt niet mee.
-phone-spent = Deze code is te vaak verkeerd ingevuld.
-phone-expired = Deze code is verlopen.
-phone-none = Deze code is al gebruikt of geldt niet meer.
-phone-anew = Vraag een nieuwe code.
-phone-stale-what = Probeer het nog een keer. Deze keer telt niet mee.
 phone-wait =
     { $seconds ->
         [one] Wij hebben net een sms gestuurd. Over 1 seconde kunt u een nieuwe vragen.
        *[other] Wij hebben net een sms gestuurd. Over { $seconds } seconden kunt u een nieuwe vragen.
     }
 phone-full = U heeft al vaak een sms gevraagd.
-phone-full-what = U kunt er weer een vragen vanaf { $time } uur.
 phone-over = Wij sturen voor dit bericht geen sms meer.
 phone-over-what = Er is al te vaak een sms gevraagd. Bel met de afzender. Die kan het bericht weer voor u openzetten.
 phone-ceiling = Wij kunnen nu geen sms sturen.
-phone-ceiling-what = Dat ligt aan ons. Probeer het later opnieuw of bel met de afzender.
 phone-failed-number = De sms is niet verstuurd.
 phone-failed-number-what = Naar dit nummer kan geen sms. Stel de afzender op de hoogte.
 phone-failed-ours = Het lukt nu niet om een sms te sturen.
-phone-failed-ours-what = Dat ligt aan ons. Probeer het later opnieuw of bel met de afzender.
 phone-failed-late = De sms is niet aangekomen.
 phone-failed-late-what = Staat uw telefoon aan en heeft u bereik? Vraag dan nog een sms.
 phone-delayed = De sms is nog niet verstuurd. Wij blijven het proberen. Blijf op deze pagina.
 phone-missing = Geen sms ontvangen?
-phone-missing-wait = Wacht een minuut. Soms duurt het even.
 phone-missing-reach = Kijk of uw telefoon bereik heeft. Zet hem eventueel uit en weer aan.
 phone-missing-number = Kijk of { $number } het einde van uw nummer is.
 phone-again = Stuur de sms opnieuw
@@ -84,9 +88,44 @@ phone-again-wait =
        *[other] Over { $seconds } seconden kunt u de sms opnieuw vragen.
     }
 phone-again-now = U kunt de sms nu opnieuw vragen.
-phone-again-what = U krijgt dan dezelfde code.
 phone-number = Is het telefoonnummer niet juist?
-phone-number-tell = Stel de afzender op de hoogte
+
+## By e-mail. The address is shown in part.
+
+mailbox-send = Wij sturen een code van 6 cijfers naar { $address }. Op dat adres kreeg u ook de e-mail met de link.
+mailbox-label = Code uit de e-mail
+mailbox-help = 6 cijfers, naar { $address } gestuurd. U kunt de code gebruiken tot { $until } uur.
+mailbox-empty = Vul de code uit de e-mail in.
+mailbox-form = De code heeft 6 cijfers.
+mailbox-form-what = Kijk in de e-mail en vul alle 6 cijfers in. Deze keer telt niet mee.
+mailbox-wait =
+    { $seconds ->
+        [one] Wij hebben net een e-mail gestuurd. Over 1 seconde kunt u een nieuwe vragen.
+       *[other] Wij hebben net een e-mail gestuurd. Over { $seconds } seconden kunt u een nieuwe vragen.
+    }
+mailbox-full = U heeft al vaak een code gevraagd.
+mailbox-over = Wij mailen voor dit bericht geen code meer.
+mailbox-over-what = Er is al te vaak een code gevraagd. Bel met de afzender. Die kan het bericht weer voor u openzetten.
+mailbox-ceiling = Wij kunnen nu geen code mailen.
+mailbox-failed = De e-mail met de code is niet aangekomen.
+mailbox-failed-what = Misschien is de mailbox vol, of neemt die onze e-mail niet aan. Stel de afzender op de hoogte.
+mailbox-failed-ours = Het lukt nu niet om de code te mailen.
+mailbox-delayed = De e-mail is nog niet verstuurd. Wij blijven het proberen. Blijf op deze pagina.
+mailbox-missing = Geen e-mail ontvangen?
+mailbox-missing-spam = Kijk ook in de map met ongewenste e-mail (spam).
+mailbox-missing-address = Kijk in de mailbox van { $address }. Heeft iemand de e-mail met de link naar u doorgestuurd? Dan komt de code bij diegene.
+mailbox-again = Stuur de e-mail opnieuw
+mailbox-again-wait =
+    { $seconds ->
+        [one] Over 1 seconde kunt u de e-mail opnieuw vragen.
+       *[other] Over { $seconds } seconden kunt u de e-mail opnieuw vragen.
+    }
+mailbox-again-now = U kunt de e-mail nu opnieuw vragen.
+mailbox-none = Krijgt u geen e-mail met de code?
+mailbox-level = Wie uw e-mail kan lezen, kan ook dit bericht openen. Wilt u dat niet?
+
+## Another way
+
 ask-other = Liever op een andere manier openen?
 ask-other-sms = Vraag om een toegangscode
 ask-other-code = Vraag om een code per sms
@@ -97,6 +136,10 @@ ask-number-title = Is het telefoonnummer niet juist?
 ask-number-what = De sms met de code gaat naar { $number }. Is dat niet het einde van uw nummer? Dan sturen wij { $sender } een e-mail.
 ask-number-next = De afzender moet eerst het juiste nummer doorgeven. Pas daarna kunt u het bericht openen, met dezelfde link. U kunt de afzender ook bellen. Dat gaat vaak sneller.
 ask-number-button = Stel de afzender op de hoogte
+ask-mail-title = Geen e-mail met de code?
+ask-mail-what = De e-mail met de code gaat naar { $address }. Kijk eerst in de map met ongewenste e-mail (spam). Staat hij daar ook niet? Dan sturen wij { $sender } een e-mail.
+ask-mail-next = De afzender kan u een toegangscode geven. Daarmee opent u het bericht met dezelfde link. U kunt de afzender ook bellen. Dat gaat vaak sneller.
+ask-level-what = Een toegangscode krijgt u van de afzender zelf: per post, telefonisch of persoonlijk. Wie alleen uw e-mail kan lezen, kan het bericht dan niet openen. Wij sturen { $sender } een e-mail met uw vraag.
 ask-sms-title = Liever een toegangscode?
 ask-sms-what = Een toegangscode krijgt u van de afzender zelf: per post, telefonisch of persoonlijk. U heeft dan geen sms nodig. Wij sturen { $sender } een e-mail met uw vraag.
 ask-code-title = Liever een code per sms?
@@ -305,11 +348,13 @@ mail-notice-open = Open bericht
 mail-notice-address = Dit is het adres van uw bericht:
 mail-notice-code = U opent het bericht met uw toegangscode. De afzender geeft u die code per post, telefonisch of persoonlijk. U kunt het bericht lezen tot en met { $until }.
 mail-notice-sms = U opent het bericht met een code van 6 cijfers. Die sturen wij per sms naar uw telefoon als u daarom vraagt. U kunt het bericht lezen tot en met { $until }.
+mail-notice-mail = U opent het bericht met een code van 6 cijfers. Die mailen wij naar dit adres als u daarom vraagt. U kunt het bericht lezen tot en met { $until }.
 mail-notice-again = U kreeg al eerder een e-mail over dit bericht. Daarna heeft de afzender veranderd hoe u het opent. U kunt het nu openen.
 mail-notice-strict = Dit bericht is extra beveiligd. Bewaar deze e-mail en uw code goed: zonder die twee kan niemand het bericht openen, ook wij niet.
 mail-notice-genuine = Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }. Het kenmerk van uw bericht is { $reference }. Dat kunt u nakijken op { $page }/echt.
 mail-notice-short = { $sender } van { $organisation } heeft u een beveiligd bericht gestuurd. Open het met de knop en uw toegangscode. U kunt het lezen tot en met { $until }. Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }.
 mail-notice-short-sms = { $sender } van { $organisation } heeft u een beveiligd bericht gestuurd. Open het met de knop en een code die wij u per sms sturen. U kunt het lezen tot en met { $until }. Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }.
+mail-notice-short-mail = { $sender } van { $organisation } heeft u een beveiligd bericht gestuurd. Open het met de knop en een code die wij u mailen als u daarom vraagt. U kunt het lezen tot en met { $until }. Twijfelt u of deze e-mail echt is? Controleer dat de adresbalk begint met { $page }/ of bel ons: { $phone }.
 
 ## Mail: the access code, to the sender
 
@@ -361,9 +406,13 @@ mail-asked-code-what = { $recipient } heeft geen toegangscode of is hem kwijt. H
 mail-asked-code-do = Heeft u de code nog? Geef hem dan zelf door, telefonisch of persoonlijk. Bel daarvoor een nummer dat u al kent: ook een ander kan dit hebben gevraagd. Stuur de code niet per e-mail.
 mail-asked-code-new = Heeft u de code niet meer? Vraag dan uw beheerder om een nieuwe, met deze opdracht:
 mail-asked-code-new-strict = Dit bericht is extra beveiligd. Heeft u de code niet meer? Dan kan niemand het nog openen. Vraag dan uw beheerder om een nieuwe code en stuur het bericht daarna opnieuw:
+mail-asked-mail-subject = Geen code ontvangen: uw bericht aan { $recipient }
+mail-asked-mail-what = { $recipient } krijgt de e-mail met de code niet. Het gaat om uw beveiligde bericht van { $date }.
+mail-asked-mail-do = Bel de ontvanger op een nummer dat u al kent: ook een ander kan dit hebben gemeld. Klopt het e-mailadres? Vraag dan uw beheerder om een toegangscode, met deze opdracht. U krijgt de code per e-mail en geeft hem zelf door, telefonisch of persoonlijk:
 mail-asked-other-subject = Liever op een andere manier: uw bericht aan { $recipient }
 mail-asked-other-sms = { $recipient } opent uw beveiligde bericht van { $date } nu met een code per sms, en wil liever een toegangscode.
 mail-asked-other-code = { $recipient } opent uw beveiligde bericht van { $date } nu met een toegangscode, en wil liever een code per sms.
+mail-asked-other-mail = { $recipient } opent uw beveiligde bericht van { $date } nu met een code per e-mail, en wil liever een toegangscode.
 mail-asked-other-do = U beslist. Er is nog niets veranderd. Overleg met de ontvanger, op een nummer dat u al kent: ook een ander kan dit hebben gevraagd. Wilt u het aanpassen? Vraag dit dan aan uw beheerder, met deze opdracht:
 mail-asked-reference = Het kenmerk van het bericht is { $reference }.
 
@@ -376,6 +425,24 @@ mail-sms-late = De sms naar { $number } is niet aangekomen. Misschien klopt het 
 mail-sms-number-do = Vraag de ontvanger om het juiste nummer. Bel daarvoor een nummer dat u al kent. Geef het dan door aan uw beheerder, voor deze opdracht:
 mail-sms-ours = Het nummer is { $number }. De sms kon bij ons niet worden verstuurd. Dat ligt niet aan de ontvanger en niet aan het nummer.
 mail-sms-ours-do = Vraag uw beheerder wat er aan de hand is. De ontvanger kan het later nog een keer proberen. Kan dat niet wachten? Met deze opdracht krijgt de ontvanger een toegangscode in plaats van een sms:
+
+## Mail: a one-time code by mail does not arrive, to the sender
+
+mail-once-failed-subject = Geen code: uw bericht aan { $recipient }
+mail-once-failed-what = { $recipient } wilde uw beveiligde bericht van { $date } openen en vroeg om een code per e-mail. Die e-mail komt niet.
+mail-once-failed-refused = De mailserver van de ontvanger neemt hem niet aan. Misschien is de mailbox vol, of bestaat het adres niet meer.
+mail-once-failed-ours = De e-mail kon bij ons niet worden verstuurd. Dat ligt niet aan de ontvanger.
+mail-once-failed-refused-do = Bel de ontvanger op een nummer dat u al kent. Vraag uw beheerder om een toegangscode, met deze opdracht. U krijgt de code per e-mail en geeft hem zelf door, telefonisch of persoonlijk:
+mail-once-failed-ours-do = Vraag uw beheerder wat er aan de hand is. De ontvanger kan het later nog een keer proberen. Kan dat niet wachten? Met deze opdracht krijgt u een toegangscode, die u zelf doorgeeft:
+
+## Mail: the one-time code, to the recipient. mail-once-short is the paragraph in the other language.
+
+mail-once-subject = Uw code voor het bericht van { $sender }
+mail-once-what = Met deze code opent u het beveiligde bericht van { $sender } van { $organisation }:
+mail-once-until = Vul de code in op de pagina waar u erom vroeg. Dat kan tot { $until } uur. Geef de code aan niemand, ook niet aan ons.
+mail-once-asked = De code is gevraagd op { $asked } uur, op onze website. Het kenmerk van het bericht is { $reference }.
+mail-once-stranger = Was u dat niet? Gebruik de code dan niet en bel ons: { $phone }. Misschien heeft een ander de link naar uw bericht.
+mail-once-short = Met de code hierboven opent u het beveiligde bericht van { $sender } van { $organisation }. Dat kan tot { $until } uur. Heeft u er niet om gevraagd? Gebruik de code dan niet en bel ons: { $phone }.
 
 ## SMS
 

@@ -50,7 +50,7 @@ pub(super) struct App {
     pub logo: Option<String>,
     /// Address of the script that warns before a session ends.
     pub session_script: String,
-    /// Address of the script that counts down until one more SMS can be asked for.
+    /// Address of the script that counts down until a code can be asked for once more.
     pub again_script: String,
 }
 

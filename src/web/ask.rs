@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, get, post};
 use serde::Deserialize;
 
 use crate::store::proof::GrantView;
-use crate::store::records::Wish;
+use crate::store::records::{Proof, Wish};
 use crate::text::page::{AskPage, Asks};
 
 use super::answer::{Problem, html};
@@ -17,7 +17,7 @@ use super::app::Shared;
 use super::client::Visitor;
 use super::mask;
 use super::page_token::Purpose;
-use super::unlock::{First, by_sms, checked, find, sender_name, think};
+use super::unlock::{First, checked, find, sender_name, think};
 
 /// A form with nothing to fill in.
 #[derive(Debug, Deserialize)]
@@ -46,6 +46,16 @@ pub(super) fn tell(wish: Wish) -> MethodRouter<Shared> {
             Asking { app: &app, link: &link, visitor, wish }.tell(&headers, form).await
         },
     )
+}
+
+/// The page that says what a press does, for a link that was found.
+pub(super) async fn before(
+    app: &Shared,
+    (link, view): (&str, &GrantView),
+    visitor: Visitor,
+    wish: Wish,
+) -> Result<Response, Problem> {
+    Asking { app, link, visitor, wish }.page(view, StatusCode::OK, None).await
 }
 
 /// One request about one wish.
@@ -87,14 +97,19 @@ impl Asking<'_> {
     }
 
     async fn page(&self, view: &GrantView, status: StatusCode, done: Option<bool>) -> Result<Response, Problem> {
-        let phone = if by_sms(view) { self.app.store.phone(view.grant.contact).await? } else { None };
-        let number = phone.as_ref().map(mask::phone);
         let strict = view.grant.strict.is_some();
-        let (asks, below) = match (self.wish, number.as_deref()) {
-            (Wish::OtherNumber, Some(number)) => (Asks::Number(number), "/nummer"),
-            (Wish::OtherProof, Some(_)) => (Asks::CodeForSms, "/anders"),
-            (Wish::OtherProof, None) if self.app.settings.sends_sms && !strict => (Asks::SmsForCode, "/anders"),
-            (Wish::Code, None) => (Asks::Lost, "/geen-code"),
+        // What is strict opens with its code, whatever the contact has now.
+        let proof = if strict { Proof::StrictCode } else { view.contact.proof };
+        let phone = if proof == Proof::Sms { self.app.store.phone(view.grant.contact).await? } else { None };
+        let number = phone.as_ref().map(mask::phone);
+        let address = mask::address(&view.conversation.recipient);
+        let (asks, below) = match (self.wish, proof, number.as_deref()) {
+            (Wish::OtherNumber, Proof::Sms, Some(number)) => (Asks::Number(number), "/nummer"),
+            (Wish::OtherProof, Proof::Sms, _) => (Asks::CodeForSms, "/anders"),
+            (Wish::OtherProof, Proof::Mail, _) => (Asks::CodeForMail, "/anders"),
+            (Wish::OtherProof, _, _) if self.app.settings.sends_sms && !strict => (Asks::SmsForCode, "/anders"),
+            (Wish::Code, Proof::Mail, _) => (Asks::NoMail(&address), "/geen-code"),
+            (Wish::Code, Proof::Code | Proof::StrictCode, _) => (Asks::Lost, "/geen-code"),
             _ => return Err(Problem::NotFound),
         };
         let first = self.first(view);

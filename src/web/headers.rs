@@ -9,7 +9,7 @@ const PAGE_POLICY: &str =
 /// The message page also shows the frame, and runs our own script, which asks nothing of anybody but us.
 pub(super) const MESSAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// The page that takes a code by SMS, while one more SMS has to wait, runs our own script, which asks for nothing.
+/// The page that takes a one-time code, while asking once more has to wait, runs our own script, which asks for nothing.
 pub(super) const WAITING_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// Seconds until the session ends, in the answer to the form that extends it.

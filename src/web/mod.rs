@@ -12,11 +12,11 @@ mod headers;
 mod mask;
 mod message;
 mod multipart;
+mod one_time;
 mod page_token;
 mod routes;
 mod serve;
 mod session;
-mod sms;
 mod sms_reports;
 mod unlock;
 mod uploads;
@@ -62,8 +62,8 @@ pub struct Settings {
     pub time_zone: jiff::tz::TimeZone,
     /// Limits on wrong codes.
     pub limits: Limits,
-    /// Limits on codes by SMS.
-    pub sms_limits: access::sms::Limits,
+    /// Limits on one-time codes, by SMS and by mail.
+    pub one_time_limits: access::one_time::Limits,
     /// Codes go out by SMS: recipients may ask their sender for that.
     pub sends_sms: bool,
     /// Life of sessions.
@@ -105,7 +105,7 @@ mod tests {
             brand: Brand::default(),
             time_zone: jiff::tz::TimeZone::UTC,
             limits: Limits::default(),
-            sms_limits: access::sms::Limits::default(),
+            one_time_limits: access::one_time::Limits::default(),
             sends_sms: true,
             sessions: SessionLimits { idle: minutes(15), longest: minutes(240) },
             hashers: 1,

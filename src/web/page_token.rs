@@ -17,8 +17,8 @@ const LIFE: Duration = Duration::from_hours(24);
 pub(super) enum Purpose {
     /// Opens a message with a code.
     Open,
-    /// Asks for a code by SMS.
-    Sms,
+    /// Asks for a one-time code.
+    SendCode,
     /// Asks the sender for something.
     Ask(Wish),
     /// Writes an answer.
@@ -29,7 +29,7 @@ impl Purpose {
     const fn label(self) -> &'static [u8] {
         match self {
             Self::Open => b"zegel page token v1: open\0",
-            Self::Sms => b"zegel page token v1: sms\0",
+            Self::SendCode => b"zegel page token v1: send code\0",
             Self::Ask(Wish::OtherNumber) => b"zegel page token v1: other number\0",
             Self::Ask(Wish::Code) => b"zegel page token v1: no code\0",
             Self::Ask(Wish::OtherProof) => b"zegel page token v1: other proof\0",
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(check(&key, grant, 24 * 3600 + 1, &token), None);
         assert_eq!(check(&other, grant, 1, &token), None);
         assert_eq!(check(&key, elsewhere, 1, &token), None);
-        for purpose in [Purpose::Sms].into_iter().chain(Wish::ALL.map(Purpose::Ask)) {
+        for purpose in [Purpose::SendCode].into_iter().chain(Wish::ALL.map(Purpose::Ask)) {
             assert_eq!(age(&key, purpose, grant, shown, &token), None, "{purpose:?}");
             assert!(age(&key, purpose, grant, shown, &make(&key, purpose, grant, shown)).is_some());
         }

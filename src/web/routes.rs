@@ -27,7 +27,7 @@ use crate::text::page::{AGAIN_SCRIPT, Plain, PlainPage, SCRIPT, SESSION_SCRIPT};
 use super::answer::{Problem, html};
 use super::app::{App, Shared};
 use super::client::Visitor;
-use super::{Settings, ask, brand, dress, genuine, message, sms, sms_reports, unlock};
+use super::{Settings, ask, brand, dress, genuine, message, one_time, sms_reports, unlock};
 
 /// Most bytes of a form: a code of 64 characters, encoded, and a page token.
 const MOST_FORM: usize = 4096;
@@ -66,7 +66,7 @@ pub fn observed(
     let pages = Router::new()
         .route("/", get(home))
         .route("/b/{token}", get(unlock::show).post(unlock::open))
-        .route("/b/{token}/sms", post(sms::send))
+        .route("/b/{token}/stuur-code", post(one_time::send))
         .route("/b/{token}/geen-code", get(unlock::lost).merge(ask::tell(Wish::Code)))
         .route("/b/{token}/nummer", ask::show(Wish::OtherNumber).merge(ask::tell(Wish::OtherNumber)))
         .route("/b/{token}/anders", ask::show(Wish::OtherProof).merge(ask::tell(Wish::OtherProof)))

@@ -28,7 +28,7 @@ use super::answer::{Problem, html};
 use super::app::{App, Shared};
 use super::client::Visitor;
 use super::page_token::{self, Purpose};
-use super::{guard, mask, session, sms};
+use super::{ask, guard, mask, one_time, session};
 
 /// A link that leads nowhere is answered after this long, whatever the reason was.
 const NOWHERE: Duration = Duration::from_millis(200);
@@ -57,8 +57,8 @@ pub(super) async fn show(
     let view = find(&app, &link).await?;
     let admission = app.store.may_try(&view, visitor.network, &app.settings.limits).await?;
     let page = First { app: &app, view: &view, visitor, link: &link };
-    if by_sms(&view) {
-        return sms::show(&page, admission).await;
+    if by_one_time(&view) {
+        return one_time::show(&page, admission).await;
     }
     match admission {
         Admission::Try { .. } => page.answer(StatusCode::OK, None),
@@ -74,8 +74,8 @@ pub(super) async fn lost(
     visitor: Visitor,
 ) -> Result<Response, Problem> {
     let view = find(&app, &link).await?;
-    if by_sms(&view) {
-        return Err(Problem::NotFound);
+    if by_one_time(&view) {
+        return ask::before(&app, (&link, &view), visitor, Wish::Code).await;
     }
     let page = app.page(visitor.lang(&view.contact.language));
     let lost = LostPage {
@@ -103,8 +103,8 @@ pub(super) async fn open(
     };
     let view = find(&app, &link).await?;
     let page = First { app: &app, view: &view, visitor, link: &link };
-    if by_sms(&view) {
-        return sms::open(&page, &form).await;
+    if by_one_time(&view) {
+        return one_time::open(&page, &form).await;
     }
     let Some(age) = page.age(Purpose::Open, &form.pagina) else {
         return page.answer(StatusCode::BAD_REQUEST, Some(Trouble::Stale));
@@ -137,9 +137,9 @@ pub(super) async fn think(age: Duration) {
     tokio::time::sleep(THOUGHT.saturating_sub(age)).await;
 }
 
-/// Whether a link opens with a code by SMS. A strict one never does: what it was sealed to opens it.
-pub(super) fn by_sms(view: &GrantView) -> bool {
-    view.grant.strict.is_none() && view.contact.proof == Proof::Sms
+/// Whether a link opens with a one-time code. A strict one never does: what it was sealed to opens it.
+pub(super) fn by_one_time(view: &GrantView) -> bool {
+    view.grant.strict.is_none() && view.contact.proof.is_one_time()
 }
 
 /// The grant behind a link. A link that was never given out, and one so long ago that nothing is known of it, are answered alike,

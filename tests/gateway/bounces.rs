@@ -28,7 +28,7 @@ fn set_up_with(config: &str) -> (Sink, Site, Gateway) {
     (sink, site, gateway)
 }
 
-fn report(action: &str, status: &str) -> Vec<u8> {
+pub fn report(action: &str, status: &str) -> Vec<u8> {
     format!(
         "From: <MAILER-DAEMON@mx.example>\r\nTo: <x@retour.voorbeeld.example>\r\nSubject: {CANARY}\r\nAuto-Submitted: auto-replied\r\n\
          MIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\r\n\r\n\
@@ -49,7 +49,7 @@ fn seal(gateway: &Gateway, sink: &Sink) -> (Mail, Mail) {
     (notice, coded)
 }
 
-fn take(server: SocketAddr, to: &str, report: &[u8]) -> u16 {
+pub fn take(server: SocketAddr, to: &str, report: &[u8]) -> u16 {
     let (rcpts, reply) = send(server, "", &[to], report);
     assert_eq!(rcpts[0].code, 250, "{rcpts:?}");
     reply.code

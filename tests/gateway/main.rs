@@ -9,6 +9,7 @@ mod damage;
 mod faults;
 mod floods;
 mod keys;
+mod mail_code;
 mod malware;
 mod memory;
 mod ordinary;

@@ -14,6 +14,7 @@ use zegel::daemon;
 use zegel::seal::keyring::RootKeyring;
 
 use crate::confidential::{code, code_for, link, notice_for};
+use crate::mail_code::one_time_code;
 use crate::strict::DOCTOR;
 use crate::support::client;
 use crate::support::gateway::Site;
@@ -131,6 +132,27 @@ fn further(sink: &Sink, smtp: std::net::SocketAddr, page: std::net::SocketAddr) 
     ]
 }
 
+/// The notice of a mail that opens with a code by mail, and a page that shows the codes which are mailed.
+fn by_mail(sink: &Sink, smtp: std::net::SocketAddr) -> (String, Provider) {
+    let to = "lid@leden.example";
+    assert_eq!(client::send(smtp, ANNA, &[to], TEXT.replace("<text@", "<mail@").as_bytes()).1.code, 250);
+    let link = link(&notice_for(sink, to));
+    let (inbox, seen) = (Provider::start(), sink.clone());
+    let shown = inbox.clone();
+    std::thread::spawn(move || {
+        let mut known = 0;
+        loop {
+            let codes: Vec<String> = seen.mails().iter().filter_map(|mail| one_time_code(mail, to)).collect();
+            for code in codes.iter().skip(known) {
+                shown.show(&format!("#{code}"));
+            }
+            known = codes.len();
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    (link, inbox)
+}
+
 /// The machine's clock, days ahead.
 #[derive(Debug, Default)]
 struct Ahead(AtomicU64);
@@ -160,7 +182,8 @@ fn chromium_reads_a_mail_at_every_width() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let sink = Sink::start();
     let provider = Provider::start();
-    let site = Site::new(sink.address, &format!("{}{}", provider.config(), crate::strict::STRICT));
+    let rules = format!("{}{}", crate::strict::STRICT, crate::mail_code::RULE);
+    let site = Site::new(sink.address, &format!("{}{rules}", provider.config()));
     std::fs::write(site.path("report.secret"), "geheim-geheim-geheim-1").unwrap();
     let proxies = "trusted_proxies = [\"127.0.0.1\"]";
     site.change(proxies, &format!("{proxies}, answer = {{ clamd = \"{}\" }}", clamd()));
@@ -196,6 +219,7 @@ fn chromium_reads_a_mail_at_every_width() {
     notice_for(&sink, "jan@example.nl");
     let code = code(&code_for(&sink, "anna@voorbeeld.example", "jan@example.nl"));
     let further = further(&sink, running.smtp[0], page);
+    let (mail_code, inbox) = by_mail(&sink, running.smtp[0]);
     let links: Vec<String> = links.iter().map(|path| format!("http://{page}{path}")).collect();
     let shots = std::env::var("PAGE_SHOTS").unwrap_or_else(|_| site.path("shots").display().to_string());
     let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/run"))
@@ -205,6 +229,8 @@ fn chromium_reads_a_mail_at_every_width() {
         .env("PAGE_STRICT_CODE", strict_code)
         .envs(further)
         .env("PAGE_PHONE", provider.phone())
+        .env("PAGE_MAILCODE", format!("http://{page}{mail_code}"))
+        .env("PAGE_MAILBOX", inbox.phone())
         .env("PAGE_EXPIRED", format!("http://{page}{expired}"))
         .env("PAGE_WITHDRAWN", format!("http://{page}{withdrawn}"))
         .env("PAGE_WRONG", if code == "00000000" { "00000001" } else { "00000000" })

@@ -30,7 +30,7 @@ fn link(gateway: &Gateway, sink: &Sink, to: &str, number: &str) -> String {
 /// Presses "Stuur mij de code".
 fn press(browser: &mut Browser, link: &str) -> u16 {
     let token = browser.form(link);
-    browser.post(&format!("{link}/sms"), &[("pagina", &token)]).status
+    browser.post(&format!("{link}/stuur-code"), &[("pagina", &token)]).status
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn from_the_header_of_a_mail_to_the_opened_page() {
     std::fs::write(site.path("report.secret"), SECRET).unwrap();
     site.change(
         "trusted_proxies = [\"127.0.0.1\"] }",
-        "trusted_proxies = [\"127.0.0.1\"], sms = { organisation = 2 } }",
+        "trusted_proxies = [\"127.0.0.1\"], one_time_codes = { organisation = 2 } }",
     );
     let gateway = site.start();
 
@@ -84,14 +84,14 @@ fn from_the_header_of_a_mail_to_the_opened_page() {
     assert!(told.contains("piet@example.nl") && told.contains("*******321") && !told.contains("7654321"), "{told}");
 
     // Two SMS a day are all that this organisation wants to pay for.
-    let pressed = browser.post(&format!("{klaas}/sms"), &[("pagina", &token)]);
+    let pressed = browser.post(&format!("{klaas}/stuur-code"), &[("pagina", &token)]);
     assert_eq!((pressed.status, pressed.text().contains("Wij kunnen nu geen sms sturen.")), (429, true));
     assert!(!browser.get(&klaas).text().contains("<form"), "no button that brings nothing");
     let seen = series(gateway.metrics.unwrap());
-    let asked = |result: &str| seen[&format!("zegel_sms_asked_total{{result=\"{result}\"}}")];
+    let asked = |result: &str| seen[&format!("zegel_one_time_codes_asked_total{{way=\"sms\",result=\"{result}\"}}")];
     assert_eq!((asked("sent"), asked("ceiling"), provider.taken().len()), (2.0, 1.0, 2));
     let log = gateway.log();
-    let alarms = log.lines().filter(|line| line.contains("ERROR") && line.contains("the ceiling of codes by SMS"));
+    let alarms = log.lines().filter(|line| line.contains("ERROR") && line.contains("the ceiling of one-time codes"));
     assert_eq!(alarms.count(), 1, "heard of once, when it is reached");
     for hidden in ["12345678", "87654321", "11223344", code.as_str(), reference.as_str(), CANARY] {
         // Behind the time, whose digits are as they come.

@@ -12,6 +12,7 @@
 //   PAGE_EXPIRED, PAGE_WITHDRAWN  addresses of notices whose messages are gone (optional)
 //   PAGE_SMS, PAGE_PHONE  address of a notice that opens with a code by SMS, which nobody asked for yet, and of a page that shows the SMS
 //               (the demo's mailbox page of that number); two SMS are asked for (optional)
+//   PAGE_MAILCODE, PAGE_MAILBOX  the same of a code by mail (optional)
 //   PAGE_WAY    only the ways of looking whose name is this, such as 1280-nl-light (optional)
 //   PAGE_SHOTS  folder for screenshots (optional)
 //   CHROMIUM    the browser (default /usr/bin/chromium)
@@ -23,7 +24,7 @@ import { chromium } from "playwright-core";
 import { answer, answerWith, push } from "./answer.mjs";
 
 const { PAGE_TALK, PAGE_TALK_CODE = "", PAGE_CHECKED, PAGE_CHECKED_CODE = "" } = process.env;
-const { PAGE_STRICT, PAGE_STRICT_CODE = "", PAGE_EXPIRED, PAGE_WITHDRAWN, PAGE_SMS, PAGE_PHONE, PAGE_WAY } = process.env;
+const { PAGE_STRICT, PAGE_STRICT_CODE = "", PAGE_EXPIRED, PAGE_WITHDRAWN, PAGE_SMS, PAGE_PHONE, PAGE_MAILCODE, PAGE_MAILBOX, PAGE_WAY } = process.env;
 const { PAGE_LINKS = "", PAGE_CODE, PAGE_WRONG = "00000000", PAGE_SHOTS, CHROMIUM = "/usr/bin/chromium" } = process.env;
 const links = PAGE_LINKS.split(/\s+/).filter(Boolean);
 if ((links.length === 0 || !PAGE_CODE) && !PAGE_SMS) {
@@ -35,9 +36,22 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/
 const origin = new URL(links[0] ?? PAGE_SMS).origin;
 
 const words = {
-  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", extend: "Verlengen", check: "Nakijken", unknown: "Dit kenmerk kennen wij niet.", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken", send: "Stuur mij de code", again: "Stuur de sms opnieuw", missing: "Geen sms ontvangen?", free: "U kunt de sms nu opnieuw vragen.", tell: "Stel de afzender op de hoogte", told: "Wij mailen de afzender", wait: "kunt u een nieuwe vragen", checking: "wij controleren de bijlagen eerst op virussen", infected: "zit volgens onze controle een virus", earlier: "Eerder in dit gesprek", others: "Andere berichten voor u", fresh: "Nieuw" },
-  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", extend: "Stay logged in", check: "Check", unknown: "We do not know this reference.", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn", send: "Send me the code", again: "Send the SMS again", missing: "No SMS received?", free: "You can ask for the SMS again now.", tell: "Tell the sender", told: "We are e-mailing the sender", wait: "You can ask for another", checking: "we check the attachments for viruses first", infected: "holds a virus", earlier: "Earlier in this conversation", others: "Other messages for you", fresh: "New" },
+  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", extend: "Verlengen", check: "Nakijken", unknown: "Dit kenmerk kennen wij niet.", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken", send: "Stuur mij de code", tell: "Stel de afzender op de hoogte", told: "Wij mailen de afzender", wait: "kunt u een nieuwe vragen", checking: "wij controleren de bijlagen eerst op virussen", infected: "zit volgens onze controle een virus", earlier: "Eerder in dit gesprek", others: "Andere berichten voor u", fresh: "Nieuw" },
+  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", extend: "Stay logged in", check: "Check", unknown: "We do not know this reference.", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn", send: "Send me the code", tell: "Tell the sender", told: "We are e-mailing the sender", wait: "You can ask for another", checking: "we check the attachments for viruses first", infected: "holds a virus", earlier: "Earlier in this conversation", others: "Other messages for you", fresh: "New" },
 };
+/** The two ways of a one-time code: the same pages, about an SMS or about a mail. */
+const oneTime = [
+  {
+    name: "s", link: PAGE_SMS, inbox: PAGE_PHONE, below: ["nummer", "anders"],
+    nl: { again: "Stuur de sms opnieuw", missing: "Geen sms ontvangen?", free: "U kunt de sms nu opnieuw vragen." },
+    en: { again: "Send the SMS again", missing: "No SMS received?", free: "You can ask for the SMS again now." },
+  },
+  {
+    name: "m", link: PAGE_MAILCODE, inbox: PAGE_MAILBOX, below: ["geen-code", "anders"],
+    nl: { again: "Stuur de e-mail opnieuw", missing: "Geen e-mail ontvangen?", free: "U kunt de e-mail nu opnieuw vragen." },
+    en: { again: "Send the e-mail again", missing: "No e-mail received?", free: "You can ask for the e-mail again now." },
+  },
+];
 const problems = [];
 let looks = 0;
 
@@ -347,26 +361,27 @@ async function smsByKeys(way) {
   await judge(way, "k3-missing");
 }
 
-/** The minute until one more SMS can be asked for, by a clock of ours. */
-async function countdown(way) {
+/** The minute until a code can be asked for once more, by a clock of ours. */
+async function countdown(way, lane) {
   const { page, fail, t } = way;
   await page.clock.install();
-  await page.goto(PAGE_SMS);
+  await page.goto(lane.link);
   await page.getByText(t.missing).click();
   const again = page.getByRole("button", { name: t.again });
   const wait = page.locator("#wacht");
-  if (!(await again.isDisabled())) fail("one more SMS can be asked for at once");
+  if (!(await again.isDisabled())) fail("one more can be asked for at once");
   const before = await wait.innerText();
   await page.clock.runFor(3000);
   if ((await wait.innerText()) === before) fail(`the seconds do not count down: ${before}`);
-  await judge(way, "s3-countdown");
+  await judge(way, `${lane.name}3-countdown`);
   await page.clock.runFor(60_000);
-  if (await again.isDisabled()) fail("after a minute no SMS can be asked for");
+  if (await again.isDisabled()) fail("after a minute none can be asked for");
   if ((await page.getByText(t.free).count()) !== 1 || (await wait.isVisible())) fail("the page does not say that the minute is over");
 }
 
-/** Every page of a code by SMS, before anybody asked for one, and then with the field. */
-async function bySms(browser) {
+/** Every page of a one-time code, before anybody asked for one, and then with the field. */
+async function byOneTimeCode(browser, lane) {
+  const inLane = (way, visit) => look(browser, way, (w) => visit({ ...w, t: { ...w.t, ...lane[w.lang] } }));
   // Fewer ways than for the pages around them: each state in each language, width and scheme, not in all at once.
   const ways = [
     { width: 320, lang: "nl", scheme: "light", scripts: true },
@@ -377,67 +392,69 @@ async function bySms(browser) {
     { width: 1280, lang: "en", scheme: "dark", scripts: true },
   ];
   for (const way of ways) {
-    await look(browser, way, async (w) => {
-      await w.page.goto(`${PAGE_SMS}?taal=${w.lang}`);
-      if ((await w.page.getByRole("button", { name: w.t.send }).count()) !== 1) w.fail("the button that sends an SMS is not there");
-      await judge(w, "s1-send");
-      for (const below of ["nummer", "anders"]) {
-        await w.page.goto(`${PAGE_SMS}/${below}?taal=${w.lang}`);
-        await judge(w, `s2-${below}`);
+    await inLane(way, async (w) => {
+      await w.page.goto(`${lane.link}?taal=${w.lang}`);
+      if ((await w.page.getByRole("button", { name: w.t.send }).count()) !== 1) w.fail("the button that sends a code is not there");
+      await judge(w, `${lane.name}1-send`);
+      for (const below of lane.below) {
+        await w.page.goto(`${lane.link}/${below}?taal=${w.lang}`);
+        await judge(w, `${lane.name}2-${below}`);
       }
     });
   }
   const phone = { width: 320, lang: "nl", scheme: "light", scripts: false };
-  await look(browser, { ...phone, scripts: true, zoom: true }, async (w) => {
-    await w.page.goto(PAGE_SMS);
-    await judge(w, "k0-send");
-    await tabs(w, ["skip", "button"]);
-  });
-  await look(browser, phone, async (w) => {
-    await w.page.goto(PAGE_SMS);
+  if (lane.name === "s") {
+    await look(browser, { ...phone, scripts: true, zoom: true }, async (w) => {
+      await w.page.goto(lane.link);
+      await judge(w, "k0-send");
+      await tabs(w, ["skip", "button"]);
+    });
+  }
+  await inLane(phone, async (w) => {
+    await w.page.goto(lane.link);
     await Promise.all([w.page.waitForNavigation(), w.page.getByRole("button", { name: w.t.send }).click()]);
     if ((await w.page.locator("#code").count()) !== 1) w.fail("after the press there is no field");
     await w.page.getByText(w.t.missing).click();
     if (!/\d+ seconden/.test(await w.page.locator("#wacht").innerText())) w.fail("without scripts no word about the minute to wait");
   });
-  await look(browser, { ...phone, scripts: true }, countdown);
-  await look(browser, { ...phone, scripts: true, zoom: true }, smsByKeys);
+  await inLane({ ...phone, scripts: true }, (w) => countdown(w, lane));
+  if (lane.name === "s") await inLane({ ...phone, scripts: true, zoom: true }, smsByKeys);
   for (const way of ways) {
-    await look(browser, way, async (w) => {
-      await w.page.goto(`${PAGE_SMS}?taal=${w.lang}`);
-      await judge(w, "s3-field");
+    await inLane(way, async (w) => {
+      await w.page.goto(`${lane.link}?taal=${w.lang}`);
+      await judge(w, `${lane.name}3-field`);
       await w.page.getByText(w.t.missing).click();
-      await judge(w, "s4-missing");
+      await judge(w, `${lane.name}4-missing`);
       await press(w, "12345");
-      await judge(w, "s5-form");
+      await judge(w, `${lane.name}5-form`);
       await w.page.getByText(w.t.missing).click();
       const again = w.page.getByRole("button", { name: w.t.again });
       // Within the minute the script holds the button.
       if (await again.isDisabled()) return;
       await Promise.all([w.page.waitForNavigation(), again.click()]);
       if (!(await w.page.content()).includes(w.t.wait) && !(await w.page.locator("#code").count())) w.fail("a second press says nothing");
-      await judge(w, "s6-again");
+      await judge(w, `${lane.name}6-again`);
     });
   }
   // Typed on another device than the one that asked for it.
-  await look(browser, { width: 1280, lang: "nl", scheme: "light", scripts: true }, async (w) => {
-    await w.page.goto(PAGE_SMS);
+  await inLane({ width: 1280, lang: "nl", scheme: "light", scripts: true }, async (w) => {
+    await w.page.goto(lane.link);
     await press(w, "000000");
     if (!(await w.page.getByRole("alert").innerText()).includes(w.t.wrong)) w.fail("a wrong code is not called wrong beside the field");
-    await judge(w, "s7-wrong");
+    await judge(w, `${lane.name}7-wrong`);
     await w.page.getByRole("link", { name: w.t.tell }).click();
     await Promise.all([w.page.waitForNavigation(), w.page.getByRole("button", { name: w.t.tell }).click()]);
     if ((await w.page.locator("h1").innerText()) !== w.t.told) w.fail("telling the sender does not say so");
-    await judge(w, "s8-told");
-    const text = async (path) => (await fetch(new URL(path, PAGE_PHONE))).text();
-    const newest = Math.max(...[...(await text(PAGE_PHONE)).matchAll(/\/mail\/(\d+)/g)].map((found) => Number(found[1])));
+    await judge(w, `${lane.name}8-told`);
+    const text = async (path) => (await fetch(new URL(path, lane.inbox))).text();
+    const newest = Math.max(...[...(await text(lane.inbox)).matchAll(/\/mail\/(\d+)/g)].map((found) => Number(found[1])));
     const shown = await text(`/mail/${newest}/source`);
     const code = shown.match(/#(\d{6})\b/g)?.at(-1)?.slice(1);
-    if (!code) return w.fail("no SMS on the telephone");
-    await w.page.goto(PAGE_SMS);
+    if (!code) return w.fail("no code came");
+    await w.page.goto(lane.link);
     await press(w, `${code.slice(0, 3)} ${code.slice(3)}`);
     if (!new URL(w.page.url()).pathname.startsWith("/bericht")) w.fail(`after the code: ${w.page.url()}`);
-    await judge(w, "s9-message");
+    await judge(w, `${lane.name}9-message`);
   });
 }
 
@@ -462,7 +479,7 @@ async function first() {
 
 /** The others. */
 async function others() {
-  if (PAGE_SMS) await bySms(browser);
+  for (const lane of oneTime.filter(({ link }) => link)) await byOneTimeCode(browser, lane);
   for (const width of PAGE_TALK ? [320, 1280] : []) {
     await look(browser, { width, lang: "nl", scheme: "light", scripts: true }, talk);
     await look(browser, { width, lang: "en", scheme: "dark", scripts: true }, talk);

@@ -47,7 +47,7 @@ pub fn hop_settings(ports: &[u16]) -> nexthop::Settings {
 
 fn rule(name: &str, from: &[&str], to: &str, action: Action) -> Rule {
     let from = from.iter().map(|pattern| pattern.parse().unwrap()).collect();
-    Rule { name: name.to_owned(), from, to: vec![to.parse().unwrap()], action, mode: None }
+    Rule { name: name.to_owned(), from, to: vec![to.parse().unwrap()], action, mode: None, proof: None }
 }
 
 pub fn policy() -> policy::Settings {

@@ -7,7 +7,7 @@ use axum::http::{Method, StatusCode};
 use zegel::base::MessageId;
 use zegel::intake::Recipient;
 use zegel::mail::header::HeaderBlock;
-use zegel::policy::{Identity, Mode, Proof, Terms};
+use zegel::policy::{Identity, Level, Mode, Proof, Terms};
 use zegel::seal::token::LinkToken;
 
 use crate::answer::send;
@@ -54,7 +54,7 @@ async fn say_asking(site: &Site, said: &Said<'_>, proof: Option<Proof>) -> Link 
     let block = HeaderBlock::new(header.as_bytes());
     let tags = ["veilig".to_owned()];
     let expires = Duration::from_hours(90 * 24);
-    let terms = Terms { reason: "subject tag".to_owned(), expires, mode: site.mode, proof };
+    let terms = Terms { reason: "subject tag".to_owned(), expires, mode: site.mode, proof, level: Level::Code };
     let recipients = vec![Recipient { address: to.parse().unwrap(), terms }];
     let stored = block.stored(&tags);
     let mut sealing = site.intake.begin(identity, block.facts(&tags), recipients, &stored).await.unwrap();

@@ -8,6 +8,7 @@ mod crossing;
 mod ended;
 mod every;
 mod genuine;
+mod mail_code;
 mod mails;
 mod message;
 mod reading;

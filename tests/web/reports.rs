@@ -5,10 +5,10 @@ use axum::http::{Method, StatusCode};
 use zegel::base::{ChallengeId, Clock, GrantId, JobId};
 use zegel::seal::token::LinkToken;
 use zegel::sms::{Path, ReportSettings, Reports};
+use zegel::store::dispatch::{DispatchEnd, Refusal, Stage};
 use zegel::store::intake::NewJob;
 use zegel::store::jobs::JobEnd;
 use zegel::store::records::{JobKind, JobSecret};
-use zegel::store::sms::{Refusal, SmsEnd, SmsProgress};
 
 use crate::routes::assert_headers;
 use crate::site::{Answer, Site, request, settings, site_with};
@@ -48,14 +48,14 @@ async fn texted(site: &Site) -> (GrantId, String) {
         site.store.finish_job(job.id, end).await.unwrap();
     }
     assert_eq!(site.store.lease_due(site.clock.now(), 100).await.unwrap().len(), 1);
-    site.store.begin_sms(JobId([5; 16])).await.unwrap();
-    let end = SmsEnd { progress: SmsProgress::Taken, provider: "een".to_owned(), id: "7".to_owned() };
-    site.store.finish_job(JobId([5; 16]), JobEnd::Texted(end)).await.unwrap();
+    site.store.begin_dispatch(JobId([5; 16])).await.unwrap();
+    let end = DispatchEnd { stage: Stage::Taken, provider: "een".to_owned(), id: "7".to_owned() };
+    site.store.finish_job(JobId([5; 16]), JobEnd::Dispatched(end)).await.unwrap();
     (grant, site.store.sms_reference(grant, JobId([5; 16])))
 }
 
-async fn progress(site: &Site, grant: GrantId) -> SmsProgress {
-    site.store.sms_state(grant).await.unwrap().unwrap().progress
+async fn stage(site: &Site, grant: GrantId) -> Stage {
+    site.store.dispatch(grant).await.unwrap().unwrap().stage
 }
 
 async fn send(site: &Site, method: Method, path: &str, body: &str) -> Answer {
@@ -82,16 +82,16 @@ async fn a_report_changes_the_state_and_hears_nothing() {
         let answer = send(&site, method.clone(), path, body).await;
         assert_eq!((answer.status, answer.body.len()), (StatusCode::NO_CONTENT, 0), "{method} {path} {body}");
         assert_headers(path, &answer);
-        assert_eq!(progress(&site, grant).await, SmsProgress::Taken, "{method} {path} {body}");
+        assert_eq!(stage(&site, grant).await, Stage::Taken, "{method} {path} {body}");
     }
     assert_eq!(send(&site, Method::GET, &failed, "").await.status, StatusCode::NO_CONTENT);
-    assert_eq!(progress(&site, grant).await, SmsProgress::Failed(Refusal::Undelivered));
+    assert_eq!(stage(&site, grant).await, Stage::Failed(Refusal::Undelivered));
     let told = site.store.jobs(10).await.unwrap();
     let told: Vec<_> = told.into_iter().map(|(_, job)| job.kind).collect();
-    assert_eq!(told, [JobKind::SmsFailed { grant, why: Refusal::Undelivered }], "the sender hears of it");
+    assert_eq!(told, [JobKind::OneTimeFailed { grant, why: Refusal::Undelivered }], "the sender hears of it");
     let json = format!("{{\"status\":\"delivered\",\"reference\":\"{reference}\"}}");
     assert_eq!(send(&site, Method::POST, &place, &json).await.status, StatusCode::NO_CONTENT);
-    assert_eq!(progress(&site, grant).await, SmsProgress::Delivered);
+    assert_eq!(stage(&site, grant).await, Stage::Delivered);
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +115,7 @@ async fn a_stranger_learns_and_changes_nothing() {
             assert!(!answer.text().contains(SECRET));
         }
     }
-    assert_eq!(progress(&site, grant).await, SmsProgress::Taken);
+    assert_eq!(stage(&site, grant).await, Stage::Taken);
     let large = send(&site, Method::POST, &format!("/sms/een/{SECRET}"), &"x".repeat(20_000)).await;
     assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
 }

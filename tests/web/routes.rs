@@ -55,8 +55,8 @@ pub fn table(link: &str) -> Vec<(String, u16, u16)> {
     let of_link = [
         (link.to_owned(), 200, 400),
         (below("geen-code"), 200, 400),
-        // This recipient opens with an access code: nothing goes by SMS.
-        (below("sms"), 405, 404),
+        // This recipient opens with an access code: there is no other to send.
+        (below("stuur-code"), 405, 404),
         (below("nummer"), 404, 404),
         (below("anders"), 200, 400),
         (nowhere.to_owned(), 404, 404),

@@ -16,7 +16,7 @@ use zegel::base::{Clock, ManualClock, SecretBytes, SeededEntropy, Timestamp};
 use zegel::intake::{Intake, Recipient};
 use zegel::mail::Address;
 use zegel::mail::header::HeaderBlock;
-use zegel::policy::{Identity, Mode, Proof, Terms};
+use zegel::policy::{Identity, Level, Mode, Proof, Terms};
 use zegel::seal::code::Cost;
 use zegel::seal::keyring::RootKeyring;
 use zegel::seal::token::LinkToken;
@@ -36,6 +36,8 @@ pub struct Site {
     pub intake: Intake,
     /// How mail is sealed.
     pub mode: Mode,
+    /// The lowest proof of recipients who are not known yet.
+    pub level: Level,
 }
 
 /// One sealed mail as its recipient has it.
@@ -87,7 +89,7 @@ pub fn settings() -> Settings {
         brand: zegel::web::Brand::default(),
         time_zone: jiff::tz::TimeZone::get("Europe/Amsterdam").unwrap(),
         limits: Limits::default(),
-        sms_limits: zegel::access::sms::Limits::default(),
+        one_time_limits: zegel::access::one_time::Limits::default(),
         sends_sms: true,
         sessions: SessionLimits { idle: Duration::from_mins(15), longest: Duration::from_hours(4) },
         hashers: 2,
@@ -133,7 +135,7 @@ pub fn site_over(
     };
     let intake = Intake::new(taking, store.clone(), clock.clone(), entropy.clone());
     let router = router(Arc::new(settings), store.clone(), clock.clone(), entropy).unwrap();
-    Site { router, store, clock, intake, mode: Mode::Assisted }
+    Site { router, store, clock, intake, mode: Mode::Assisted, level: Level::Code }
 }
 
 impl Site {
@@ -158,8 +160,13 @@ impl Site {
         let identity = Identity { address: address.clone(), name: "Anna Jansen".to_owned(), mailbox: address };
         let block = HeaderBlock::new(header.as_bytes());
         let tags = ["veilig".to_owned()];
-        let terms =
-            Terms { reason: "subject tag".to_owned(), expires: Duration::from_hours(90 * 24), mode: self.mode, proof };
+        let terms = Terms {
+            reason: "subject tag".to_owned(),
+            expires: Duration::from_hours(90 * 24),
+            mode: self.mode,
+            proof,
+            level: self.level,
+        };
         let recipient = Recipient { address: to.parse().unwrap(), terms };
         let facts = block.facts(&tags);
         let mut sealing = self.intake.begin(identity, facts, vec![recipient], &block.stored(&tags)).await.unwrap();

@@ -5,12 +5,12 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use zegel::base::Clock;
 use zegel::policy::Proof;
-use zegel::seal::sms::SmsCode;
+use zegel::seal::one_time::OneTimeCode;
 use zegel::store::codes::KeptCode;
 use zegel::store::contacts::Change;
+use zegel::store::dispatch::{DispatchEnd, Refusal, Stage};
 use zegel::store::jobs::JobEnd;
 use zegel::store::records::{JobKind, Phone, Wish};
-use zegel::store::sms::{Refusal, SmsEnd, SmsProgress};
 use zegel::web::Settings;
 
 use crate::routes::assert_headers;
@@ -29,9 +29,9 @@ async fn phone_ended(site: &Site, end: impl Fn() -> JobEnd) -> Vec<(String, Stri
     let mut got = Vec::new();
     for job in site.store.lease_due(site.clock.now(), 100).await.unwrap() {
         if let JobKind::Sms { challenge, .. } = job.job.kind {
-            let code = SmsCode::of(site.store.keys(), challenge).expose().to_owned();
+            let code = OneTimeCode::of(site.store.keys(), challenge).expose().to_owned();
             got.push((job.secret.as_ref().unwrap().number.clone().unwrap(), code));
-            site.store.begin_sms(job.id).await.unwrap();
+            site.store.begin_dispatch(job.id).await.unwrap();
             site.store.finish_job(job.id, end()).await.unwrap();
         } else {
             site.store.finish_job(job.id, JobEnd::Done).await.unwrap();
@@ -45,7 +45,7 @@ pub async fn phone(site: &Site) -> Vec<(String, String)> {
 }
 
 /// The page token in the form that posts to `action`.
-fn token_of(page: &str, action: &str) -> String {
+pub fn token_of(page: &str, action: &str) -> String {
     let forms = page.split("<form ").skip(1);
     let form = forms.into_iter().find(|form| form.contains(&format!("action=\"{action}\"")));
     assert!(form.is_some(), "a form for {action} in {page}");
@@ -55,7 +55,7 @@ fn token_of(page: &str, action: &str) -> String {
 
 /// Presses "Stuur mij de code", as a person would.
 pub async fn press(site: &Site, link: &Link) -> Answer {
-    let ask = format!("{}/sms", link.path);
+    let ask = format!("{}/stuur-code", link.path);
     let token = token_of(&site.get(&link.path).await.text(), &ask);
     site.clock.advance(Duration::from_secs(5));
     site.ask(form(&ask, &format!("pagina={token}"))).await
@@ -68,7 +68,7 @@ async fn code(site: &Site, link: &Link) -> String {
     phone(site).await.pop().unwrap().1
 }
 
-fn other(code: &str) -> String {
+pub fn other(code: &str) -> String {
     code.chars().map(|c| if c == '0' { '1' } else { '0' }).collect()
 }
 
@@ -141,9 +141,9 @@ async fn another_links_code_opens_nothing() {
     );
     assert_eq!(site.try_code(&link, &own).await.status, StatusCode::SEE_OTHER);
     // A page token is for one link and one purpose.
-    let ask = format!("{}/sms", neighbour.path);
+    let ask = format!("{}/stuur-code", neighbour.path);
     let elsewhere = site.get(&link.path).await.text();
-    let elsewhere = token_of(&elsewhere, &format!("{}/sms", link.path));
+    let elsewhere = token_of(&elsewhere, &format!("{}/stuur-code", link.path));
     site.clock.advance(Duration::from_mins(2));
     let open = site.get(&neighbour.path).await.page_token();
     for token in [elsewhere.as_str(), open.as_str(), ""] {
@@ -295,8 +295,8 @@ async fn three_an_hour_and_an_honest_page_after_that() {
     assert!(full.text().contains("one-time-code"), "the code that lives can still be typed");
     assert_eq!(phone(&site).await.len(), 3);
 
-    let few = zegel::access::sms::Limits { organisation: 1, ..Default::default() };
-    let site = site_with(Settings { sms_limits: few, ..settings() });
+    let few = zegel::access::one_time::Limits { organisation: 1, ..Default::default() };
+    let site = site_with(Settings { one_time_limits: few, ..settings() });
     let link = sealed(&site, "jan@else.example", NUMBER).await;
     let neighbour = sealed(&site, "piet@else.example", "+31687654321").await;
     assert_eq!(press(&site, &link).await.status, StatusCode::SEE_OTHER);
@@ -308,16 +308,16 @@ async fn three_an_hour_and_an_honest_page_after_that() {
 #[tokio::test(start_paused = true)]
 async fn what_became_of_the_sms_is_said() {
     for (end, says) in [
-        (SmsProgress::Failed(Refusal::Number), "Naar dit nummer kan geen sms."),
-        (SmsProgress::Failed(Refusal::Credit), "Het lukt nu niet om een sms te sturen."),
-        (SmsProgress::Failed(Refusal::Unreachable), "Dat ligt aan ons."),
-        (SmsProgress::Failed(Refusal::Undelivered), "De sms is niet aangekomen."),
-        (SmsProgress::Taken, ""),
+        (Stage::Failed(Refusal::Number), "Naar dit nummer kan geen sms."),
+        (Stage::Failed(Refusal::Credit), "Het lukt nu niet om een sms te sturen."),
+        (Stage::Failed(Refusal::Unreachable), "Dat ligt aan ons."),
+        (Stage::Failed(Refusal::Undelivered), "De sms is niet aangekomen."),
+        (Stage::Taken, ""),
     ] {
         let site = site();
         let link = sealed(&site, "jan@else.example", NUMBER).await;
         press(&site, &link).await;
-        let ended = || JobEnd::Texted(SmsEnd { progress: end, provider: "proef".into(), id: "1".into() });
+        let ended = || JobEnd::Dispatched(DispatchEnd { stage: end, provider: "proef".into(), id: "1".into() });
         phone_ended(&site, ended).await;
         let page = site.get(&link.path).await.text();
         assert_eq!(page.contains("class=\"note\" role=\"status\""), !says.is_empty(), "{end:?}");
@@ -339,7 +339,7 @@ async fn a_wrong_number_is_told_and_changes_nothing() {
         assert_headers(below, &page);
         assert!(page.status == StatusCode::OK && page.text().contains(title), "{}", page.text());
         let before = site.store.counts().commits;
-        for token in ["", &token_of(&site.get(&link.path).await.text(), &format!("{}/sms", link.path))] {
+        for token in ["", &token_of(&site.get(&link.path).await.text(), &format!("{}/stuur-code", link.path))] {
             let refused = site.ask(form(&path, &format!("pagina={token}"))).await;
             assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{below}");
         }
@@ -382,7 +382,7 @@ async fn a_contact_with_an_access_code_may_ask_for_it_again_or_for_sms() {
         assert!(done.text().contains("Anna Jansen krijgt nu een e-mail van ons"), "{}", done.text());
     }
     assert_eq!(site.store.jobs(10).await.unwrap().len(), 2);
-    for below in ["/nummer", "/sms"] {
+    for below in ["/nummer", "/stuur-code"] {
         let answer = site.ask(form(&format!("{}{below}", link.path), "pagina=x")).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{below}");
     }
@@ -464,7 +464,7 @@ async fn the_page_says_when_one_more_sms_can_be_asked_for() {
 async fn failures(site: &Site) -> Vec<Refusal> {
     let jobs = site.store.jobs(1000).await.unwrap();
     let why = |(_, job): (_, zegel::store::records::Job)| match job.kind {
-        JobKind::SmsFailed { why, .. } => Some(why),
+        JobKind::OneTimeFailed { why, .. } => Some(why),
         _ => None,
     };
     jobs.into_iter().filter_map(why).collect()
@@ -474,7 +474,7 @@ async fn failures(site: &Site) -> Vec<Refusal> {
 async fn the_sender_hears_once_a_day_that_no_sms_comes() {
     let site = site();
     let link = sealed(&site, "jan@else.example", NUMBER).await;
-    let failed = |why| move || JobEnd::Texted(SmsEnd::failed(why));
+    let failed = |why| move || JobEnd::Dispatched(DispatchEnd::failed(why));
     press(&site, &link).await;
     phone_ended(&site, failed(Refusal::Number)).await;
     assert_eq!(failures(&site).await, [Refusal::Number]);
@@ -489,9 +489,10 @@ async fn the_sender_hears_once_a_day_that_no_sms_comes() {
     assert_eq!(failures(&site).await, [Refusal::Unreachable], "the next day, and whose matter it is");
     phone(&site).await;
     site.clock.advance(Duration::from_hours(25));
-    for end in [SmsProgress::Taken, SmsProgress::Unsure] {
+    for end in [Stage::Taken, Stage::Unsure] {
         press(&site, &link).await;
-        phone_ended(&site, || JobEnd::Texted(SmsEnd { progress: end, provider: "proef".into(), id: "1".into() })).await;
+        phone_ended(&site, || JobEnd::Dispatched(DispatchEnd { stage: end, provider: "proef".into(), id: "1".into() }))
+            .await;
         assert!(failures(&site).await.is_empty(), "{end:?} is no failure");
         site.clock.advance(Duration::from_mins(2));
     }

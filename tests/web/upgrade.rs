@@ -17,7 +17,7 @@ use zegel::access::Network;
 use zegel::base::{Clock, JobId, ManualClock, SecretBytes, SeededEntropy, Timestamp};
 use zegel::intake::Recipient;
 use zegel::mail::header::HeaderBlock;
-use zegel::policy::{Identity, Mode, Terms};
+use zegel::policy::{Identity, Level, Mode, Terms};
 use zegel::seal::code::{AccessCode, Cost, Verifier};
 use zegel::seal::hashers::Memory;
 use zegel::seal::keyring::RootKeyring;
@@ -167,6 +167,7 @@ async fn seal(site: &Site, to: &str, mail: &str) -> zegel::intake::Sealing {
         expires: Duration::from_hours(90 * 24),
         mode: Mode::Assisted,
         proof: None,
+        level: Level::Code,
     };
     let recipient = Recipient { address: to.parse().unwrap(), terms };
     let mut sealing =

@@ -1,5 +1,6 @@
 //! Taking mail, over a store in memory.
 
+mod mail_code;
 mod refused;
 mod sms;
 mod strict;
@@ -11,7 +12,7 @@ use super::*;
 use crate::base::{ManualClock, MessageId, SecretBytes, SeededEntropy, Timestamp};
 use crate::mail::header::HeaderBlock;
 use crate::mail::manifest::Manifest;
-use crate::policy::Mode;
+use crate::policy::{Level, Mode};
 use crate::seal::body::Opener;
 use crate::seal::code::AccessCode;
 use crate::seal::keyring::RootKeyring;
@@ -56,6 +57,7 @@ fn recipients(addresses: &[&str]) -> Vec<Recipient> {
         expires: Duration::from_hours(90 * 24),
         mode: Mode::Assisted,
         proof: None,
+        level: Level::Code,
     };
     addresses.iter().map(|text| Recipient { address: text.parse().unwrap(), terms: terms.clone() }).collect()
 }
@@ -350,6 +352,7 @@ async fn terms_that_differ_keep_the_message_for_the_longest() {
         expires: Duration::from_hours(365 * 24),
         mode: Mode::Assisted,
         proof: None,
+        level: Level::Code,
     };
     let facts = HeaderBlock::new(HEADER.as_bytes()).facts(&tags());
     let sealing = gateway.intake.begin(identity(), facts, to, &stored(HEADER)).await.unwrap();

@@ -12,6 +12,7 @@ fn the_mode_is_the_default_unless_a_rule_that_seals_says_otherwise() {
         to: vec![to.parse().unwrap()],
         action: Action::Seal,
         mode,
+        proof: None,
     };
     let rules = vec![
         rule("gp", "gp.example", Some(Mode::Strict)),
@@ -100,4 +101,70 @@ fn proofs_asked_for() {
             .collect();
         assert_eq!(found, expected, "{header}");
     }
+}
+
+/// A code by mail only where every rule that speaks of it allows it, and never for what is strict.
+#[test]
+fn a_code_by_mail_only_where_a_rule_names_it() {
+    let rule = |name: &str, to: &str, mode, proof| Rule {
+        name: name.into(),
+        from: Vec::new(),
+        to: vec![to.parse().unwrap()],
+        action: Action::Seal,
+        mode,
+        proof,
+    };
+    let rules = vec![
+        rule("news", "news.example", None, Some(Level::Mail)),
+        rule("both, low", "both.example", None, Some(Level::Mail)),
+        rule("both, high", "both.example", None, Some(Level::Code)),
+        rule("silent", "silent.example", None, None),
+        rule("mail and silent", "mixed.example", None, Some(Level::Mail)),
+        rule("silent too", "mixed.example", None, None),
+        rule("strict, low", "strict.example", Some(Mode::Assisted), Some(Level::Mail)),
+        rule("strict", "strict.example", Some(Mode::Strict), None),
+    ];
+    let settings = Settings { rules, ..settings() };
+    let (plain, tagged) = ("Subject: x", "Subject: [veilig] x");
+    let (asks, asks_in_a_header) = ("Subject: [veilig mail] x", "Zegel-Proof: mail");
+    for (recipient, header, expected) in [
+        ("a@news.example", plain, Ok((None, Level::Mail))),
+        ("a@news.example", tagged, Ok((None, Level::Mail))),
+        ("a@news.example", asks, Ok((Some(Proof::Mail), Level::Mail))),
+        ("a@news.example", asks_in_a_header, Ok((Some(Proof::Mail), Level::Mail))),
+        ("a@news.example", "Zegel-Proof: a@news.example mail", Ok((Some(Proof::Mail), Level::Mail))),
+        ("a@news.example", "Subject: [veilig code] x", Ok((Some(Proof::Code), Level::Mail))),
+        ("a@mixed.example", plain, Ok((None, Level::Mail))),
+        ("a@both.example", plain, Ok((None, Level::Code))),
+        ("a@both.example", asks, Err("no rule of this gateway allows a code by mail")),
+        ("a@silent.example", plain, Ok((None, Level::Code))),
+        ("a@silent.example", asks, Err("no rule of this gateway allows a code by mail")),
+        ("a@else.example", tagged, Ok((None, Level::Code))),
+        ("a@else.example", asks, Err("no rule of this gateway allows a code by mail")),
+        ("a@else.example", asks_in_a_header, Err("no rule of this gateway allows a code by mail")),
+        ("a@strict.example", plain, Ok((None, Level::Code))),
+        ("a@strict.example", asks, Err("strict mail cannot be opened with a code by mail")),
+        ("a@news.example", "Subject: [veilig mail code] x", Err("two different proofs")),
+        ("a@news.example", "Zegel-Proof: mail now", Err("this kind of proof is not known")),
+    ] {
+        let recipient: Address = recipient.parse().unwrap();
+        let header = format!("From: jan@home.example\r\n{header}\r\n");
+        let facts = HeaderBlock::new(header.as_bytes()).facts(&settings.tags);
+        let envelope = EnvelopeFacts { mail_from: None, recipient: &recipient, audience: ONE };
+        match (settings.decide(&envelope, &facts), expected) {
+            (Verdict::Seal(terms), Ok(expected)) => {
+                assert_eq!((terms.proof, terms.level), expected, "{recipient:?} {header}");
+            }
+            (Verdict::Refuse(reply), Err(says)) => {
+                assert!(reply.code() == 550 && reply.to_string().contains(says), "{header}: {reply}");
+            }
+            (found, expected) => panic!("{header}: {found:?}, not {expected:?}"),
+        }
+    }
+    let everything_strict = Settings { mode: Mode::Strict, ..settings };
+    let facts = HeaderBlock::new(b"From: jan@home.example\r\n").facts(&everything_strict.tags);
+    let recipient: Address = "a@news.example".parse().unwrap();
+    let envelope = EnvelopeFacts { mail_from: None, recipient: &recipient, audience: ONE };
+    let Verdict::Seal(terms) = everything_strict.decide(&envelope, &facts) else { panic!("not sealed") };
+    assert_eq!((terms.mode, terms.level), (Mode::Strict, Level::Code));
 }

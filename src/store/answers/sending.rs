@@ -171,7 +171,7 @@ impl Store {
                 let kind = JobKind::AnswerUndeliverable { conversation, answer, lost: false };
                 add_job(draft, &NewJob { id: JobId::random(&*self.inner.entropy), kind, secret, due: now }, now)?;
             }
-            JobEnd::GiveUp(..) | JobEnd::Done | JobEnd::Retry(..) | JobEnd::Texted(_) => {}
+            JobEnd::GiveUp(..) | JobEnd::Done | JobEnd::Retry(..) | JobEnd::Dispatched(_) => {}
         }
         let place = places::answer(conversation, answer);
         let Some(mut found) = readable(self.inner.read::<Answer>(&place).await)? else { return Ok(()) };
@@ -182,7 +182,7 @@ impl Store {
             }
             // It may have been delivered before, and come back.
             JobEnd::GiveUp(..) => (found.record.delivered, found.record.failed) = (None, Some(now)),
-            JobEnd::Retry(..) | JobEnd::Texted(_) => return Ok(()),
+            JobEnd::Retry(..) | JobEnd::Dispatched(_) => return Ok(()),
         }
         draft.unchanged(place.clone(), Some(&found));
         draft.put(place, &found.record)

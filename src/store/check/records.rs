@@ -9,12 +9,12 @@ use crate::seal::epoch::EpochKeys;
 use crate::seal::strict::Epoch;
 use crate::store::challenge::{StoredChallenge, StoredPhone};
 use crate::store::codec::is_whole;
+use crate::store::dispatch::Dispatch;
 use crate::store::engine::{Key, Loss, Space};
 use crate::store::places::{self, due_of, last_id};
 use crate::store::plan::{Plan, Taken};
 use crate::store::records::{Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Proof, Session};
 use crate::store::retention::records::{Erasure, Purge, Stub};
-use crate::store::sms::SmsState;
 use crate::store::{Store, StoreError};
 
 use super::whom::message_or_prepared;
@@ -134,7 +134,7 @@ impl Store {
             Space::GrantIndex
             | Space::ContactIndex
             | Space::JobDue
-            | Space::SmsDue
+            | Space::AwaitedDue
             | Space::ByAddress
             | Space::Expiry
             | Space::Reference
@@ -229,11 +229,14 @@ impl Store {
     async fn contact_faults(&self, id: ContactId, key: &Key, faults: &mut Faults) -> Result<(), StoreError> {
         let Some(contact) = self.opened::<Contact>(key, faults).await? else { return Ok(()) };
         let code = match contact.proof {
-            Proof::Code => places::verifier(id),
-            Proof::StrictCode => places::contact_key(Generation { contact: id, number: contact.generation }),
-            Proof::Sms => places::phone(id),
+            Proof::Code => Some(places::verifier(id)),
+            Proof::StrictCode => Some(places::contact_key(Generation { contact: id, number: contact.generation })),
+            Proof::Sms => Some(places::phone(id)),
+            Proof::Mail => None,
         };
-        self.needs(&code, faults).await?;
+        if let Some(code) = code {
+            self.needs(&code, faults).await?;
+        }
         // One that is being erased is found by no new mail any more.
         if !self.nothing_is_leaving().await? {
             return Ok(());
@@ -294,7 +297,7 @@ impl Store {
             Space::ByContact => {
                 self.opened::<ConversationId>(key, faults).await?.map(|_| places::message(MessageId(id)))
             }
-            Space::JobDue | Space::SmsDue => {
+            Space::JobDue | Space::AwaitedDue => {
                 let job = self.seen::<Job>(&places::job(JobId(id))).await?;
                 let moved = matches!(job, Seen::There(job) if Some(job.due) != due_of(&key.bytes));
                 if moved {
@@ -328,7 +331,7 @@ impl Store {
             Space::Stub => self.opened::<Stub>(key, faults).await?.is_some(),
             Space::Purge => self.opened::<Purge>(key, faults).await?.is_some(),
             Space::Erasure => self.opened::<Erasure>(key, faults).await?.is_some(),
-            Space::Sms => self.opened::<SmsState>(key, faults).await?.is_some(),
+            Space::Dispatch => self.opened::<Dispatch>(key, faults).await?.is_some(),
             _ => self.whole(key, faults).await?,
         };
         if opens {
@@ -370,7 +373,7 @@ impl Store {
             Space::Manifest | Space::Body => message_or_prepared(MessageId(last)),
             Space::Delivery => message_or_prepared(MessageId(first)),
             Space::Lock | Space::Epoch => vec![places::conversation(ConversationId(first))],
-            Space::GrantTries | Space::Sms | Space::Challenge => vec![places::grant(GrantId(last))],
+            Space::GrantTries | Space::Dispatch | Space::Challenge => vec![places::grant(GrantId(last))],
             Space::Sent if matches!(key.bytes.first(), Some(&(places::SENT_FOR | places::ASKED))) => {
                 vec![places::grant(GrantId(last))]
             }

@@ -91,17 +91,17 @@ pub enum Space {
     KeyWork = 32,
     /// The records key sealed to a recovery key, by that key's id; no record. Erasable.
     Recovery = 33,
-    /// [`super::sms::SmsState`]: what became of the last SMS for a link, by grant id.
-    Sms = 40,
-    /// Ids of SMS jobs by due time: they wait for no mail.
-    SmsDue = 41,
+    /// [`super::dispatch::Dispatch`]: what became of the code that was sent last for a link, by grant id.
+    Dispatch = 40,
+    /// Ids of the jobs of one-time codes by due time: they wait for no other mail.
+    AwaitedDue = 41,
     /// The telephone number of a contact, by contact id. Erasable.
     Phone = 42,
-    /// The code that goes out by SMS, as an id and counts, by grant id. Erasable.
+    /// The one-time code of a link, as an id and counts, by grant id. Erasable.
     Challenge = 43,
     /// Grant ids by keyed hash of the reference in their notice.
     Reference = 50,
-    /// What was sent and asked for lately: SMS by link, by number and in all; requests by link.
+    /// What was sent and asked for lately: one-time codes by link, by destination and in all; requests by link.
     Sent = 51,
     /// Answers that a recipient wrote on the page, sent or not yet, by conversation id and answer id.
     Answer = 44,

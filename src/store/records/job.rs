@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 
 use super::Wish;
 use crate::base::{ChallengeId, ContactId, ConversationId, GrantId, MessageId, Timestamp};
-use crate::store::sms::Refusal;
+use crate::store::dispatch::Refusal;
 
 /// What a job does.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -50,8 +50,8 @@ pub enum JobKind {
         #[n(1)]
         answer: String,
     },
-    /// The code of a challenge by SMS to the recipient. The number is its secret; the code follows from the challenge
-    /// ([`crate::seal::sms`]).
+    /// A one-time code by SMS to the recipient. The number is its secret; the code follows from the challenge
+    /// ([`crate::seal::one_time`]).
     #[n(5)]
     Sms {
         /// Through whose link it was asked for.
@@ -61,6 +61,19 @@ pub enum JobKind {
         #[n(1)]
         challenge: ChallengeId,
         /// When the code ends: after that nothing is sent.
+        #[n(2)]
+        expires: Timestamp,
+    },
+    /// The same by mail, to the address that the notice went to.
+    #[n(6)]
+    OneTimeMail {
+        /// See [`Sms`](Self::Sms).
+        #[n(0)]
+        grant: GrantId,
+        /// See [`Sms`](Self::Sms).
+        #[n(1)]
+        challenge: ChallengeId,
+        /// See [`Sms`](Self::Sms).
         #[n(2)]
         expires: Timestamp,
     },
@@ -74,9 +87,9 @@ pub enum JobKind {
         #[n(1)]
         wish: Wish,
     },
-    /// Tells the sender that no SMS comes.
+    /// Tells the sender that no one-time code comes.
     #[n(11)]
-    SmsFailed {
+    OneTimeFailed {
         /// Through which link it was asked for.
         #[n(0)]
         grant: GrantId,
@@ -138,6 +151,17 @@ pub enum JobKind {
     },
 }
 
+/// The one-time code that a job brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OneTime {
+    /// Through whose link it was asked for.
+    pub grant: GrantId,
+    /// Which code.
+    pub challenge: ChallengeId,
+    /// When it ends: after that nothing is sent.
+    pub expires: Timestamp,
+}
+
 /// Whom or what a job is about: when that is gone, so is the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
@@ -158,14 +182,26 @@ impl JobKind {
             Self::Code { .. } => "code",
             Self::Closed { .. } => "closed",
             Self::Asked { .. } => "asked",
-            Self::SmsFailed { .. } => "sms-failed",
+            Self::OneTimeFailed { .. } => "one-time-failed",
             Self::Undeliverable { .. } => "undeliverable",
             Self::CodeUndeliverable { .. } => "code-undeliverable",
             Self::Sms { .. } => "sms",
+            Self::OneTimeMail { .. } => "one-time-mail",
             Self::Answer { .. } => "answer",
             Self::AnswerUndeliverable { .. } => "answer-undeliverable",
             Self::AnswerInfected { .. } => "answer-infected",
             Self::AnswerNotice { .. } => "answer-notice",
+        }
+    }
+
+    /// The one-time code that it brings, for which somebody waits at the page.
+    #[must_use]
+    pub const fn one_time(&self) -> Option<OneTime> {
+        match *self {
+            Self::Sms { grant, challenge, expires } | Self::OneTimeMail { grant, challenge, expires } => {
+                Some(OneTime { grant, challenge, expires })
+            }
+            _ => None,
         }
     }
 
@@ -177,8 +213,9 @@ impl JobKind {
             | Self::Closed { grant }
             | Self::Undeliverable { grant, .. }
             | Self::Sms { grant, .. }
+            | Self::OneTimeMail { grant, .. }
             | Self::Asked { grant, .. }
-            | Self::SmsFailed { grant, .. } => Subject::Grant(*grant),
+            | Self::OneTimeFailed { grant, .. } => Subject::Grant(*grant),
             Self::Code { contact } | Self::CodeUndeliverable { contact, .. } => Subject::Contact(*contact),
             Self::Answer { conversation, answer, .. }
             | Self::AnswerUndeliverable { conversation, answer, .. }

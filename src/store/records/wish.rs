@@ -9,10 +9,10 @@ pub enum Wish {
     /// "Is the number not right?"
     #[n(0)]
     OtherNumber,
-    /// "I have no code or lost it."
+    /// "I have no code or lost it", or the mail with it does not come.
     #[n(1)]
     Code,
-    /// "I would rather get a code by SMS", or an access code in its place.
+    /// "I would rather get a code by SMS", or an access code in the place of one-time codes.
     #[n(2)]
     OtherProof,
 }

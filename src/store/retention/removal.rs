@@ -14,7 +14,7 @@ use crate::store::engine::{Key, Space};
 use crate::store::jobs::Queued;
 use crate::store::places::{self, address_key, last_id};
 use crate::store::plan::contact_place;
-use crate::store::records::{Contact, Conversation, Delivery, Grant, LinkHash, Message, Proof, Subject};
+use crate::store::records::{Contact, Conversation, Delivery, Grant, LinkHash, Message, Subject};
 use crate::store::{Store, StoreError};
 
 use super::finish::OF_CONTACT;
@@ -57,7 +57,7 @@ struct Side {
     link: Option<[u8; 32]>,
     /// Everything of the conversation, when this is its only message; in strict mode the lock of its link.
     conversation_places: Vec<Key>,
-    /// Its link's code by SMS, and what was counted for it, where there is any.
+    /// Its link's one-time code, and what was counted for it, where there is any.
     counted: Vec<Key>,
     /// Its entries on the lists of its thread and of its contact.
     lists: Vec<Key>,
@@ -215,7 +215,7 @@ impl Removal {
         let Some(grant) = side.grant else { return Ok(()) };
         draft.delete(places::grant(grant));
         draft.delete(places::grant_tries(grant));
-        draft.delete(places::sms(grant));
+        draft.delete(places::dispatch(grant));
         side.counted.iter().chain(&side.lists).for_each(|place| draft.delete(place.clone()));
         if let Some(record) = &side.record {
             draft.unchanged(places::grant(grant), Some(record));
@@ -307,8 +307,8 @@ impl Side {
         }
     }
 
-    /// In strict mode the lock of its link, also when the conversation goes on; and, there and with a code by SMS, the contact that nobody
-    /// else finds (another one was made first while this mail was prepared).
+    /// In strict mode the lock of its link, also when the conversation goes on; and the contact that nobody else finds (another one was made
+    /// first while this mail was prepared).
     async fn gather_own(&mut self, store: &Store) -> Result<(), StoreError> {
         let inner = &store.inner;
         let Some(grant) = self.record.as_ref().map(|found| &found.record) else { return Ok(()) };
@@ -319,9 +319,6 @@ impl Side {
         let Some(contact) = readable(inner.read::<Contact>(&places::contact(grant.contact)).await)? else {
             return Ok(());
         };
-        if grant.strict.is_none() && contact.record.proof != Proof::Sms {
-            return Ok(());
-        }
         let listed = readable(inner.read::<ContactId>(&contact_place(inner, &contact.record)).await)?;
         if listed.is_some_and(|listed| listed.record != grant.contact) {
             for space in OF_CONTACT {

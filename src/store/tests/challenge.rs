@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::bed::{Bed, LIMITS, net, on_each_engine};
 use super::canaries::{found, pieces};
 use crate::access;
-use crate::access::sms::{Asking, Limits, State};
+use crate::access::one_time::{Asking, Limits, State, Way};
 use crate::base::ChallengeId;
-use crate::seal::sms::SmsCode;
+use crate::seal::one_time::OneTimeCode;
 use crate::store::StoreError;
-use crate::store::challenge::{SmsTry, Tried};
+use crate::store::challenge::{OneTimeTry, Tried};
 use crate::store::codes::KeptCode;
 use crate::store::contacts::Change;
 use crate::store::engine::Space;
@@ -37,7 +37,7 @@ async fn by_sms(bed: &Bed, recipient: &str, number: &str) -> GrantView {
 }
 
 async fn ask(bed: &Bed, view: &GrantView) -> Asking {
-    bed.store.ask_sms(view, &Limits::default()).await.unwrap()
+    bed.store.ask_one_time(view, &Limits::default()).await.unwrap()
 }
 
 /// Which codes are on their way, and to which number. The jobs are done then.
@@ -56,24 +56,24 @@ async fn sent(bed: &Bed) -> Vec<(ChallengeId, String)> {
 async fn code(bed: &Bed, view: &GrantView) -> String {
     assert!(matches!(ask(bed, view).await, Asking::Send { .. }));
     let (challenge, _) = sent(bed).await.pop().unwrap();
-    SmsCode::of(bed.store.keys(), challenge).expose().to_owned()
+    OneTimeCode::of(bed.store.keys(), challenge).expose().to_owned()
 }
 
-async fn count(bed: &Bed, view: &GrantView, n: u8) -> SmsTry {
+async fn count(bed: &Bed, view: &GrantView, n: u8) -> OneTimeTry {
     let limits = (&access::Limits::default(), &Limits::default());
-    bed.store.count_sms_try(view, net(n), limits).await.unwrap()
+    bed.store.count_one_time_try(view, net(n), limits).await.unwrap()
 }
 
 /// One try; whether it opened a session, and why not.
 async fn typed(bed: &Bed, view: &GrantView, code: &str) -> Result<(), String> {
     match count(bed, view, 1).await {
-        SmsTry::Compare(_, tried) if tried.matches(&bed.store, code) => {
-            let opened = bed.store.open_sms_session(view, net(1), (&bed.cookie(), &tried)).await.unwrap();
+        OneTimeTry::Compare(_, tried) if tried.matches(&bed.store, code) => {
+            let opened = bed.store.open_one_time_session(view, net(1), (&bed.cookie(), &tried)).await.unwrap();
             if opened { Ok(()) } else { Err("used".to_owned()) }
         }
-        SmsTry::Compare(_, Tried { left, .. }) => Err(format!("wrong, {left} left")),
-        SmsTry::NotNow(admission) => Err(format!("{admission:?}")),
-        SmsTry::NoCode(state) => Err(format!("no code: {state:?}")),
+        OneTimeTry::Compare(_, Tried { left, .. }) => Err(format!("wrong, {left} left")),
+        OneTimeTry::NotNow(admission) => Err(format!("{admission:?}")),
+        OneTimeTry::NoCode(state) => Err(format!("no code: {state:?}")),
     }
 }
 
@@ -94,7 +94,7 @@ on_each_engine! {
         bed.pass(60);
         assert_eq!(ask(&bed, &view).await, Asking::Send { anew: false, alarm: false });
         assert_eq!(sent(&bed).await, first, "the same code again");
-        assert_eq!(bed.store.sms_of_the_day().await.unwrap(), 2);
+        assert_eq!(bed.store.codes_of_the_day(Way::Sms).await.unwrap(), 2);
     }
 
     async fn presses_at_the_same_moment_send_no_more_than_the_limits(bed) {
@@ -126,7 +126,7 @@ on_each_engine! {
         let bed = Arc::new(bed);
         let tasks: Vec<_> = (0..100).map(|n| {
             let (bed, view) = (bed.clone(), view.clone());
-            tokio::spawn(async move { matches!(count(&bed, &view, n).await, SmsTry::Compare(..)) })
+            tokio::spawn(async move { matches!(count(&bed, &view, n).await, OneTimeTry::Compare(..)) })
         }).collect();
         let mut compared = 0;
         for task in tasks {
@@ -145,13 +145,13 @@ on_each_engine! {
         // Two browsers with the right code at the same moment.
         let mut both = Vec::new();
         for n in 1..=2 {
-            let SmsTry::Compare(_, tried) = count(&bed, &view, n).await else { panic!("it may be compared") };
+            let OneTimeTry::Compare(_, tried) = count(&bed, &view, n).await else { panic!("it may be compared") };
             assert!(tried.matches(&bed.store, &own));
             both.push((n, bed.cookie(), tried));
         }
         let mut opened = Vec::new();
         for (n, cookie, tried) in &both {
-            opened.push(bed.store.open_sms_session(&view, net(*n), (cookie, tried)).await.unwrap());
+            opened.push(bed.store.open_one_time_session(&view, net(*n), (cookie, tried)).await.unwrap());
         }
         assert_eq!(opened, [true, false]);
         assert!(bed.store.session(&both[0].1, &LIMITS).await.unwrap().is_some());
@@ -180,32 +180,32 @@ on_each_engine! {
         // Four codes of five wrong tries each, from many networks, close the link.
         for round in 0..4 {
             bed.pass(60);
-            assert!(matches!(bed.store.ask_sms(&view, &limits).await.unwrap(), Asking::Send { anew: true, .. }));
+            assert!(matches!(bed.store.ask_one_time(&view, &limits).await.unwrap(), Asking::Send { anew: true, .. }));
             for n in 0..5 {
-                assert!(matches!(count(&bed, &view, round * 5 + n).await, SmsTry::Compare(..)));
+                assert!(matches!(count(&bed, &view, round * 5 + n).await, OneTimeTry::Compare(..)));
             }
         }
-        assert!(matches!(count(&bed, &view, 99).await, SmsTry::NotNow(access::Admission::Closed)));
+        assert!(matches!(count(&bed, &view, 99).await, OneTimeTry::NotNow(access::Admission::Closed)));
         let spent = Limits { per_link: 4, ..limits };
         bed.pass(60);
-        assert_eq!(bed.store.ask_sms(&view, &spent).await.unwrap(), Asking::Over);
+        assert_eq!(bed.store.ask_one_time(&view, &spent).await.unwrap(), Asking::Over);
         assert_eq!(bed.store.unlock_message(view.grant.message).await.unwrap(), Some(1));
-        assert!(matches!(bed.store.ask_sms(&view, &spent).await.unwrap(), Asking::Send { .. }));
-        assert!(matches!(count(&bed, &view, 99).await, SmsTry::Compare(..)));
+        assert!(matches!(bed.store.ask_one_time(&view, &spent).await.unwrap(), Asking::Send { .. }));
+        assert!(matches!(count(&bed, &view, 99).await, OneTimeTry::Compare(..)));
     }
 
     async fn a_new_number_or_proof_voids_codes_and_sessions(bed) {
         let view = by_sms(&bed, "jan@example.nl", NUMBER).await;
         let opens = code(&bed, &view).await;
-        let SmsTry::Compare(_, tried) = count(&bed, &view, 1).await else { panic!("it may be compared") };
+        let OneTimeTry::Compare(_, tried) = count(&bed, &view, 1).await else { panic!("it may be compared") };
         assert!(tried.matches(&bed.store, &opens));
         let cookie = bed.cookie();
-        assert!(bed.store.open_sms_session(&view, net(1), (&cookie, &tried)).await.unwrap());
+        assert!(bed.store.open_one_time_session(&view, net(1), (&cookie, &tried)).await.unwrap());
         bed.pass(60);
         let waiting = code(&bed, &view).await;
         assert!(bed.store.change_contact(view.grant.contact, &sms("+31687654321")).await.unwrap().is_some());
         assert!(bed.store.session(&cookie, &LIMITS).await.unwrap().is_none(), "the session ends");
-        let late = bed.store.ask_sms(&view, &Limits::default()).await.unwrap();
+        let late = bed.store.ask_one_time(&view, &Limits::default()).await.unwrap();
         assert!(matches!(late, Asking::Wait(_)), "a press on the page of before counts with the present number");
         let view = bed.store.grant_by_id(view.id).await.unwrap().unwrap();
         assert_eq!((view.contact.generation, view.contact.proof), (3, Proof::Sms));
@@ -218,7 +218,7 @@ on_each_engine! {
         assert!(bed.store.replace_code(view.grant.contact, bed.kept("11112222"), mail).await.unwrap());
         assert!(bed.store.phone(view.grant.contact).await.unwrap().is_none());
         assert!(bed.store.verifier(view.grant.contact).await.unwrap().is_some());
-        let refused = bed.store.ask_sms(&view, &Limits::default()).await.unwrap_err();
+        let refused = bed.store.ask_one_time(&view, &Limits::default()).await.unwrap_err();
         assert!(matches!(refused, StoreError::NotReady(_)));
         assert!(typed(&bed, &view, &waiting).await.unwrap_err().starts_with("no code"), "the page of before");
     }
@@ -278,7 +278,7 @@ on_each_engine! {
         }
         assert!(bed.places(Space::Challenge).await.is_empty(), "a code that nobody used");
         let left = bed.places(Space::Sent).await;
-        assert_eq!(left, [places::sent_for(view.id), places::sent_in_all()], "what was sent to the number a day ago");
+        assert_eq!(left, [places::sent_for(view.id), places::sent_in_all(Way::Sms)], "what was sent to the number a day ago");
     }
 }
 

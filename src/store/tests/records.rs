@@ -2,10 +2,11 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::access::sms::{self, Counts};
+use crate::access::one_time::{self, Counts};
 use crate::access::{Admission, ContactTries, GrantTries, Limits, Network};
 use crate::base::{ChallengeId, ContactId, ConversationId, GrantId, JobId, MessageId, Timestamp};
-use crate::store::challenge::{StoredChallenge, StoredPhone, StoredWishes};
+use crate::store::challenge::{StoredChallenge, StoredPhone};
+use crate::store::dispatch::{Dispatch, Refusal, Stage};
 use crate::store::plan::{Plan, PlannedDelivery, PlannedJob};
 use crate::store::records::{
     Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Phone, Proof, Sender, Session,
@@ -13,7 +14,7 @@ use crate::store::records::{
 };
 use crate::store::retention::records::{Erasure, Purge, Seen};
 use crate::store::retention::{Ending, Stub};
-use crate::store::sms::{Refusal, SmsProgress, SmsState};
+use crate::store::wishes::StoredWishes;
 
 fn sender() -> Sender {
     Sender { address: "a@b.example".into(), name: "A".into(), mailbox: "m@b.example".into() }
@@ -140,17 +141,21 @@ fn sms_job() -> JobKind {
     JobKind::Sms { grant: GrantId([17; 16]), challenge: ChallengeId([18; 16]), expires: Timestamp(600_000) }
 }
 
+fn one_time_mail() -> JobKind {
+    JobKind::OneTimeMail { grant: GrantId([17; 16]), challenge: ChallengeId([18; 16]), expires: Timestamp(600_000) }
+}
+
 fn sms_counts() -> Counts {
     let mut counts = Counts::default();
-    counts.ask(None, &sms::Limits::default(), Timestamp(1));
+    counts.ask(None, &one_time::Limits::default(), Timestamp(1));
     counts
 }
 
-fn sms_state() -> SmsState {
-    SmsState {
+fn dispatch() -> Dispatch {
+    Dispatch {
         job: JobId([19; 16]),
         challenge: ChallengeId([18; 16]),
-        progress: SmsProgress::Failed(Refusal::Credit),
+        stage: Stage::Failed(Refusal::Credit),
         at: Timestamp(3),
         provider: "een".to_owned(),
         id: "SM1".to_owned(),
@@ -197,9 +202,9 @@ fn written() -> Vec<(&'static str, String)> {
         ("strict contact", hex(&Contact { proof: Proof::StrictCode, ..self::contact() })),
         ("sms", hex(&job(sms_job()))),
         ("sms secret", hex(&JobSecret::number("+31612345678".to_owned()))),
-        ("sms state", hex(&sms_state())),
+        ("sms state", hex(&dispatch())),
         ("asked", hex(&job(JobKind::Asked { grant: grant_id, wish: Wish::OtherProof }))),
-        ("sms failed", hex(&job(JobKind::SmsFailed { grant: grant_id, why: Refusal::Undelivered }))),
+        ("sms failed", hex(&job(JobKind::OneTimeFailed { grant: grant_id, why: Refusal::Undelivered }))),
         ("contact by sms", hex(&Contact { proof: Proof::Sms, ..self::contact() })),
         ("phone", hex(&StoredPhone { phone: Phone::new("+31612345678".into()), generation: 2 })),
         ("challenge", hex(&StoredChallenge::sample())),
@@ -210,6 +215,9 @@ fn written() -> Vec<(&'static str, String)> {
         ("ledger", hex(&Seen { entries: 7 })),
         ("grant with links", hex(&grant_with_links())),
         ("stub with links", hex(&Stub { more: Some(vec![[23; 32].into()]), ..stub })),
+        ("one-time mail", hex(&job(one_time_mail()))),
+        ("mail refused", hex(&Dispatch { stage: Stage::Failed(Refusal::Mailbox), ..dispatch() })),
+        ("contact by mail", hex(&Contact { proof: Proof::Mail, ..self::contact() })),
     ]
 }
 

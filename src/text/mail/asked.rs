@@ -19,6 +19,10 @@ pub enum Wanted<'a> {
     CodeForSms,
     /// SMS in the place of an access code.
     SmsForCode,
+    /// The mail with the code does not come.
+    NoMail,
+    /// An access code in the place of codes by mail.
+    CodeForMail,
 }
 
 /// The mail.
@@ -43,6 +47,10 @@ impl Asked<'_> {
         let recipient = about.recipient.in_full(pen)?;
         let values = [("recipient", recipient.as_str()), ("date", about.date)];
         let set = |how: &str| contact_command(&format!("set {} {how}", about.recipient.address), self.from);
+        let other = |what, how| -> Result<_, LetterError> {
+            let do_it = vec![pen.text(what, &values)?, pen.text("mail-asked-other-do", &[])?, set(how)];
+            Ok(("mail-asked-other-subject", do_it))
+        };
         let (subject, what) = match self.wanted {
             Wanted::OtherNumber(number) => {
                 let number = strong(number);
@@ -65,16 +73,17 @@ impl Asked<'_> {
                 ];
                 ("mail-asked-code-subject", do_it)
             }
-            Wanted::CodeForSms | Wanted::SmsForCode => {
-                let for_sms = self.wanted == Wanted::CodeForSms;
-                let what = if for_sms { "mail-asked-other-sms" } else { "mail-asked-other-code" };
+            Wanted::NoMail => {
                 let do_it = vec![
-                    pen.text(what, &values)?,
-                    pen.text("mail-asked-other-do", &[])?,
-                    set(if for_sms { "--code" } else { "--sms +316…" }),
+                    pen.text("mail-asked-mail-what", &values)?,
+                    pen.text("mail-asked-mail-do", &[])?,
+                    set("--code"),
                 ];
-                ("mail-asked-other-subject", do_it)
+                ("mail-asked-mail-subject", do_it)
             }
+            Wanted::CodeForSms => other("mail-asked-other-sms", "--code")?,
+            Wanted::SmsForCode => other("mail-asked-other-code", "--sms +316…")?,
+            Wanted::CodeForMail => other("mail-asked-other-mail", "--code")?,
         };
         let mut blocks = vec![pen.greeting(about.sender)?];
         blocks.extend(what);

@@ -7,8 +7,9 @@
 mod answer;
 mod asked;
 mod notice;
+mod one_time;
+mod one_time_failed;
 mod sender;
-mod sms_failed;
 
 use askama::Template;
 
@@ -16,9 +17,10 @@ use super::{Lang, TextError, Words};
 
 pub use answer::{AnswerLost, AnswerNotice, Fate};
 pub use asked::{Asked, Wanted};
-pub use notice::Notice;
+pub use notice::{Notice, Opens};
+pub use one_time::OneTimeMail;
+pub use one_time_failed::{NoCode, OneTimeFailed};
 pub use sender::{About, Closed, CodeMail, CodeUndeliverable, Reason, Recipient, Undeliverable};
-pub use sms_failed::{NoSms, SmsFailed};
 
 /// Why a letter could not be written: nothing is sent then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +62,7 @@ pub enum Block {
     Other(Lang, Vec<Run>),
     /// The red button, and its address in text.
     Open(Open),
-    /// An access code, large.
+    /// A code, large.
     Code(String),
     /// Words of another: to read aloud, or a server's answer.
     Quote(String),

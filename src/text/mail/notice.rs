@@ -3,6 +3,17 @@
 use super::{Block, Letter, LetterError, Open, Pen, runs, strong, unbroken};
 use crate::text::{Lang, Texts};
 
+/// What opens a message beside the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opens {
+    /// An access code, which the sender passes on.
+    AccessCode,
+    /// A one-time code by SMS.
+    Sms,
+    /// A one-time code by mail.
+    Mail,
+}
+
 /// What a notice says. Names are empty where they are not known.
 #[derive(Clone, Copy)]
 pub struct Notice<'a> {
@@ -28,8 +39,8 @@ pub struct Notice<'a> {
     pub until_en: &'a str,
     /// Kept in strict mode: this mail and the code are the keys.
     pub strict: bool,
-    /// Opens with a code by SMS, not with an access code.
-    pub sms: bool,
+    /// What opens it.
+    pub opens: Opens,
     /// A fresh one: the way in which the message opens was changed since the first.
     pub again: bool,
 }
@@ -47,11 +58,16 @@ impl Notice<'_> {
             intro: pen.words.get("mail-notice-address")?,
             link: self.link.to_owned(),
         };
+        let how = match self.opens {
+            Opens::AccessCode => "mail-notice-code",
+            Opens::Sms => "mail-notice-sms",
+            Opens::Mail => "mail-notice-mail",
+        };
         let mut blocks = vec![
             pen.greeting(self.recipient)?,
             self.who(pen)?,
             Block::Open(open),
-            pen.text(if self.sms { "mail-notice-sms" } else { "mail-notice-code" }, &[("until", self.until(lang))])?,
+            pen.text(how, &[("until", self.until(lang))])?,
         ];
         if self.again {
             blocks.insert(2, pen.text("mail-notice-again", &[])?);
@@ -85,7 +101,12 @@ impl Notice<'_> {
             ("phone", &unbroken(self.phone)),
         ];
         let words = texts.in_language(lang);
-        let mut text = words.with(if self.sms { "mail-notice-short-sms" } else { "mail-notice-short" }, &values)?;
+        let short = match self.opens {
+            Opens::AccessCode => "mail-notice-short",
+            Opens::Sms => "mail-notice-short-sms",
+            Opens::Mail => "mail-notice-short-mail",
+        };
+        let mut text = words.with(short, &values)?;
         if self.again {
             text = format!("{text} {}", words.get("mail-notice-again")?);
         }

@@ -18,7 +18,7 @@ fn notice() -> Notice<'static> {
         until_nl: "19 februari 2027",
         until_en: "19 February 2027",
         strict: false,
-        sms: false,
+        opens: Opens::AccessCode,
         again: false,
     }
 }
@@ -30,6 +30,17 @@ const ELSEWHERE: AnswerNotice<'_> = AnswerNotice {
     phone: "010 - 000 00 00",
     date: "21 november 2026",
     reference: "K7QF-2M9D",
+};
+
+const ONE_TIME: OneTimeMail<'_> = OneTimeMail {
+    recipient: "Jan de Vries",
+    sender: "Anna Jansen",
+    organisation: "Voorbeeld Zorg",
+    phone: "010 - 000 00 00",
+    reference: "K7QF-2M9D",
+    code: "042117",
+    asked: "zaterdag 21 november 2026, 10:04",
+    until: "10:14",
 };
 
 /// Every kind of letter with every choice in it.
@@ -59,13 +70,21 @@ pub(crate) fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> 
         fate: Fate::Passed,
     };
     let mut all = vec![
-        ("notice of a message with a code by sms", Notice { sms: true, ..notice() }.write(texts, lang)),
-        ("notice, fresh", Notice { sms: true, again: true, ..notice() }.write(texts, lang)),
+        ("notice of a message with a code by sms", Notice { opens: Opens::Sms, ..notice() }.write(texts, lang)),
+        ("notice of a message with a code by mail", Notice { opens: Opens::Mail, ..notice() }.write(texts, lang)),
+        ("notice, fresh", Notice { opens: Opens::Sms, again: true, ..notice() }.write(texts, lang)),
         ("another number asked for", asked(Wanted::OtherNumber("*******678"))),
         ("no access code", asked(Wanted::Code { strict: false })),
         ("no code, kept so that only it opens", asked(Wanted::Code { strict: true })),
         ("a code in the place of sms", asked(Wanted::CodeForSms)),
         ("sms in the place of a code", asked(Wanted::SmsForCode)),
+        ("no mail with a code asked for", asked(Wanted::NoMail)),
+        ("an access code in the place of codes by mail", asked(Wanted::CodeForMail)),
+        ("one-time", ONE_TIME.write(texts, lang)),
+        (
+            "one-time, without names",
+            OneTimeMail { recipient: "", sender: "anna@example.nl", ..ONE_TIME }.write(texts, lang),
+        ),
         ("notice", notice().write(texts, lang)),
         ("notice without names", Notice { recipient: "", sender: "", ..notice() }.write(texts, lang)),
         ("code", code.write(texts, lang)),
@@ -82,9 +101,16 @@ pub(crate) fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> 
         ("answer infected", AnswerLost { fate: Fate::Infected, ..unheard }.write(texts, lang)),
         ("answer elsewhere", ELSEWHERE.write(texts, lang)),
     ];
-    for why in [NoSms::Number, NoSms::NotArrived, NoSms::Ours] {
-        let failed = SmsFailed { about, from: "anna@example.nl", number: "*******678", why };
-        all.push(("no sms", failed.write(texts, lang)));
+    let number = "*******678";
+    for why in [
+        NoCode::Number(number),
+        NoCode::NotArrived(number),
+        NoCode::NotTexted(number),
+        NoCode::Mailbox,
+        NoCode::NotMailed,
+    ] {
+        let failed = OneTimeFailed { about, from: "anna@example.nl", why };
+        all.push(("nothing sent", failed.write(texts, lang)));
     }
     for reason in [Reason::Unknown, Reason::Full, Reason::Refused, Reason::Unreachable, Reason::Ended] {
         all.push(("undeliverable", undeliverable(reason, "550 5.1.1 unknown").write(texts, lang)));
@@ -103,6 +129,8 @@ fn what_is_asked_can_be_done_and_may_have_been_asked_by_anyone() {
         (Wanted::Code { strict: false }, "zegel contact new-code jan@example.org --sender anna@example.nl"),
         (Wanted::CodeForSms, "zegel contact set jan@example.org --code --sender anna@example.nl"),
         (Wanted::SmsForCode, "zegel contact set jan@example.org --sms +316… --sender anna@example.nl"),
+        (Wanted::NoMail, "zegel contact set jan@example.org --code --sender anna@example.nl"),
+        (Wanted::CodeForMail, "zegel contact set jan@example.org --code --sender anna@example.nl"),
     ] {
         let text = Asked { about, from: "anna@example.nl", wanted }.write(&texts, Lang::Nl).unwrap().text();
         assert!(text.contains(command) && text.contains("ook een ander kan dit hebben ge"), "{text}");
@@ -164,8 +192,44 @@ fn a_mail_loads_nothing_and_links_only_to_the_message() {
         assert_eq!(links, ours, "{name}");
         assert_eq!(ours, if name.starts_with("notice") { 2 } else { 0 }, "{name}");
         assert_eq!(letter.text().contains(LINK), name.starts_with("notice"), "{name}");
-        let brings_it = name.ends_with("code") && !name.starts_with("no ") && !name.starts_with("sms");
+        let brings_it = matches!(name, "code" | "new code" | "strict code" | "new strict code");
         assert_eq!(letter.text().contains("1234 5678"), brings_it, "{name}");
+        assert_eq!(letter.text().contains("042117"), name.starts_with("one-time"), "{name}");
+    }
+}
+
+/// The mail with a one-time code and the mail with the link are of no use without each other: this one names no address at all.
+#[test]
+fn the_mail_with_a_one_time_code_leads_nowhere() {
+    let texts = Texts::load().unwrap();
+    let letter = ONE_TIME.write(&texts, Lang::Nl).unwrap();
+    assert_eq!(letter.subject, "Uw code voor het bericht van Anna Jansen");
+    let expected = "Beste Jan de Vries,
+
+Met deze code opent u het beveiligde bericht van Anna Jansen van Voorbeeld Zorg:
+
+    042117
+
+Vul de code in op de pagina waar u erom vroeg. Dat kan tot 10:14 uur. Geef de code aan niemand, ook niet aan ons.
+
+De code is gevraagd op zaterdag 21 november 2026, 10:04 uur, op onze website. Het kenmerk van het bericht is K7QF-2M9D.
+
+Was u dat niet? Gebruik de code dan niet en bel ons: 010\u{a0}-\u{a0}000\u{a0}00\u{a0}00. \
+Misschien heeft een ander de link naar uw bericht.
+
+---
+
+With the code above you open the secure message from Anna Jansen of Voorbeeld Zorg, before 10:14. \
+Did you not ask for it? Do not use the code, and call us: 010\u{a0}-\u{a0}000\u{a0}00\u{a0}00.
+";
+    assert_eq!(letter.text(), expected);
+    for lang in Lang::ALL {
+        let letter = ONE_TIME.write(&texts, lang).unwrap();
+        let said = format!("{}{}{}", letter.subject, letter.text(), letter.html().unwrap());
+        for lead in ["http", "://", "/b/", "href=", "veilig.example.nl"] {
+            assert!(!said.contains(lead), "{lead} in {said}");
+        }
+        assert!(!letter.subject.contains("042117"), "no code on a locked screen");
     }
 }
 

@@ -16,6 +16,10 @@ pub enum Asks<'a> {
     CodeForSms,
     /// SMS in the place of an access code.
     SmsForCode,
+    /// "I get no mail with the code", with the address, masked.
+    NoMail(&'a str),
+    /// An access code in the place of codes by mail.
+    CodeForMail,
 }
 
 /// The page.
@@ -44,7 +48,8 @@ impl AskPage<'_> {
             (Some(_), _) => "ask-done-title",
             (None, Asks::Number(_)) => "ask-number-title",
             (None, Asks::Lost) => "lost-title",
-            (None, Asks::CodeForSms) => "ask-sms-title",
+            (None, Asks::CodeForSms | Asks::CodeForMail) => "ask-sms-title",
+            (None, Asks::NoMail(_)) => "ask-mail-title",
             (None, Asks::SmsForCode) => "ask-code-title",
         })
     }
@@ -58,6 +63,8 @@ impl AskPage<'_> {
             (None, Asks::Lost) => self.page.with("ask-lost-what", &[sender]),
             (None, Asks::CodeForSms) => self.page.with("ask-sms-what", &[sender]),
             (None, Asks::SmsForCode) => self.page.with("ask-code-what", &[sender]),
+            (None, Asks::NoMail(address)) => self.page.with("ask-mail-what", &[("address", address), sender]),
+            (None, Asks::CodeForMail) => self.page.with("ask-level-what", &[sender]),
         }
     }
 
@@ -66,15 +73,16 @@ impl AskPage<'_> {
             (Some(_), _) => "ask-done-next",
             (None, Asks::Number(_)) => "ask-number-next",
             (None, Asks::Lost) => "lost-never",
-            (None, Asks::CodeForSms | Asks::SmsForCode) => "ask-other-next",
+            (None, Asks::NoMail(_)) => "ask-mail-next",
+            (None, Asks::CodeForSms | Asks::SmsForCode | Asks::CodeForMail) => "ask-other-next",
         })
     }
 
     fn button(&self) -> Result<String, TextError> {
         self.page.get(match self.asks {
-            Asks::Number(_) => "ask-number-button",
+            Asks::Number(_) | Asks::NoMail(_) => "ask-number-button",
             Asks::Lost => "ask-lost-button",
-            Asks::CodeForSms | Asks::SmsForCode => "ask-other-button",
+            Asks::CodeForSms | Asks::SmsForCode | Asks::CodeForMail => "ask-other-button",
         })
     }
 }

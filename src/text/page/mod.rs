@@ -9,7 +9,7 @@ mod autolink;
 mod calendar;
 mod file;
 mod mail;
-mod sms;
+mod one_time;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +25,7 @@ pub use autolink::{Piece, autolink};
 pub use calendar::{Appointment, Card, CardKind, When};
 pub use file::File;
 pub use mail::{Body, Earlier, Mail, Other};
-pub use sms::{SmsNews, SmsPage, SmsTrouble};
+pub use one_time::{OneTimeNews, OneTimePage, OneTimeTrouble, SentTo};
 
 /// The style sheet of all pages.
 pub const STYLE: &str = include_str!("../templates/page/stijl.css");
@@ -33,7 +33,7 @@ pub const STYLE: &str = include_str!("../templates/page/stijl.css");
 /// The script of pages behind a session: it warns before the session ends, and clears the screen when it has.
 pub const SESSION_SCRIPT: &str = include_str!("../templates/page/sessie.js");
 
-/// The script of the page that takes a code by SMS: it counts down until one more SMS can be asked for.
+/// The script of the page that takes a one-time code: it counts down until it can be asked for again.
 pub const AGAIN_SCRIPT: &str = include_str!("../templates/page/opnieuw.js");
 
 /// The style sheet inside the frame that shows a mail's HTML.

@@ -13,7 +13,7 @@ const TEMPLATES: [&str; 15] = [
     include_str!("../templates/page/layout.html"),
     include_str!("../templates/page/unlock.html"),
     include_str!("../templates/page/lost.html"),
-    include_str!("../templates/page/sms.html"),
+    include_str!("../templates/page/one_time.html"),
     include_str!("../templates/page/ask.html"),
     include_str!("../templates/page/message.html"),
     include_str!("../templates/page/mail.html"),
@@ -73,7 +73,7 @@ impl<'a> LostPage<'a> {
     }
 }
 
-impl<'a> SmsPage<'a> {
+impl<'a> OneTimePage<'a> {
     const fn sample(page: Page<'a>) -> Self {
         Self {
             page,
@@ -81,13 +81,13 @@ impl<'a> SmsPage<'a> {
             from: "Anna <Jansen>, Voorbeeld Zorg & Co",
             recipient: "j•••••s@example.nl",
             last_day: "19 februari 2027",
-            number: "*******678",
+            to: SentTo::Phone("*******678"),
             until: "14:35",
             action: "/b/token",
             token: "paginateken",
-            ask: "/b/token/sms",
-            ask_token: "smsteken",
-            wrong_number: "/b/token/nummer",
+            ask: "/b/token/stuur-code",
+            ask_token: "stuurteken",
+            tell: "/b/token/nummer",
             other: "/b/token/anders",
             wait: 60,
             script: "/opnieuw.js?v=0",
@@ -235,56 +235,72 @@ fn strict_mode_says_what_it_costs() {
     }
 }
 
-/// What the page says in each state, whether it takes a code, and whether it offers an SMS.
+/// What the page says in each state, by SMS and by mail, whether it takes a code, and whether it offers to send one.
 #[test]
-fn the_page_with_a_code_by_sms_in_every_state() {
-    use SmsTrouble as T;
+fn the_page_with_a_one_time_code_in_every_state() {
+    use OneTimeTrouble as T;
     const FIELD: (bool, bool) = (true, true);
     const BUTTON: (bool, bool) = (false, true);
     const NEITHER: (bool, bool) = (false, false);
     let cases = [
         ("14:35", None, "phone-missing", FIELD),
-        ("", None, "phone-button", BUTTON),
+        ("", None, "once-button", BUTTON),
         ("14:35", Some(T::Empty), "phone-empty", FIELD),
         ("14:35", Some(T::Form), "phone-form-what", FIELD),
         ("14:35", Some(T::Wrong(4)), "unlock-wrong", FIELD),
-        ("14:35", Some(T::Stale), "phone-stale-what", FIELD),
+        ("14:35", Some(T::Stale), "once-stale-what", FIELD),
         ("14:35", Some(T::Wait(42)), "phone-missing", FIELD),
         ("14:35", Some(T::Full("15:04")), "phone-full", FIELD),
         ("", Some(T::Full("15:04")), "phone-full", NEITHER),
         ("", Some(T::WrongThenPause("15:04")), "unlock-wrong", NEITHER),
         ("", Some(T::Paused("15:04")), "unlock-paused", NEITHER),
         ("", Some(T::Closed), "unlock-closed-what", NEITHER),
-        ("", Some(T::Spent), "phone-spent", BUTTON),
-        ("", Some(T::Expired), "phone-expired", BUTTON),
-        ("", Some(T::NoCode), "phone-none", BUTTON),
+        ("", Some(T::Spent), "once-spent", BUTTON),
+        ("", Some(T::Expired), "once-expired", BUTTON),
+        ("", Some(T::NoCode), "once-none", BUTTON),
         ("", Some(T::Over), "phone-over-what", NEITHER),
-        ("", Some(T::Ceiling), "phone-ceiling-what", NEITHER),
+        ("", Some(T::Ceiling), "phone-ceiling", NEITHER),
     ];
     let texts = Texts::load().unwrap();
-    for (until, trouble, id, expected) in cases {
-        let pages = in_both(|page| SmsPage { until, trouble, ..SmsPage::sample(page) }.render().unwrap());
+    let ways = [(SentTo::Phone("*******678"), "phone-"), (SentTo::Mailbox("j•••••s@example.nl"), "mailbox-")];
+    for ((until, trouble, id, expected), (to, by)) in
+        cases.into_iter().flat_map(|case| ways.into_iter().map(move |way| (case, way)))
+    {
+        let id = id.replace("phone-", by);
+        let pages = in_both(|page| OneTimePage { to, until, trouble, ..OneTimePage::sample(page) }.render().unwrap());
         for (lang, html) in Lang::ALL.into_iter().zip(pages) {
-            assert!(html.contains(&texts.in_language(lang).get(id).unwrap()), "{trouble:?}: {html}");
+            assert!(html.contains(&texts.in_language(lang).get(&id).unwrap()), "{trouble:?}: {html}");
+            assert!(!html.contains(if by == "phone-" { "mail met de code" } else { "sms" }), "{html}");
             assert_eq!(html.contains("role=\"alert\""), trouble.is_some(), "{html}");
             assert_eq!(
                 html.matches("15:04").count(),
                 usize::from(html.contains("vanaf 15:04") || html.contains("from 15:04"))
             );
-            let found = (html.contains("autocomplete=\"one-time-code\""), html.contains("action=\"/b/token/sms\""));
+            let found =
+                (html.contains("autocomplete=\"one-time-code\""), html.contains("action=\"/b/token/stuur-code\""));
             assert_eq!(found, expected, "{until} {trouble:?}: {html}");
             assert!(!html.contains("tel\" name=") && html.matches("<input class").count() == usize::from(found.0));
         }
     }
-    for news in [SmsNews::Delayed, SmsNews::BadNumber, SmsNews::OurFault, SmsNews::Undelivered] {
-        let pages = in_both(|page| SmsPage { news: Some(news), ..SmsPage::sample(page) }.render().unwrap());
-        assert!(pages.iter().all(|html| html.contains("role=\"status\"")));
+    for news in [OneTimeNews::Delayed, OneTimeNews::BadDestination, OneTimeNews::OurFault, OneTimeNews::Undelivered] {
+        for (to, _) in ways {
+            let pages =
+                in_both(|page| OneTimePage { to, news: Some(news), ..OneTimePage::sample(page) }.render().unwrap());
+            assert!(pages.iter().all(|html| html.contains("role=\"status\"")));
+        }
     }
 }
 
 #[test]
 fn asking_the_sender_says_what_will_happen_and_then_that_it_did() {
-    for asks in [Asks::Number("*******678"), Asks::Lost, Asks::CodeForSms, Asks::SmsForCode] {
+    for asks in [
+        Asks::Number("*******678"),
+        Asks::Lost,
+        Asks::CodeForSms,
+        Asks::SmsForCode,
+        Asks::NoMail("j•••••s@example.nl"),
+        Asks::CodeForMail,
+    ] {
         for done in [None, Some(true), Some(false)] {
             let pages = in_both(|page| AskPage { asks, done, ..AskPage::sample(page) }.render().unwrap());
             for html in pages {
@@ -332,7 +348,7 @@ fn every_text_of_the_pages_is_used_and_exists() {
         + include_str!("mod.rs")
         + include_str!("calendar.rs")
         + include_str!("file.rs")
-        + include_str!("sms.rs")
+        + include_str!("one_time.rs")
         + include_str!("ask.rs")
         + include_str!("../pdf/mod.rs");
     let used = quoted(&source);

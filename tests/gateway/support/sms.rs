@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::until;
 
 /// Takes every SMS.
+#[derive(Clone)]
 pub struct Provider {
     address: SocketAddr,
     taken: Arc<Mutex<Vec<serde_json::Value>>>,
@@ -28,6 +29,11 @@ impl Provider {
     /// The page of the telephone: what came, each at `/mail/1/source` and so on.
     pub fn phone(&self) -> String {
         format!("http://{}/", self.address)
+    }
+
+    /// Shows this as if it had come as an SMS.
+    pub fn show(&self, text: &str) {
+        self.taken.lock().unwrap().push(serde_json::json!({ "text": text }));
     }
 
     pub fn taken(&self) -> Vec<serde_json::Value> {

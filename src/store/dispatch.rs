@@ -1,24 +1,25 @@
-//! What became of an SMS: kept for each link beside its grant, until the grant goes. Never the number, never the code.
+//! What became of the SMS or mail that brings a one-time code: kept for each link beside its grant, until the grant goes. Never the number,
+//! never the code.
 //!
 //! | state | written by |
 //! |---|---|
-//! | being handed over | [`Store::begin_sms`], before a provider is asked: one that dies half way is not asked again |
+//! | being handed over | [`Store::begin_dispatch`], before anybody is asked: a provider of SMS where that dies half way is not asked again |
 //! | waiting | an attempt that surely sent nothing |
 //! | taken, perhaps taken, failed | the end of the job |
-//! | delivered, failed | the provider's report ([`Store::sms_reported`]) |
+//! | delivered, failed | the provider's report ([`Store::sms_reported`]), or the bounce of the mail ([`Store::one_time_bounced`]) |
 
 use minicbor::{Decode, Encode};
 
 use crate::base::{ChallengeId, GrantId, JobId, Timestamp};
 
-use super::challenge::StoredWishes;
 use super::codec::{ATTEMPTS, Draft, Found, busy};
 use super::intake::NewJob;
 use super::plan::add_job;
-use super::records::{Grant, Job, JobKind};
+use super::records::{Contact, Grant, Job, JobKind, OneTime, Proof};
+use super::wishes::StoredWishes;
 use super::{Store, StoreError, places};
 
-/// Why no SMS comes.
+/// Why no code comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Refusal {
@@ -37,24 +38,27 @@ pub enum Refusal {
     /// The provider does not accept us: wrong key, wrong sender name, wrong request. For the administrator.
     #[n(4)]
     Account,
-    /// No provider could be reached, or none took it, before the code ended.
+    /// No provider or mail server could be reached, or none took it, before the code ended.
     #[n(5)]
     Unreachable,
-    /// A provider took it and could not deliver it.
+    /// It was taken and could not be delivered.
     #[n(6)]
     Undelivered,
+    /// The mail server refused it: there is no such mailbox, it is full, or it takes no such mail.
+    #[n(7)]
+    Mailbox,
 }
 
-/// How far an SMS is.
+/// How far an SMS or mail is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub enum SmsProgress {
+pub enum Stage {
     /// It will be tried again.
     #[n(0)]
     Waiting,
-    /// A provider is being asked at this moment, or was when the gateway stopped.
+    /// Somebody is being asked to take it at this moment, or was when the gateway stopped.
     #[n(1)]
     Sending,
-    /// A provider took it.
+    /// A provider or mail server took it.
     #[n(2)]
     Taken,
     /// A provider may have taken it: its answer did not come, or could not be read.
@@ -68,9 +72,9 @@ pub enum SmsProgress {
     Failed(#[n(0)] Refusal),
 }
 
-/// What became of the last SMS for one link.
+/// What became of the last SMS or mail with a code for one link.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct SmsState {
+pub struct Dispatch {
     /// The job that sends or sent it.
     #[n(0)]
     pub job: JobId,
@@ -79,11 +83,11 @@ pub struct SmsState {
     pub challenge: ChallengeId,
     /// How far it is.
     #[n(2)]
-    pub progress: SmsProgress,
+    pub stage: Stage,
     /// Since when.
     #[n(3)]
     pub at: Timestamp,
-    /// Who took it, by the name in the config; may be empty.
+    /// Who took it, a provider or next hop by the name in the config; may be empty.
     #[n(4)]
     pub provider: String,
     /// The provider's own id of it, for questions to the provider; may be empty.
@@ -91,28 +95,28 @@ pub struct SmsState {
     pub id: String,
 }
 
-/// How the job of an SMS ended.
+/// How the job of a one-time code ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SmsEnd {
-    /// [`SmsProgress::Taken`], [`SmsProgress::Unsure`] or [`SmsProgress::Failed`].
-    pub progress: SmsProgress,
-    /// See [`SmsState::provider`].
+pub struct DispatchEnd {
+    /// [`Stage::Taken`], [`Stage::Unsure`] or [`Stage::Failed`].
+    pub stage: Stage,
+    /// See [`Dispatch::provider`].
     pub provider: String,
-    /// See [`SmsState::id`].
+    /// See [`Dispatch::id`].
     pub id: String,
 }
 
-impl SmsEnd {
+impl DispatchEnd {
     /// It does not come, for this reason.
     #[must_use]
     pub const fn failed(why: Refusal) -> Self {
-        Self { progress: SmsProgress::Failed(why), provider: String::new(), id: String::new() }
+        Self { stage: Stage::Failed(why), provider: String::new(), id: String::new() }
     }
 
     /// It may or may not come.
     #[must_use]
     pub const fn unsure() -> Self {
-        Self { progress: SmsProgress::Unsure, provider: String::new(), id: String::new() }
+        Self { stage: Stage::Unsure, provider: String::new(), id: String::new() }
     }
 }
 
@@ -130,50 +134,47 @@ pub enum SmsReport {
 pub enum Begun {
     /// Yes: noted durably.
     Now,
-    /// An earlier attempt was broken off while a provider was being asked: its SMS may have left.
+    /// An earlier attempt was broken off while somebody was being asked: what it sent may have left.
     BrokenOff,
     /// The job or its link is gone.
     Gone,
 }
 
-/// A grant, and what became of the last SMS for its link.
-type LinkAndSms = (Option<Found<Grant>>, Option<Found<SmsState>>);
+/// A grant, and what became of what was sent last for its link.
+type LinkAndDispatch = (Option<Found<Grant>>, Option<Found<Dispatch>>);
 
 /// Bytes of a reference: grant id, and the first of a keyed hash.
 const REFERENCE: usize = 20;
 
 impl Store {
-    /// What became of the last SMS for a link; `None` before the first attempt at the first one.
+    /// What became of what was sent last for a link; `None` before the first attempt at the first one.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn sms_state(&self, grant: GrantId) -> Result<Option<SmsState>, StoreError> {
-        Ok(self.inner.read::<SmsState>(&places::sms(grant)).await?.map(|found| found.record))
+    pub async fn dispatch(&self, grant: GrantId) -> Result<Option<Dispatch>, StoreError> {
+        Ok(self.inner.read::<Dispatch>(&places::dispatch(grant)).await?.map(|found| found.record))
     }
 
-    /// Notes durably, before a provider is asked, that this job's SMS is being handed over.
+    /// Notes durably, before anybody is asked, that what this job sends is being handed over.
     ///
     /// # Errors
     /// When the store cannot be written: then nobody may be asked.
-    pub async fn begin_sms(&self, id: JobId) -> Result<Begun, StoreError> {
+    pub async fn begin_dispatch(&self, id: JobId) -> Result<Begun, StoreError> {
         for _ in 0..ATTEMPTS {
             let Some(job) = self.inner.read::<Job>(&places::job(id)).await? else { return Ok(Begun::Gone) };
-            let JobKind::Sms { grant, challenge, .. } = job.record.kind else { return Ok(Begun::Gone) };
+            let Some(OneTime { grant, challenge, .. }) = job.record.kind.one_time() else { return Ok(Begun::Gone) };
             let Some(link) = self.inner.read::<Grant>(&places::grant(grant)).await? else { return Ok(Begun::Gone) };
-            let before = self.inner.read::<SmsState>(&places::sms(grant)).await?;
-            if before
-                .as_ref()
-                .is_some_and(|found| found.record.job == id && found.record.progress == SmsProgress::Sending)
-            {
+            let before = self.inner.read::<Dispatch>(&places::dispatch(grant)).await?;
+            if before.as_ref().is_some_and(|found| found.record.job == id && found.record.stage == Stage::Sending) {
                 return Ok(Begun::BrokenOff);
             }
             let mut draft = self.inner.draft();
             draft.unchanged(places::job(id), Some(&job));
             draft.unchanged(places::grant(grant), Some(&link));
-            draft.unchanged(places::sms(grant), before.as_ref());
-            let (at, progress) = (self.inner.clock.now(), SmsProgress::Sending);
-            let state = SmsState { job: id, challenge, progress, at, provider: String::new(), id: String::new() };
-            draft.put(places::sms(grant), &state)?;
+            draft.unchanged(places::dispatch(grant), before.as_ref());
+            let (at, stage) = (self.inner.clock.now(), Stage::Sending);
+            let state = Dispatch { job: id, challenge, stage, at, provider: String::new(), id: String::new() };
+            draft.put(places::dispatch(grant), &state)?;
             if draft.commit().await? {
                 return Ok(Begun::Now);
             }
@@ -181,20 +182,20 @@ impl Store {
         Err(busy())
     }
 
-    /// Adds to the end of an SMS job's attempt what became of it. A later SMS for the same link is not overwritten.
-    pub(super) async fn mark_sms(
+    /// Adds to the end of an attempt at a one-time code what became of it. A later one for the same link is not overwritten.
+    pub(super) async fn mark_dispatch(
         &self,
         draft: &mut Draft<'_>,
         (id, kind): (JobId, &JobKind),
-        end: &SmsEnd,
+        end: &DispatchEnd,
     ) -> Result<(), StoreError> {
-        let JobKind::Sms { grant, challenge, .. } = *kind else { return Ok(()) };
-        let (link, before) = match self.link_and_sms(grant).await {
+        let Some(OneTime { grant, challenge, .. }) = kind.one_time() else { return Ok(()) };
+        let (link, before) = match self.link_and_dispatch(grant).await {
             Ok((Some(link), before)) => (link, before),
             // A link that is gone keeps no record of it.
             Ok((None, _)) => return Ok(()),
             Err(StoreError::Damaged(cause)) => {
-                tracing::error!(%cause, "what became of an SMS cannot be noted");
+                tracing::error!(%cause, "what became of a one-time code cannot be noted");
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -203,27 +204,27 @@ impl Store {
             return Ok(());
         }
         draft.unchanged(places::grant(grant), Some(&link));
-        draft.unchanged(places::sms(grant), before.as_ref());
+        draft.unchanged(places::dispatch(grant), before.as_ref());
         // A report may have come before the provider's answer to the request.
-        let reported = before.filter(|found| found.record.progress == SmsProgress::Delivered);
-        let progress = reported.map_or(end.progress, |found| found.record.progress);
+        let reported = before.filter(|found| found.record.stage == Stage::Delivered);
+        let stage = reported.map_or(end.stage, |found| found.record.stage);
         let at = self.inner.clock.now();
         let (provider, own) = (end.provider.clone(), end.id.clone());
-        draft.put(places::sms(grant), &SmsState { job: id, challenge, progress, at, provider, id: own })?;
-        if let SmsProgress::Failed(why) = progress {
+        draft.put(places::dispatch(grant), &Dispatch { job: id, challenge, stage, at, provider, id: own })?;
+        if let Stage::Failed(why) = stage {
             self.tell_failed(draft, grant, why).await?;
         }
         Ok(())
     }
 
-    /// Adds a mail to the sender to the draft: no SMS comes. Once a day for each link, whatever the reasons are.
+    /// Adds a mail to the sender to the draft: no code comes. Once a day for each link, whatever the reasons are.
     async fn tell_failed(&self, draft: &mut Draft<'_>, grant: GrantId, why: Refusal) -> Result<(), StoreError> {
         let inner = &self.inner;
         let (now, place) = (inner.clock.now(), places::asked(grant));
         let found = match inner.read::<StoredWishes>(&place).await {
             Ok(found) => found,
             Err(StoreError::Damaged(cause)) => {
-                tracing::error!(%cause, "a sender is not told that an SMS failed");
+                tracing::error!(%cause, "a sender is not told that a one-time code failed");
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -235,12 +236,37 @@ impl Store {
         }
         draft.put(place, &told)?;
         let id = JobId::random(&*inner.entropy);
-        add_job(draft, &NewJob { id, kind: JobKind::SmsFailed { grant, why }, secret: None, due: now }, now)
+        add_job(draft, &NewJob { id, kind: JobKind::OneTimeFailed { grant, why }, secret: None, due: now }, now)
     }
 
-    async fn link_and_sms(&self, grant: GrantId) -> Result<LinkAndSms, StoreError> {
+    async fn link_and_dispatch(&self, grant: GrantId) -> Result<LinkAndDispatch, StoreError> {
         let link = self.inner.read::<Grant>(&places::grant(grant)).await?;
-        Ok((link, self.inner.read::<SmsState>(&places::sms(grant)).await?))
+        Ok((link, self.inner.read::<Dispatch>(&places::dispatch(grant)).await?))
+    }
+
+    /// The mail with a code that was taken for this link came back. `false`, and nothing changes, when none is on its way.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn one_time_bounced(&self, grant: GrantId) -> Result<bool, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let (Some(link), Some(found)) = self.link_and_dispatch(grant).await? else { return Ok(false) };
+            let contact = self.inner.need::<Contact>(&places::contact(link.record.contact)).await?;
+            if contact.record.proof != Proof::Mail || found.record.stage != Stage::Taken {
+                return Ok(false);
+            }
+            let mut draft = self.inner.draft();
+            draft.unchanged(places::grant(grant), Some(&link));
+            draft.unchanged(places::contact(link.record.contact), Some(&contact));
+            draft.unchanged(places::dispatch(grant), Some(&found));
+            let (at, stage) = (self.inner.clock.now(), Stage::Failed(Refusal::Undelivered));
+            draft.put(places::dispatch(grant), &Dispatch { stage, at, ..found.record })?;
+            self.tell_failed(&mut draft, grant, Refusal::Undelivered).await?;
+            if self.commit_then(draft.into_batch(), |inner| inner.leases.wake()).await? {
+                return Ok(true);
+            }
+        }
+        Err(busy())
     }
 
     /// What we call an SMS towards providers: 32 letters and digits that lead back to it, and tell an outsider nothing.
@@ -267,24 +293,22 @@ impl Store {
         let Some((grant, mark)) = bytes.split_first_chunk::<16>() else { return Ok(false) };
         let grant = GrantId(*grant);
         for _ in 0..ATTEMPTS {
-            let Some(found) = self.inner.read::<SmsState>(&places::sms(grant)).await? else { return Ok(false) };
+            let Some(found) = self.inner.read::<Dispatch>(&places::dispatch(grant)).await? else { return Ok(false) };
             let state = &found.record;
             if self.sms_mark(grant, state.job) != *mark {
                 return Ok(false);
             }
-            let progress = match (state.progress, report) {
-                (SmsProgress::Delivered, _) => return Ok(false),
-                (_, SmsReport::Delivered) => SmsProgress::Delivered,
-                (SmsProgress::Taken, SmsReport::Failed) if state.provider == provider => {
-                    SmsProgress::Failed(Refusal::Undelivered)
-                }
+            let stage = match (state.stage, report) {
+                (Stage::Delivered, _) => return Ok(false),
+                (_, SmsReport::Delivered) => Stage::Delivered,
+                (Stage::Taken, SmsReport::Failed) if state.provider == provider => Stage::Failed(Refusal::Undelivered),
                 _ => return Ok(false),
             };
             let mut draft = self.inner.draft();
-            draft.unchanged(places::sms(grant), Some(&found));
-            let state = SmsState { progress, at: self.inner.clock.now(), ..found.record.clone() };
-            draft.put(places::sms(grant), &state)?;
-            if let SmsProgress::Failed(why) = progress {
+            draft.unchanged(places::dispatch(grant), Some(&found));
+            let state = Dispatch { stage, at: self.inner.clock.now(), ..found.record.clone() };
+            draft.put(places::dispatch(grant), &state)?;
+            if let Stage::Failed(why) = stage {
                 // A link that is gone has nobody to tell.
                 if let Some(link) = self.inner.read::<Grant>(&places::grant(grant)).await? {
                     draft.unchanged(places::grant(grant), Some(&link));

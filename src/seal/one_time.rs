@@ -1,5 +1,5 @@
-//! Codes that go out by SMS: six digits that follow from the id of a challenge, so that nothing of them is kept and whoever asks
-//! again gets the same one.
+//! One-time codes, which go out by SMS or mail: six digits that follow from the id of a challenge, so that nothing of them is kept and
+//! whoever asks again gets the same one.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
@@ -14,17 +14,17 @@ use super::keyring::StoreKeys;
 /// Codes that there are: six digits.
 const CODES: u64 = 1_000_000;
 
-/// A code in clear: lives in the SMS that brings it and in the request that tries it.
+/// A code in clear: lives in the SMS or mail that brings it and in the request that tries it.
 #[derive(Debug, Clone)]
-pub struct SmsCode(SecretString);
+pub struct OneTimeCode(SecretString);
 
-impl SmsCode {
-    /// The code of a challenge: the first 8 bytes of HMAC-SHA256 under the *sms* key over its id, as a number, modulo 10⁶. No code is
+impl OneTimeCode {
+    /// The code of a challenge: the first 8 bytes of HMAC-SHA256 under the *one-time* key over its id, as a number, modulo 10⁶. No code is
     /// likelier than another by more than one in 10¹³.
     #[must_use]
     #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "RFC 2104 takes keys of any length")]
     pub fn of(keys: &StoreKeys, challenge: ChallengeId) -> Self {
-        let mut mac = Hmac::<Sha256>::new_from_slice(keys.sms.expose()).expect("a key of any length will do");
+        let mut mac = Hmac::<Sha256>::new_from_slice(keys.one_time.expose()).expect("a key of any length will do");
         mac.update(challenge.as_bytes());
         let hash = mac.finalize().into_bytes();
         let number = hash.iter().take(8).fold(0, |number: u64, byte| (number << 8) | u64::from(*byte)) % CODES;
@@ -56,12 +56,12 @@ mod tests {
         let entropy = SeededEntropy::new(7);
         let keys = StoreSecret::generate(&entropy).keys();
         let challenge = ChallengeId([1; 16]);
-        let code = SmsCode::of(&keys, challenge);
-        assert_eq!(code.expose(), SmsCode::of(&keys, challenge).expose());
+        let code = OneTimeCode::of(&keys, challenge);
+        assert_eq!(code.expose(), OneTimeCode::of(&keys, challenge).expose());
         assert!(code.expose().len() == 6 && code.expose().bytes().all(|b| b.is_ascii_digit()));
-        assert_ne!(code.expose(), SmsCode::of(&keys, ChallengeId([2; 16])).expose());
-        assert_ne!(code.expose(), SmsCode::of(&StoreSecret::generate(&entropy).keys(), challenge).expose());
-        assert_eq!(format!("{code:?}"), format!("{:?}", SmsCode::of(&keys, ChallengeId([2; 16]))));
+        assert_ne!(code.expose(), OneTimeCode::of(&keys, ChallengeId([2; 16])).expose());
+        assert_ne!(code.expose(), OneTimeCode::of(&StoreSecret::generate(&entropy).keys(), challenge).expose());
+        assert_eq!(format!("{code:?}"), format!("{:?}", OneTimeCode::of(&keys, ChallengeId([2; 16]))));
     }
 
     #[test]
@@ -70,14 +70,14 @@ mod tests {
         let ring = RootKeyring::generate(&SeededEntropy::new(1));
         let wrapped = ring.wrap(b"zegel/v1/store-secret", &[0x11; 32], &SeededEntropy::new(2));
         let keys = StoreSecret::unwrap(&ring, &wrapped).unwrap().keys();
-        let codes = [ChallengeId([0; 16]), ChallengeId(*b"0123456789abcdef")].map(|id| SmsCode::of(&keys, id));
-        assert_eq!(codes.each_ref().map(SmsCode::expose), ["408346", "779397"]);
+        let codes = [ChallengeId([0; 16]), ChallengeId(*b"0123456789abcdef")].map(|id| OneTimeCode::of(&keys, id));
+        assert_eq!(codes.each_ref().map(OneTimeCode::expose), ["408346", "779397"]);
     }
 
     #[test]
     fn what_people_type() {
         let keys = StoreSecret::generate(&SeededEntropy::new(3)).keys();
-        let code = SmsCode::of(&keys, ChallengeId([5; 16]));
+        let code = OneTimeCode::of(&keys, ChallengeId([5; 16]));
         let digits = code.expose();
         let (left, right) = digits.split_at(3);
         for typed in
@@ -99,7 +99,7 @@ mod tests {
         for _ in 0..rounds {
             let mut id = [0; 16];
             entropy.fill(&mut id);
-            let number: usize = SmsCode::of(&keys, ChallengeId(id)).expose().parse().unwrap();
+            let number: usize = OneTimeCode::of(&keys, ChallengeId(id)).expose().parse().unwrap();
             counts[number / 1000] += 1;
         }
         let expected = f64::from(rounds) / 1000.0;

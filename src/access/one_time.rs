@@ -1,13 +1,13 @@
-//! May a code go out by SMS now, and may one be typed? Pure counting; the store makes it durable.
+//! May a one-time code go out now, by SMS or by mail, and may one be typed? Pure counting; the store makes it durable.
 //!
-//! The numbers are those of the design: a code of six digits lives ten minutes and takes five tries; the next SMS goes out after a minute and
-//! brings the same code; three an hour and six a day for one link and for one number, so many for one link in all, and a ceiling for the
-//! organisation.
+//! The numbers are those of the design: a code of six digits lives ten minutes and takes five tries; it is sent again after a minute at the
+//! earliest, and is the same one; three times an hour and six a day for one link and for one destination (a telephone number or a mailbox),
+//! so many for one link in all, and a ceiling for the organisation, for each [`Way`] its own.
 //!
-//! A late SMS must not be void because a later one was asked for: while a code lives, every SMS brings that code, and its ten minutes begin
-//! anew with each, up to half an hour after the first. Tries do not begin anew.
+//! What comes late must not be void because it was asked for once more: while a code lives, every SMS or mail brings that code, and its ten
+//! minutes begin anew with each, up to half an hour after the first. Tries do not begin anew.
 //!
-//! An SMS is counted before it is sent, so that no number of presses at the same moment sends more than the limits allow.
+//! It is counted before it is sent, so that no number of presses at the same moment sends more than the limits allow.
 
 use std::time::Duration;
 
@@ -22,22 +22,42 @@ const HOUR: Duration = Duration::from_hours(1);
 /// A code that was sent again and again still ends this many lives after it was made.
 const LIVES: u32 = 3;
 
-/// The limits on codes by SMS.
+/// How a one-time code travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To a telephone.
+    Sms,
+    /// To the recipient's own mailbox.
+    Mail,
+}
+
+impl Way {
+    /// Its name in metrics and the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sms => "sms",
+            Self::Mail => "mail",
+        }
+    }
+}
+
+/// The limits on one-time codes; they hold for each [`Way`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a code holds after the last SMS with it.
+    /// How long a code holds after it was last sent.
     pub life: Duration,
     /// Wrong tries that it takes.
     pub tries: u32,
-    /// From one SMS to the next.
+    /// From one sending to the next.
     pub pause: Duration,
-    /// SMS an hour for one link, and for one number.
+    /// Times an hour for one link, and for one destination.
     pub per_hour: u32,
     /// The same in 24 hours.
     pub per_day: u32,
-    /// SMS for one link in all, until the sender unlocks it.
+    /// Times for one link in all, until the sender unlocks it.
     pub per_link: u32,
-    /// SMS of the whole organisation in 24 hours.
+    /// Times for the whole organisation in 24 hours.
     pub organisation: u32,
 }
 
@@ -78,7 +98,7 @@ impl Code {
         self.sent = now;
     }
 
-    /// When the last SMS with it was asked for.
+    /// When it was last asked for.
     #[must_use]
     pub const fn sent(&self) -> Timestamp {
         self.sent
@@ -130,7 +150,7 @@ pub enum State {
     Spent,
 }
 
-/// The SMS of one link, or to one number: those of the last day, and how many in all. Bounded by [`Limits::per_day`].
+/// What went out for one link, or to one destination: when within the last day, and how often in all. Bounded by [`Limits::per_day`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, minicbor::Encode, minicbor::Decode)]
 pub struct Sends {
     #[n(0)]
@@ -171,7 +191,7 @@ impl Sends {
     }
 }
 
-/// The SMS of the whole organisation in the 24 hours that began with the first of them.
+/// What went out for the whole organisation in the 24 hours that began with the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, minicbor::Encode, minicbor::Decode)]
 pub struct Organisation {
     #[n(0)]
@@ -209,7 +229,7 @@ pub enum Asking {
     },
     /// One went out a moment ago: not before this.
     Wait(Timestamp),
-    /// Too many for this link or number: not before this.
+    /// Too many for this link or destination: not before this.
     Full(Timestamp),
     /// So many for this link that no more go out until the sender unlocks it.
     Over,
@@ -217,19 +237,19 @@ pub enum Asking {
     Ceiling,
 }
 
-/// Everything that an SMS is counted under.
+/// Everything that a sending is counted under.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Those of the link.
     pub link: Sends,
-    /// Those to the number.
-    pub number: Sends,
-    /// Those of the organisation.
+    /// Those to the number or mailbox.
+    pub destination: Sends,
+    /// Those of the organisation by this way.
     pub organisation: Organisation,
 }
 
 impl Counts {
-    /// Counts an SMS before it is sent, or says why none is. A refused one counts nothing.
+    /// Counts a sending before it begins, or says why there is none. A refused one counts nothing.
     pub fn ask(&mut self, code: Option<&Code>, limits: &Limits, now: Timestamp) -> Asking {
         let last = self.link.at.last().copied().filter(|last| now.since(*last) < limits.pause);
         if let Some(last) = last {
@@ -238,14 +258,14 @@ impl Counts {
         if self.link.all >= limits.per_link {
             return Asking::Over;
         }
-        if let Some(until) = self.link.full_until(limits, now).max(self.number.full_until(limits, now)) {
+        if let Some(until) = self.link.full_until(limits, now).max(self.destination.full_until(limits, now)) {
             return Asking::Full(until);
         }
         if self.organisation.count(now) >= limits.organisation {
             return Asking::Ceiling;
         }
         self.link.count(now);
-        self.number.count(now);
+        self.destination.count(now);
         let alarm = self.organisation.add(limits, now);
         Asking::Send { anew: code.is_none_or(|code| code.state(limits, now) != State::Alive), alarm }
     }
@@ -333,11 +353,11 @@ mod tests {
         for n in 0..8 {
             let own = Sends::default();
             let to = if n < 4 { number.clone() } else { Sends::default() };
-            let mut counts = Counts { link: own, number: to, organisation };
+            let mut counts = Counts { link: own, destination: to, organisation };
             said.push(counts.ask(None, &limits, at(n)));
             organisation = counts.organisation;
             if n < 4 {
-                number = counts.number;
+                number = counts.destination;
             }
         }
         let last = Asking::Send { anew: true, alarm: true };
