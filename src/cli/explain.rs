@@ -179,10 +179,9 @@ fn object(peer: &Peer, answer: &Result<Vec<Forecast>, Reply>) -> Value {
             Fate::Pass { hop } => ("pass", json!({ "hop": hop })),
             Fate::Open { hop } => ("open", json!({ "hop": hop })),
             Fate::Seal(terms) => {
-                let (mode, proof) = (mode(terms.mode), proof(terms));
-                let days = days(terms.expires);
-                let more = json!({ "reason": terms.reason, "mode": mode, "days": days, "proof": proof });
-                ("seal", more)
+                let (mode, days) = (mode(terms.mode), days(terms.expires));
+                let with = json!({ "reason": terms.reason, "mode": mode, "days": days, "proof": proof(terms) });
+                ("seal", with)
             }
             Fate::Separate(reply) => ("separate", json!({ "reply": said(reply) })),
             Fate::Refuse(reply) => ("refuse", json!({ "reply": said(reply) })),

@@ -173,8 +173,8 @@ impl Store {
             draft.unchanged(places::grant(grant), Some(&link));
             draft.unchanged(places::dispatch(grant), before.as_ref());
             let (at, stage) = (self.inner.clock.now(), Stage::Sending);
-            let state = Dispatch { job: id, challenge, stage, at, provider: String::new(), id: String::new() };
-            draft.put(places::dispatch(grant), &state)?;
+            let begun = Dispatch { job: id, challenge, stage, at, provider: String::new(), id: String::new() };
+            draft.put(places::dispatch(grant), &begun)?;
             if draft.commit().await? {
                 return Ok(Begun::Now);
             }
@@ -294,20 +294,20 @@ impl Store {
         let grant = GrantId(*grant);
         for _ in 0..ATTEMPTS {
             let Some(found) = self.inner.read::<Dispatch>(&places::dispatch(grant)).await? else { return Ok(false) };
-            let state = &found.record;
-            if self.sms_mark(grant, state.job) != *mark {
+            let before = &found.record;
+            if self.sms_mark(grant, before.job) != *mark {
                 return Ok(false);
             }
-            let stage = match (state.stage, report) {
+            let stage = match (before.stage, report) {
                 (Stage::Delivered, _) => return Ok(false),
                 (_, SmsReport::Delivered) => Stage::Delivered,
-                (Stage::Taken, SmsReport::Failed) if state.provider == provider => Stage::Failed(Refusal::Undelivered),
+                (Stage::Taken, SmsReport::Failed) if before.provider == provider => Stage::Failed(Refusal::Undelivered),
                 _ => return Ok(false),
             };
             let mut draft = self.inner.draft();
             draft.unchanged(places::dispatch(grant), Some(&found));
-            let state = Dispatch { stage, at: self.inner.clock.now(), ..found.record.clone() };
-            draft.put(places::dispatch(grant), &state)?;
+            let now = Dispatch { stage, at: self.inner.clock.now(), ..found.record.clone() };
+            draft.put(places::dispatch(grant), &now)?;
             if let Stage::Failed(why) = stage {
                 // A link that is gone has nobody to tell.
                 if let Some(link) = self.inner.read::<Grant>(&places::grant(grant)).await? {
