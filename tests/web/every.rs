@@ -13,18 +13,18 @@ use serde_json::{Value, json};
 use zegel::base::{Clock, ConversationId, JobId, MessageId, SeededEntropy};
 use zegel::intake::{Recipient, Sealing};
 use zegel::mail::header::HeaderBlock;
-use zegel::policy::{Identity, Mode, Proof, Terms};
+use zegel::policy::{Identity, Level, Mode, Proof, Terms};
 use zegel::seal::keyring::RootKeyring;
 use zegel::seal::recovery::RecoveryPrivate;
 use zegel::seal::token::LinkToken;
 use zegel::store::codes::KeptCode;
 use zegel::store::contacts::Change;
+use zegel::store::dispatch::Refusal;
 use zegel::store::intake::NewJob;
 use zegel::store::jobs::JobEnd;
 use zegel::store::records::{JobKind, Phone, Wish};
 use zegel::store::retention::ledger::Ledger;
 use zegel::store::retention::{Recall, Retention, Settings};
-use zegel::store::sms::Refusal;
 
 use crate::answer::{self, Part, Reader};
 use crate::site::{Link, Site, settings};
@@ -64,7 +64,8 @@ async fn sealing(site: &Site, said: &Said<'_>) -> Sealing {
     let block = HeaderBlock::new(header.as_bytes());
     let tags = ["veilig".to_owned()];
     let expires = Duration::from_hours(90 * 24);
-    let terms = Terms { reason: "subject tag".to_owned(), expires, mode: *mode, proof: proof.clone() };
+    let level = if *proof == Some(Proof::Mail) { Level::Mail } else { Level::Code };
+    let terms = Terms { reason: "subject tag".to_owned(), expires, mode: *mode, proof: proof.clone(), level };
     let recipients = vec![Recipient { address: to.parse().unwrap(), terms }];
     let stored = block.stored(&tags);
     let mut sealing = site.intake.begin(identity, block.facts(&tags), recipients, &stored).await.unwrap();
@@ -206,17 +207,20 @@ async fn a_folder_with_everything() {
     let (strict_second, _) = say(&site, &Said { id: "s2", refers: "s1", ..strict }).await;
     let code = strict_first.code.clone();
 
-    // By SMS: one code that came, one that is still to be sent, and a number that was changed, which a fresh notice tells.
+    // By SMS: one code that came, one that is still to be sent, and a number that was changed, which a fresh notice tells; and by mail.
     let by_sms = |to, id| Said { to, id, proof: Some(Proof::Sms(NUMBER.to_owned())), ..JAN };
     let (mut sms, _) = say(&site, &by_sms("sms@else.example", "t1")).await;
     let (waiting, _) = say(&site, &by_sms("wacht@else.example", "t2")).await;
     let _ = say(&site, &by_sms("ander@else.example", "t3")).await;
+    let (mailed, _) = say(&site, &Said { to: "lid@else.example", id: "m1", proof: Some(Proof::Mail), ..JAN }).await;
     let contact = site.store.contacts("ander@else.example", None).await.unwrap().remove(0).0;
     let proof = Some((KeptCode::Sms(Phone::new("+31687654321".to_owned())), None));
     assert!(site.store.change_contact(contact, &Change { proof, ..Change::default() }).await.unwrap().is_some());
     assert_eq!(press(&site, &sms).await.status, StatusCode::SEE_OTHER);
     sms.code = phone(&site).await.pop().unwrap().1;
-    assert_eq!(press(&site, &waiting).await.status, StatusCode::SEE_OTHER);
+    for link in [&waiting, &mailed] {
+        assert_eq!(press(&site, link).await.status, StatusCode::SEE_OTHER);
+    }
 
     // Leased from here on, like all before them.
     let _ = link(&site).await;
@@ -255,7 +259,7 @@ async fn a_folder_with_everything() {
     })
     .await;
     instead(&site, &Said { id: "p7", ..PIET }, &entropy, |kind| {
-        vec![JobKind::SmsFailed { grant: grant(kind), why: Refusal::Number }]
+        vec![JobKind::OneTimeFailed { grant: grant(kind), why: Refusal::Number }]
     })
     .await;
 

@@ -191,6 +191,7 @@ async fn three_an_hour_for_a_mailbox_and_an_honest_page_at_the_ceiling() {
     let text = full.text();
     assert!(text.contains("U heeft al vaak een code gevraagd.") && text.contains("vanaf 11:04 uur"), "{text}");
     assert!(text.contains("one-time-code"), "the code that lives can still be typed");
+    assert_eq!(mailbox(&site).await.len(), 3);
     // The mailbox is full for its other messages too.
     let second = sealed(&site, "jan@else.example").await;
     assert!(site.get(&second.path).await.text().contains("U heeft al vaak een code gevraagd."));

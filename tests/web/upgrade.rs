@@ -181,12 +181,14 @@ async fn seal(site: &Site, to: &str, mail: &str) -> zegel::intake::Sealing {
 pub async fn link(site: &Site) -> (Link, Vec<(JobId, JobKind)>) {
     let (mut link, mut jobs) = (Link { path: String::new(), code: String::new() }, Vec::new());
     for job in site.store.lease_due(site.clock.now(), 100).await.unwrap() {
-        let secret = job.secret.unwrap();
-        if let Some(token) = &secret.token {
-            let token = LinkToken::from_secret(SecretBytes::new(token.clone().try_into().unwrap()));
-            link.path = format!("/b/{}", token.to_text().expose_secret());
+        // A code by mail has none.
+        if let Some(secret) = &job.secret {
+            if let Some(token) = &secret.token {
+                let token = LinkToken::from_secret(SecretBytes::new(token.clone().try_into().unwrap()));
+                link.path = format!("/b/{}", token.to_text().expose_secret());
+            }
+            link.code.push_str(secret.code.as_deref().unwrap_or_default());
         }
-        link.code.push_str(secret.code.as_deref().unwrap_or_default());
         jobs.push((job.id, job.job.kind));
     }
     (link, jobs)

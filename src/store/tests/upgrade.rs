@@ -119,8 +119,9 @@ async fn the_fixture_holds_every_space_and_job_kind() {
         "code",
         "code-undeliverable",
         "notice",
+        "one-time-failed",
+        "one-time-mail",
         "sms",
-        "sms-failed",
         "undeliverable",
     ];
     assert_eq!(kinds, all.into());
