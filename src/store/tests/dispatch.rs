@@ -182,6 +182,6 @@ on_each_engine! {
         bed.overwrite(secret.clone(), &raw[&secret]).await;
         assert_eq!(check().await, []);
         bed.overwrite(state.clone(), &[raw[&state].as_slice(), b"x"].concat()).await;
-        assert!(matches!(check().await.as_slice(), [(Damage::Record, place)] if place.starts_with("Sms")));
+        assert!(matches!(check().await.as_slice(), [(Damage::Record, place)] if place.starts_with("Dispatch")));
     }
 }
