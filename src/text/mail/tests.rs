@@ -70,9 +70,6 @@ pub(crate) fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> 
         fate: Fate::Passed,
     };
     let mut all = vec![
-        ("notice of a message with a code by sms", Notice { opens: Opens::Sms, ..notice() }.write(texts, lang)),
-        ("notice of a message with a code by mail", Notice { opens: Opens::Mail, ..notice() }.write(texts, lang)),
-        ("notice, fresh", Notice { opens: Opens::Sms, again: true, ..notice() }.write(texts, lang)),
         ("another number asked for", asked(Wanted::OtherNumber("*******678"))),
         ("no access code", asked(Wanted::Code { strict: false })),
         ("no code, kept so that only it opens", asked(Wanted::Code { strict: true })),
@@ -80,19 +77,11 @@ pub(crate) fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> 
         ("sms in the place of a code", asked(Wanted::SmsForCode)),
         ("no mail with a code asked for", asked(Wanted::NoMail)),
         ("an access code in the place of codes by mail", asked(Wanted::CodeForMail)),
-        ("one-time", ONE_TIME.write(texts, lang)),
-        (
-            "one-time, without names",
-            OneTimeMail { recipient: "", sender: "anna@example.nl", ..ONE_TIME }.write(texts, lang),
-        ),
-        ("notice", notice().write(texts, lang)),
-        ("notice without names", Notice { recipient: "", sender: "", ..notice() }.write(texts, lang)),
         ("code", code.write(texts, lang)),
         ("new code", CodeMail { sender: "", recipient: nameless, replaces: true, ..code }.write(texts, lang)),
         ("closed", closed.write(texts, lang)),
         ("code undeliverable", lost.write(texts, lang)),
         ("code undeliverable without answer", CodeUndeliverable { answer: "", ..lost }.write(texts, lang)),
-        ("notice in strict mode", Notice { strict: true, ..notice() }.write(texts, lang)),
         ("strict code", CodeMail { strict: true, ..code }.write(texts, lang)),
         ("new strict code", CodeMail { strict: true, replaces: true, ..code }.write(texts, lang)),
         ("closed in strict mode", Closed { strict: true, ..closed }.write(texts, lang)),
@@ -109,14 +98,28 @@ pub(crate) fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> 
         NoCode::Mailbox,
         NoCode::NotMailed,
     ] {
-        let failed = OneTimeFailed { about, from: "anna@example.nl", why };
-        all.push(("nothing sent", failed.write(texts, lang)));
+        all.push(("nothing sent", OneTimeFailed { about, from: "anna@example.nl", why }.write(texts, lang)));
     }
     for reason in [Reason::Unknown, Reason::Full, Reason::Refused, Reason::Unreachable, Reason::Ended] {
         all.push(("undeliverable", undeliverable(reason, "550 5.1.1 unknown").write(texts, lang)));
         all.push(("undeliverable without answer", undeliverable(reason, "").write(texts, lang)));
     }
-    all.into_iter().map(|(name, letter)| (name, letter.unwrap())).collect()
+    all.into_iter().chain(to_recipients(texts, lang)).map(|(name, letter)| (name, letter.unwrap())).collect()
+}
+
+/// Those that bring a link or a one-time code.
+fn to_recipients(texts: &Texts, lang: Lang) -> Vec<(&'static str, Result<Letter, LetterError>)> {
+    let bare = OneTimeMail { recipient: "", sender: "anna@example.nl", ..ONE_TIME };
+    vec![
+        ("notice", notice().write(texts, lang)),
+        ("notice without names", Notice { recipient: "", sender: "", ..notice() }.write(texts, lang)),
+        ("notice, fresh", Notice { opens: Opens::Sms, again: true, ..notice() }.write(texts, lang)),
+        ("notice in strict mode", Notice { strict: true, ..notice() }.write(texts, lang)),
+        ("notice of a message with a code by sms", Notice { opens: Opens::Sms, ..notice() }.write(texts, lang)),
+        ("notice of a message with a code by mail", Notice { opens: Opens::Mail, ..notice() }.write(texts, lang)),
+        ("one-time", ONE_TIME.write(texts, lang)),
+        ("one-time, without names", bare.write(texts, lang)),
+    ]
 }
 
 /// Who asks may be anyone with the link: the mail says so, tells what to do, and shows three digits of a number at most.
