@@ -12,6 +12,7 @@ use super::{Intake, IntakeError};
 use crate::base::{JobId, Timestamp};
 use crate::mail::report::{Fate, Status};
 use crate::mail::{Address, Domain};
+use crate::store::StoreError;
 use crate::store::intake::NewJob;
 use crate::store::records::JobKind;
 pub use crate::store::verp::Subject as Reported;
@@ -68,25 +69,30 @@ impl Intake {
             Reported::OneTime(grant) => Ok(store.one_time_bounced(grant).await?),
             // No mail about a mail that tells of a failure (RFC 3834 §2).
             Reported::Sender(_) => Ok(false),
-            Reported::Code(_) | Reported::Answer(_) | Reported::AnswerCopy(_) => {
-                if !self.inner.told.may(about, now) {
-                    return Ok(false);
-                }
-                let told = match about {
-                    Reported::Code(contact) => {
-                        let tell = job(JobKind::CodeUndeliverable { contact, answer: answer(status) });
-                        store.code_failed(contact, &tell).await
-                    }
-                    Reported::Answer(id) => store.answer_bounced(id, false).await,
-                    Reported::AnswerCopy(id) => store.answer_bounced(id, true).await,
-                    Reported::Notice(_) | Reported::Sender(_) | Reported::OneTime(_) => Ok(false),
-                };
-                if told.is_err() {
-                    self.inner.told.forget(about);
-                }
-                Ok(told?)
+            Reported::Code(contact) => {
+                let tell = job(JobKind::CodeUndeliverable { contact, answer: answer(status) });
+                self.once_a_day(about, now, store.code_failed(contact, &tell)).await
             }
+            Reported::Answer(id) => self.once_a_day(about, now, store.answer_bounced(id, false)).await,
+            Reported::AnswerCopy(id) => self.once_a_day(about, now, store.answer_bounced(id, true)).await,
         }
+    }
+
+    /// Tells, unless that was done lately. What could not be told counts as not told.
+    async fn once_a_day(
+        &self,
+        about: Reported,
+        now: Timestamp,
+        tell: impl Future<Output = Result<bool, StoreError>>,
+    ) -> Result<bool, IntakeError> {
+        if !self.inner.told.may(about, now) {
+            return Ok(false);
+        }
+        let told = tell.await;
+        if told.is_err() {
+            self.inner.told.forget(about);
+        }
+        Ok(told?)
     }
 }
 

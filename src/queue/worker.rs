@@ -313,6 +313,7 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
     /// What an outcome means for the job.
     fn end(&self, job: &Job, outcome: Outcome) -> JobEnd {
         let now = self.clock.now();
+        let soon = matches!(outcome, Outcome::Soon(_));
         match outcome {
             Outcome::Sent => JobEnd::Done,
             Outcome::Dispatched(end) => JobEnd::Dispatched(end),
@@ -325,7 +326,7 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
                 }
                 _ => self.give_up(job, "malware".to_owned(), now),
             },
-            Outcome::Later(ref answer) | Outcome::Soon(ref answer) => {
+            Outcome::Later(answer) | Outcome::Soon(answer) => {
                 let random = u32::from_be_bytes(random(&*self.entropy));
                 let give_up = match job.kind {
                     // The last try of an answer is shorter: who wrote it waits to hear of it.
@@ -335,12 +336,12 @@ impl<J: Jobs, A: Attempts> Worker<J, A> {
                 let life = Life { created: job.created, attempts: job.attempts.saturating_add(1), give_up };
                 let next = match job.kind.one_time() {
                     Some(code) => schedule::next_awaited(life.attempts, code.expires, now, random),
-                    None if matches!(outcome, Outcome::Soon(_)) => schedule::next_soon(life, now, random),
+                    None if soon => schedule::next_soon(life, now, random),
                     None => schedule::next(life, now, random),
                 };
                 match next {
-                    Next::At(at) => JobEnd::Retry(at, answer.clone()),
-                    Next::GiveUp => self.give_up(job, answer.clone(), now),
+                    Next::At(at) => JobEnd::Retry(at, answer),
+                    Next::GiveUp => self.give_up(job, answer, now),
                 }
             }
         }

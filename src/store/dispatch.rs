@@ -87,7 +87,7 @@ pub struct Dispatch {
     /// Since when.
     #[n(3)]
     pub at: Timestamp,
-    /// Who took it, a provider or next hop by the name in the config; may be empty.
+    /// Which provider of SMS took it, by the name in the config; empty for a mail, and where nobody did.
     #[n(4)]
     pub provider: String,
     /// The provider's own id of it, for questions to the provider; may be empty.
@@ -265,6 +265,7 @@ impl Store {
             if self.commit_then(draft.into_batch(), |inner| inner.leases.wake()).await? {
                 return Ok(true);
             }
+            tokio::task::yield_now().await;
         }
         Err(busy())
     }

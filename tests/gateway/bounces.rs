@@ -146,14 +146,7 @@ fn an_answer_that_comes_back_goes_to_the_fallback_and_its_writer_hears_of_it() {
     assert_eq!(browser.unlock(&link(&notice).unwrap(), &code(&coded, TO).unwrap()).status, 303);
     let form = answers::form(&mut browser, answers::CANARY, &[("klein.pdf", b"klein")]);
     assert_eq!(answers::send(&mut browser, &form).status, 303);
-    let brings = |mail: &Mail| mail.text().contains(answers::CANARY);
-    let answer = sink.wait_for("the answer", |mail| mail.is_for(ANNA) && brings(mail));
-    until("the page says that it arrived", || {
-        browser.get("/bericht").text().contains("bezorgd bij de afzender").then_some(())
-    });
-    for _ in 0..2 {
-        assert_eq!(take(gateway.others[0], &answer.from, &report("failed", "5.2.2")), 250);
-    }
+    let answer = arrived_and_back(&sink, &gateway, &mut browser);
     sink.wait_for("the answer in the fallback", |mail| mail.is_for(FALLBACK) && brings(mail));
     let told = until("the mail to the writer", || told(&sink, TO).into_iter().next());
     assert!(told.contains("in een andere mailbox van Voorbeeld Zorg") && !told.contains(answers::CANARY), "{told}");
@@ -182,6 +175,23 @@ fn an_answer_that_comes_back_goes_to_the_fallback_and_its_writer_hears_of_it() {
     assert!(gateway.log().contains("an answer reached no mailbox"), "{}", gateway.log());
 }
 
+/// Whether a mail brings the answer.
+fn brings(mail: &Mail) -> bool {
+    mail.text().contains(answers::CANARY)
+}
+
+/// The answer arrives, and then is reported as undeliverable, twice.
+fn arrived_and_back(sink: &Sink, gateway: &Gateway, browser: &mut Browser) -> Mail {
+    let answer = sink.wait_for("the answer", |mail| mail.is_for(ANNA) && brings(mail));
+    until("the page says that it arrived", || {
+        browser.get("/bericht").text().contains("bezorgd bij de afzender").then_some(())
+    });
+    for _ in 0..2 {
+        assert_eq!(take(gateway.others[0], &answer.from, &report("failed", "5.2.2")), 250);
+    }
+    answer
+}
+
 /// The writer of an answer that nobody has is asked to call, once.
 fn called(sink: &Sink, browser: &mut Browser, writer: &str) {
     let asked = || told(sink, writer).into_iter().filter(|text| text.contains("dus niet gelezen")).collect::<Vec<_>>();
@@ -201,14 +211,7 @@ fn in_strict_mode_the_writer_of_an_answer_that_comes_back_is_asked_to_call() {
     assert_eq!(browser.unlock(&link, &code).status, 303);
     let form = answers::form(&mut browser, answers::CANARY, &[]);
     assert_eq!(answers::send(&mut browser, &form).status, 303);
-    let brings = |mail: &Mail| mail.text().contains(answers::CANARY);
-    let answer = sink.wait_for("the answer", |mail| mail.is_for(ANNA) && brings(mail));
-    until("the page says that it arrived", || {
-        browser.get("/bericht").text().contains("bezorgd bij de afzender").then_some(())
-    });
-    for _ in 0..2 {
-        assert_eq!(take(gateway.others[0], &answer.from, &report("failed", "5.2.2")), 250);
-    }
+    arrived_and_back(&sink, &gateway, &mut browser);
     called(&sink, &mut browser, DOCTOR);
     until("an empty queue", || site.ask(&["queue", "list"])["jobs"].as_array().unwrap().is_empty().then_some(()));
     assert!(

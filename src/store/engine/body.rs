@@ -251,11 +251,7 @@ impl BodyReader {
     /// [`StoreError::Damaged`] when the body is shorter than that, or cannot be read.
     pub async fn read_at(&self, offset: u64, len: usize) -> Result<Vec<u8>, StoreError> {
         match &self.content {
-            Stored::Bytes(bytes) => usize::try_from(offset)
-                .ok()
-                .and_then(|from| bytes.get(from..from.checked_add(len)?))
-                .map(<[u8]>::to_vec)
-                .ok_or_else(short),
+            Stored::Bytes(bytes) => stretch(bytes, offset, len).map(<[u8]>::to_vec),
             // Asked before there is room for the bytes: `len` may come from a damaged record.
             Stored::File(_, end) if offset.checked_add(len as u64).is_none_or(|to| to > *end) => Err(short()),
             Stored::File(file, _) => bodies::read(Arc::clone(file), offset, len).await,
@@ -268,15 +264,16 @@ impl BodyReader {
     /// As [`read_at`](Self::read_at).
     pub fn read_blocking(&self, offset: u64, room: &mut [u8]) -> Result<(), StoreError> {
         match &self.content {
-            Stored::Bytes(bytes) => {
-                let from = usize::try_from(offset).map_err(|_| short())?;
-                let to = from.checked_add(room.len()).ok_or_else(short)?;
-                room.copy_from_slice(bytes.get(from..to).ok_or_else(short)?);
-                Ok(())
-            }
+            Stored::Bytes(bytes) => stretch(bytes, offset, room.len()).map(|bytes| room.copy_from_slice(bytes)),
             Stored::File(file, _) => bodies::fill(file, offset, room),
         }
     }
+}
+
+/// `len` bytes from `offset`, if they are there.
+fn stretch(bytes: &[u8], offset: u64, len: usize) -> Result<&[u8], StoreError> {
+    let from = usize::try_from(offset).ok();
+    from.and_then(|from| bytes.get(from..from.checked_add(len)?)).ok_or_else(short)
 }
 
 fn short() -> StoreError {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod backup;
+mod backup_folders;
 mod bed;
 mod canaries;
 mod challenge;

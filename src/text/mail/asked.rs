@@ -1,7 +1,7 @@
 //! What the recipient asks for on the page, told to the sender. It changed nothing, and anybody with the link may have asked: each mail says
 //! so, and says how the sender can do what is asked.
 
-use super::sender::{contact_command, finish};
+use super::sender::{contact_command, finish, set_command};
 use super::{About, Letter, LetterError, Pen, strong};
 use crate::text::{Lang, Texts};
 
@@ -46,11 +46,12 @@ impl Asked<'_> {
         let about = &self.about;
         let recipient = about.recipient.in_full(pen)?;
         let values = [("recipient", recipient.as_str()), ("date", about.date)];
-        let set = |how: &str| contact_command(&format!("set {} {how}", about.recipient.address), self.from);
-        let other = |what, how| -> Result<_, LetterError> {
-            let do_it = vec![pen.text(what, &values)?, pen.text("mail-asked-other-do", &[])?, set(how)];
-            Ok(("mail-asked-other-subject", do_it))
+        let set = |how| set_command(about, how, self.from);
+        let plain = |what, to_do, how| -> Result<_, LetterError> {
+            Ok(vec![pen.text(what, &values)?, pen.text(to_do, &[])?, set(how)])
         };
+        let other =
+            |what, how| plain(what, "mail-asked-other-do", how).map(|do_it| ("mail-asked-other-subject", do_it));
         let (subject, what) = match self.wanted {
             Wanted::OtherNumber(number) => {
                 let number = strong(number);
@@ -74,12 +75,7 @@ impl Asked<'_> {
                 ("mail-asked-code-subject", do_it)
             }
             Wanted::NoMail => {
-                let do_it = vec![
-                    pen.text("mail-asked-mail-what", &values)?,
-                    pen.text("mail-asked-mail-do", &[])?,
-                    set("--code"),
-                ];
-                ("mail-asked-mail-subject", do_it)
+                ("mail-asked-mail-subject", plain("mail-asked-mail-what", "mail-asked-mail-do", "--code")?)
             }
             Wanted::CodeForSms => other("mail-asked-other-sms", "--code")?,
             Wanted::SmsForCode => other("mail-asked-other-code", "--sms +316…")?,

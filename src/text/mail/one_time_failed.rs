@@ -1,6 +1,6 @@
 //! To the sender: the recipient asked for a one-time code, and none comes. It says whose matter that is, and what to do.
 
-use super::sender::{contact_command, finish};
+use super::sender::{finish, set_command};
 use super::{About, Letter, LetterError, Pen, strong};
 use crate::text::{Lang, Texts};
 
@@ -40,7 +40,7 @@ impl OneTimeFailed<'_> {
         let about = &self.about;
         let recipient = about.recipient.in_full(pen)?;
         let values = [("recipient", recipient.as_str()), ("date", about.date)];
-        let set = |how: &str| contact_command(&format!("set {} {how}", about.recipient.address), self.from);
+        let set = |how| set_command(about, how, self.from);
         let (subject, what) = match self.why {
             NoCode::Number(_) | NoCode::NotArrived(_) | NoCode::NotTexted(_) => ("mail-sms-subject", "mail-sms-what"),
             NoCode::Mailbox | NoCode::NotMailed => ("mail-once-failed-subject", "mail-once-failed-what"),

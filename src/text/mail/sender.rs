@@ -12,6 +12,11 @@ pub(super) fn contact_command(what: &str, from: &str) -> Block {
     Block::Command(format!("zegel contact {what} --sender {from}"))
 }
 
+/// The one that changes how the recipient of a mail opens it: `how` as an option of `zegel contact set`.
+pub(super) fn set_command(about: &About<'_>, how: &str, from: &str) -> Block {
+    contact_command(&format!("set {} {how}", about.recipient.address), from)
+}
+
 /// Whom a mail is about.
 #[derive(Clone, Copy)]
 pub struct Recipient<'a> {
