@@ -97,27 +97,63 @@ impl Codes {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
-    use crate::base::OsEntropy;
+    use crate::base::SeededEntropy;
+
+    const CHEAP: Cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+    const PEPPER: SecretBytes<32> = SecretBytes::new([7; 32]);
+
+    /// Notes for whom was drawn.
+    #[derive(Debug)]
+    struct Noted {
+        entropy: SeededEntropy,
+        name: &'static str,
+        drawn: Arc<Mutex<Vec<&'static str>>>,
+    }
+
+    impl Noted {
+        fn new(name: &'static str, drawn: &Arc<Mutex<Vec<&'static str>>>) -> Self {
+            Self { entropy: SeededEntropy::new(7), name, drawn: Arc::clone(drawn) }
+        }
+    }
+
+    impl Entropy for Noted {
+        fn fill(&self, buf: &mut [u8]) {
+            self.drawn.lock().unwrap().push(self.name);
+            self.entropy.fill(buf);
+        }
+    }
+
+    /// Each task that was ready had its turn: on one thread they go round.
+    async fn all_have_run() {
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+    }
 
     #[tokio::test]
     async fn a_mail_to_many_new_recipients_does_not_hold_up_the_next_ones() {
+        let (alone, drawn) = (Arc::default(), Arc::default());
         let hashers = Hashers::new(1);
-        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-        let cheap = Cost { memory_kib: 8, passes: 1, lanes: 1 };
-        let maker = CodeMaker::new((cheap, cheap), hashers.clone(), SecretBytes::new([7; 32]), entropy);
-        let held = hashers.turn().await.unwrap();
-        let mut many = Codes::new(maker.clone(), Mode::Assisted);
+        let mut held = hashers.turn().await.unwrap();
+        NewCode::digits(&PEPPER, CHEAP, &Noted::new("alone", &alone), held.memory()).unwrap();
+        let codes = |name| {
+            let maker = CodeMaker::new((CHEAP, CHEAP), hashers.clone(), PEPPER, Arc::new(Noted::new(name, &drawn)));
+            Codes::new(maker, Mode::Assisted)
+        };
+        let (mut many, mut next) = (codes("many"), codes("next"));
         (0..500).for_each(|one| many.begin(format!("r{one}")));
-        tokio::task::yield_now().await;
+        all_have_run().await;
         assert_eq!(hashers.waiting(), 1, "in line for the mail to many");
-        let mut next = Codes::new(maker, Mode::Assisted);
         next.begin("next".into());
+        all_have_run().await;
+        assert_eq!(hashers.waiting(), 2, "and for the next");
         drop(held);
         next.get("next").await.unwrap();
-        let made = many.by_recipient.values().filter(|state| matches!(state, State::Begun(task) if task.is_finished()));
-        let made = made.count();
-        assert!(made < 10, "{made} codes of another mail went before");
         many.get("r499").await.unwrap();
+        let before = drawn.lock().unwrap().iter().take_while(|name| **name == "many").count();
+        assert_eq!(before, alone.lock().unwrap().len(), "one code of the mail to many goes before");
     }
 }
