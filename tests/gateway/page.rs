@@ -137,17 +137,11 @@ fn by_mail(sink: &Sink, smtp: std::net::SocketAddr) -> (String, Provider) {
     let to = "lid@leden.example";
     assert_eq!(client::send(smtp, ANNA, &[to], TEXT.replace("<text@", "<mail@").as_bytes()).1.code, 250);
     let link = link(&notice_for(sink, to));
-    let (inbox, seen) = (Provider::start(), sink.clone());
+    let (inbox, arrivals) = (Provider::start(), sink.arrivals());
     let shown = inbox.clone();
     std::thread::spawn(move || {
-        let mut known = 0;
-        loop {
-            let codes: Vec<String> = seen.mails().iter().filter_map(|mail| one_time_code(mail, to)).collect();
-            for code in codes.iter().skip(known) {
-                shown.show(&format!("#{code}"));
-            }
-            known = codes.len();
-            std::thread::sleep(Duration::from_millis(100));
+        for code in arrivals.iter().filter_map(|mail| one_time_code(&mail, to)) {
+            shown.show(&format!("#{code}"));
         }
     });
     (link, inbox)

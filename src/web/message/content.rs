@@ -1,5 +1,6 @@
 //! A sealed body, opened at any chunk: memory is one chunk, and nothing of a damaged one gets out.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +17,27 @@ use crate::web::answer::Problem;
 use crate::web::app::App;
 
 use super::span::{Openers, Span};
+
+/// Where a chunk is opened: wiped when it goes.
+pub(super) type Room = Zeroizing<Vec<u8>>;
+
+/// What is wanted of a chunk.
+pub(super) struct Opened {
+    room: Room,
+    wanted: Range<usize>,
+}
+
+impl Opened {
+    /// The bytes; at least one.
+    pub fn bytes(&self) -> &[u8] {
+        self.room.get(self.wanted.clone()).unwrap_or_default()
+    }
+
+    /// Where another chunk can be opened.
+    pub fn into_room(self) -> Room {
+        self.room
+    }
+}
 
 /// One message's body, ready to be read at any place.
 #[derive(Debug, Clone)]
@@ -87,8 +109,8 @@ impl Content {
         &self.0.openers
     }
 
-    /// The bytes from `at` to the end of their chunk or to `end`, whichever comes first, opened in `room`; at least one. Waits for the disk.
-    pub fn open_at<'a>(&self, at: u64, end: u64, room: &'a mut Vec<u8>) -> Result<&'a [u8], Problem> {
+    /// The bytes from `at` to the end of their chunk or to `end`, whichever comes first, opened in `room`. Waits for the disk.
+    pub fn open_at(&self, at: u64, end: u64, mut room: Room) -> Result<Opened, Problem> {
         let Inner { opener, reader, .. } = &*self.0;
         let chunk = CHUNK as u64;
         let outside = || {
@@ -98,12 +120,12 @@ impl Content {
         let index = u32::try_from(at / chunk).map_err(|_| outside())?;
         let (offset, len) = opener.place(index).ok_or_else(outside)?;
         room.resize(len, 0);
-        reader.read_blocking(offset, room)?;
-        let len = opener.open_in_place(index, room)?;
+        reader.read_blocking(offset, &mut room)?;
+        let len = opener.open_in_place(index, &mut room)?;
         let start = u64::from(index) * chunk;
         let from = usize::try_from(at - start).map_err(|_| outside())?;
         let to = usize::try_from(end.saturating_sub(start)).map_or(len, |to| to.min(len));
-        room.get(from..to).filter(|wanted| !wanted.is_empty()).ok_or_else(outside)
+        if from < to && to <= room.len() { Ok(Opened { room, wanted: from..to }) } else { Err(outside()) }
     }
 
     /// The decoded start of a leaf, from its first `most` encoded bytes, and whether that is not all of it.
@@ -114,9 +136,10 @@ impl Content {
         let opened = self.openers().run(move || {
             let (mut out, mut room) = (Zeroizing::new(Vec::new()), Zeroizing::default());
             while at < end {
-                let plain = content.open_at(at, end, &mut room)?;
-                at += plain.len() as u64;
-                decoder.push(plain, &mut out);
+                let opened = content.open_at(at, end, room)?;
+                at += opened.bytes().len() as u64;
+                decoder.push(opened.bytes(), &mut out);
+                room = opened.into_room();
             }
             decoder.finish(&mut out);
             Ok(out)

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 /// A mail that was answered 250.
@@ -34,6 +35,7 @@ impl Mail {
 struct Kept {
     mails: Vec<Mail>,
     data: Vec<Vec<String>>,
+    told: Vec<Sender<Mail>>,
 }
 
 /// The server. Its threads end with the test process.
@@ -70,6 +72,13 @@ impl Sink {
         self.kept.lock().unwrap().mails.clone()
     }
 
+    /// Every mail that comes from now on.
+    pub fn arrivals(&self) -> Receiver<Mail> {
+        let (told, arrivals) = channel();
+        self.kept.lock().unwrap().told.push(told);
+        arrivals
+    }
+
     /// The recipients of every transaction that reached DATA.
     pub fn data(&self) -> Vec<Vec<String>> {
         self.kept.lock().unwrap().data.clone()
@@ -104,7 +113,10 @@ fn serve(stream: TcpStream, kept: &Mutex<Kept>) -> std::io::Result<()> {
             kept.lock().unwrap().data.push(to.clone());
             out.write_all(b"354 go on\r\n")?;
             let raw = read_data(&mut reader)?;
-            kept.lock().unwrap().mails.push(Mail { from: from.clone(), to: to.clone(), raw });
+            let mail = Mail { from: from.clone(), to: to.clone(), raw };
+            let mut kept = kept.lock().unwrap();
+            kept.told.retain(|told| told.send(mail.clone()).is_ok());
+            kept.mails.push(mail);
         } else if upper.starts_with("QUIT") {
             out.write_all(b"221 2.0.0 bye\r\n")?;
             return Ok(());

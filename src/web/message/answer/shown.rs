@@ -43,7 +43,9 @@ impl Shown {
         words: Words<'_>,
     ) -> Result<Part, Problem> {
         let Answers { sent, draft } = app.store.answers(&opened.session).await?;
-        let just_sent = self.just_sent.is_some_and(|id| sent.iter().any(|answer| answer.id == id));
+        // Of one that was found to hold malware since, that it was sent is no longer true.
+        let sent_as = |view: &AnswerView, id| view.id == id && view.answer.refused.is_none();
+        let just_sent = self.just_sent.is_some_and(|id| sent.iter().any(|view| sent_as(view, id)));
         let answers: Result<Vec<_>, Problem> = sent.iter().map(|view| shown(app, view, words)).collect();
         let form = self.form(app, opened, (visitor, words), draft)?;
         Ok(Part { answers: answers?, form, just_sent })
