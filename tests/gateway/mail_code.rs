@@ -42,7 +42,7 @@ fn from_the_rule_to_the_opened_page() {
     let to = "jan@leden.example";
     let jan = link(&gateway, &sink, to);
     let notice = sink.wait_for("the notice", |mail| mail.is_for(to)).view().text.unwrap();
-    assert!(notice.contains("Die mailen wij naar dit adres") && !notice.contains(CANARY), "{notice}");
+    assert!(notice.contains("Die mailen wij naar dit e-mailadres") && !notice.contains(CANARY), "{notice}");
     assert!(!sink.mails().iter().any(|mail| mail.is_for(ANNA)), "there is no access code to pass on");
 
     let mut browser = Browser::new(gateway.page, "198.51.100.7");
