@@ -41,6 +41,7 @@ export async function answer(way, judge, link, code) {
   if (scripts && !(await field.evaluate((e) => e === document.activeElement))) fail("the cursor is not in the field that is wrong");
   await judge(way, "4-answer-empty");
 
+  if (scripts) await typed(way, field);
   await field.fill(text);
   await files(way, w, judge);
   // The window is closed, and the session is gone: everything is there again.
@@ -71,6 +72,31 @@ export async function answerWith({ page, lang }, content) {
   await page.getByLabel(w.files).setInputFiles([{ name: "formulier.pdf", mimeType: "application/pdf", buffer: Buffer.from(content) }]);
   await page.locator("#stand").filter({ hasText: w.saved }).waitFor();
   await Promise.all([page.waitForNavigation(), push(page, page.getByRole("button", { name: w.send, exact: true }))]);
+}
+
+/** What is typed is kept without a press: after a pause, and at once when the window goes out of sight. */
+async function typed({ page, fail }, field) {
+  const kept = async (text, when, meanwhile) => {
+    // Time stands still but for `pass`. (The clock of Playwright comes into the mail's frame too, which lets no script in.)
+    await page.evaluate(() => {
+      const waiting = new Map();
+      let last = 0;
+      window.setTimeout = (what, delay) => (waiting.set((last += 1), { what, delay }), last);
+      window.clearTimeout = (id) => waiting.delete(id);
+      window.pass = (time) => [...waiting.values()].filter(({ delay }) => delay <= time).forEach(({ what }) => what());
+    });
+    const answered = page.waitForResponse((response) => response.request().method() === "POST", { timeout: 10_000 }).catch(() => null);
+    await field.fill(text);
+    await page.evaluate(meanwhile);
+    if (!(await answered)) return fail(`what is typed is not kept ${when}`);
+    await page.goto(page.url().split("#")[0]);
+    if ((await field.inputValue()) !== text) fail(`what was kept ${when} is not there again`);
+  };
+  await kept("Ik begin vast.", "after a pause", () => window.pass(4_000));
+  await kept("Ik begin vast te schrijven.", "when the window goes out of sight", () => {
+    Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
 }
 
 /** Two files come and one goes; one that is too large is named before it travels. */

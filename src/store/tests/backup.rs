@@ -330,3 +330,28 @@ async fn a_body_that_goes_while_it_is_copied_is_in_the_backup_and_then_gone() {
     let spaces: BTreeSet<Space> = bed.raw().await.into_keys().map(|key| key.space).collect();
     assert_eq!(spaces, BTreeSet::from([Space::Meta]));
 }
+
+/// Who puts a backup back hears which places of its journal are damaged, and which files of it are not there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_is_put_back_is_read() {
+    let mut bed = Bed::local().await;
+    for to in ["jan@example.nl", "piet@example.nl"] {
+        take(&bed, to, &[1; 600]).await;
+        bed.restart().await;
+    }
+    let segment = bed.folder.as_ref().unwrap().path().join("journal/0000000000000001.seg");
+    let mut bytes = fs::read(&segment).unwrap();
+    let middle = bytes.len() / 3;
+    bytes[middle] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let (dir, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert_eq!(back_up(&bed, dir.path()).await.unreadable.len(), 1);
+    let restored = restore(dir.path(), &home.path().join("data")).unwrap();
+    let [place] = restored.unsound.as_slice() else { panic!("{:?}", restored.unsound) };
+    assert!(place.starts_with("journal 1:") && restored.damaged.is_empty(), "{restored:?}");
+    let copy = files(&dir.path().join("journal")).remove(0);
+    fs::remove_file(&copy).unwrap();
+    let restored = backup::restore(dir.path(), &home.path().join("again"), true, &Progress::default()).unwrap();
+    let name = copy.strip_prefix(dir.path()).unwrap().to_str().unwrap();
+    assert_eq!((restored.damaged, restored.unsound), (vec![name.to_owned()], vec!["journal 1".to_owned()]));
+}

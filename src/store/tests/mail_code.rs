@@ -170,4 +170,16 @@ on_each_engine! {
         leave(&bed, || JobEnd::Dispatched(DispatchEnd::failed(Refusal::Mailbox))).await;
         assert_eq!((stage().await, told().await), (Some(Stage::Failed(Refusal::Mailbox)), 1));
     }
+
+    async fn a_bounce_says_nothing_once_the_recipient_proves_themselves_otherwise(bed) {
+        let (_, view) = by_mail(&bed, JAN).await;
+        ask(&bed, &view, &Limits::default()).await;
+        leave(&bed, taken).await;
+        let sms = KeptCode::Sms(Phone::new("+31612345678".to_owned()));
+        let change = Change { proof: Some((sms, None)), ..Change::default() };
+        assert!(bed.store.change_contact(view.grant.contact, &change).await.unwrap().is_some());
+        assert!(!bed.store.one_time_bounced(view.id).await.unwrap());
+        let dispatch = bed.store.dispatch(view.id).await.unwrap();
+        assert_eq!(dispatch.map(|dispatch| dispatch.stage), Some(Stage::Taken));
+    }
 }

@@ -72,8 +72,16 @@ async fn a_ledger_that_shrinks_is_noticed() {
     // One that has more than the store knew, as when the store is put back from an older backup, counts as it is.
     let now = fs::read(&path).unwrap();
     fs::write(&path, [&now[..], &now[now.len() - 56..]].concat()).unwrap();
+    assert_eq!(open().is_ledger_short().await, Some(false));
     assert_eq!(open().ledger_lacks().await.unwrap(), 0);
     fs::write(&path, &now).unwrap();
+    assert_eq!(open().ledger_lacks().await.unwrap(), 1);
+    assert_eq!(open().is_ledger_short().await, Some(true));
+    // Nobody looked between its growing and the next entry.
+    fs::write(&path, [&now[..], &now[now.len() - 56..], &now[now.len() - 56..]].concat()).unwrap();
+    recall().await;
+    let now = fs::read(&path).unwrap();
+    fs::write(&path, &now[..now.len() - 56]).unwrap();
     assert_eq!(open().ledger_lacks().await.unwrap(), 1);
     let nowhere = dir.path().join("unmounted/erased.ledger");
     assert!(matches!(Ledger::open(&nowhere, bed.store.keys()), Err(LedgerError::NoFolder(_))));

@@ -75,8 +75,9 @@ async fn a_segment_of_which_nothing_counts_is_known() {
     engine.commit(put("a", "1")).await.unwrap();
     engine.close().await;
     drop(engine);
-    for options in [options(), Options { segment_size: 1, ..options() }] {
-        let (engine, report) = open_with(folder.path(), &options);
+    // Among them sizes with which the newest, which has no footer yet, holds some deletions and is not the run's first.
+    for segment_size in [options().segment_size, 1, 150, 200, 250, 300] {
+        let (engine, report) = open_with(folder.path(), &Options { segment_size, ..options() });
         assert_eq!(report, OpenReport::default());
         for _ in 0..3 {
             engine.commit(gone("b")).await.unwrap();

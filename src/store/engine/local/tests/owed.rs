@@ -117,3 +117,33 @@ async fn a_copy_in_quarantine_owes_on_when_its_segment_is_gone() {
     assert_eq!(holders(folder.path(), "the-old"), Vec::<PathBuf>::new());
     assert!(matches!(engine.get(&key("plain")).await, Err(StoreError::Damaged(_))));
 }
+
+/// A copy of a segment that is put back may have tables that nobody can read: what later frames list is overwritten in it all the same.
+#[tokio::test]
+async fn what_later_frames_list_is_overwritten_in_a_damaged_segment_that_comes_back() {
+    use super::erase::{holders, put_lock};
+    let folder = tempfile::tempdir().unwrap();
+    let run = async |batch: Option<Batch>| {
+        let (engine, report) = open(folder.path());
+        if let Some(batch) = batch {
+            engine.commit(batch).await.unwrap();
+        }
+        engine.close().await;
+        report
+    };
+    run(Some(put_lock("a", "first-of-a"))).await;
+    let first = segments(folder.path()).remove(0);
+    let mut aside = fs::read(&first).unwrap();
+    let frames = segment_of(&first).scan(None).unwrap().frames;
+    run(Some(put_lock("a", "second-of-a"))).await;
+    fs::remove_file(&first).unwrap();
+    assert_eq!(run(None).await.lost, [Loss::Segment(1)]);
+    // The last byte of each table.
+    for found in frames.iter().filter(|found| found.header.values_from() > frame::HEADER as u64) {
+        aside[usize::try_from(found.offset + found.header.values_from()).unwrap() - 1] ^= 1;
+    }
+    fs::write(&first, aside).unwrap();
+    let report = run(None).await;
+    assert!(report.returned == [1] && !report.quarantined.is_empty(), "{report:?}");
+    assert_eq!(holders(folder.path(), "first-of-a"), Vec::<PathBuf>::new());
+}

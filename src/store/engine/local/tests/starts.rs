@@ -223,3 +223,55 @@ async fn a_batch_that_is_too_large_is_refused_for_good() {
     }
     engine.commit(put("a", "1")).await.unwrap();
 }
+
+/// Of a segment whose records are all gone again nothing counts. A start that reads it into the index, or makes that anew, and is killed
+/// at once leaves the next one nothing to doubt.
+#[tokio::test]
+async fn what_a_start_read_is_known_to_the_next() {
+    let (folder, first, second) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (engine, _) = open(folder.path());
+    engine.commit(put("a", "1")).await.unwrap();
+    engine.close().await;
+    drop(engine);
+    // The journal goes on, the index on disk does not.
+    copy(folder.path(), first.path());
+    let (engine, _) = open(folder.path());
+    engine.commit(put("b", "1")).await.unwrap();
+    engine.commit(Batch { checks: vec![], writes: vec![Write::Delete(key("b"))] }).await.unwrap();
+    for path in segments(folder.path()) {
+        fs::copy(&path, first.path().join("journal").join(path.file_name().unwrap())).unwrap();
+    }
+    for made_anew in [false, true] {
+        if made_anew {
+            fs::remove_dir_all(first.path().join("index")).unwrap();
+        }
+        let (_engine, report) = open(first.path());
+        assert_eq!((report.rebuilt.is_some(), report.replayed), (made_anew, 2));
+        let next = second.path().join(if made_anew { "anew" } else { "read" });
+        copy(first.path(), &next);
+        assert_eq!(open(&next).1, OpenReport::default(), "made anew: {made_anew}");
+    }
+}
+
+/// Else the list of segments would grow for ever.
+#[tokio::test]
+async fn the_index_forgets_segments_that_are_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..3 {
+        let (engine, _) = open(folder.path());
+        engine.commit(put("same", &format!("{n}"))).await.unwrap();
+        engine.close().await;
+    }
+    let before = segments(folder.path());
+    let (engine, _) = open(folder.path());
+    engine.compact().await.unwrap();
+    engine.close().await;
+    drop(engine);
+    let (engine, report) = open(folder.path());
+    assert_eq!(report, OpenReport::default());
+    let live = engine.shared.index().unwrap().live().unwrap();
+    let known: Vec<bool> = before.iter().map(|path| live.knows(segment::number(path).unwrap())).collect();
+    assert_eq!(known, before.iter().map(|path| path.exists()).collect::<Vec<bool>>());
+    assert!(known.contains(&false), "nothing was compacted");
+}
