@@ -30,7 +30,7 @@
 //! | mail | addresses, envelope, header view, MIME index, reply codes; no I/O | base |
 //! | text | templates and translations (nl, en), with sample contexts | base |
 //! | seal | formats, keys, locks, codes; pure | base |
-//! | access | may this grant, contact and network try a code now; pure | base |
+//! | access | may this grant, contact and network try a code now, and how much goes on for one network; pure | base |
 //! | policy | facts and rules to a verdict per recipient; pure and total | base, mail |
 //! | users | who may log in over SMTP: a file of password hashes, pauses after wrong ones | base, seal, access, policy |
 //! | store | journal, index, committer, bodies, records; engines behind one contract | base, metrics, mail, seal, access |

@@ -10,6 +10,7 @@
 //!
 //! When a pause is over, the tries of that network start anew; those of the grant and of the contact go on.
 
+pub mod crowd;
 pub mod one_time;
 
 use std::net::IpAddr;

@@ -227,7 +227,7 @@ pub enum Asking {
         /// It is the last one that the organisation's ceiling allows: somebody must hear of it.
         alarm: bool,
     },
-    /// One went out a moment ago: not before this.
+    /// One went out to there a moment ago: not before this.
     Wait(Timestamp),
     /// Too many for this link or destination: not before this.
     Full(Timestamp),
@@ -251,8 +251,9 @@ pub struct Counts {
 impl Counts {
     /// Counts a sending before it begins, or says why there is none. A refused one counts nothing.
     pub fn ask(&mut self, code: Option<&Code>, limits: &Limits, now: Timestamp) -> Asking {
-        let last = self.link.at.last().copied().filter(|last| now.since(*last) < limits.pause);
-        if let Some(last) = last {
+        let just = |sends: &Sends| sends.at.last().copied().filter(|last| now.since(*last) < limits.pause);
+        // What went elsewhere, before number or proof changed, brings nobody a code here.
+        if let Some(last) = just(&self.link).filter(|_| just(&self.destination).is_some()) {
             return Asking::Wait(last + limits.pause);
         }
         if self.link.all >= limits.per_link {
@@ -308,6 +309,20 @@ mod tests {
             said
         };
         seconds.iter().map(ask).collect()
+    }
+
+    #[test]
+    fn a_new_destination_does_not_wait_for_what_went_to_the_one_before() {
+        let limits = Limits::default();
+        let mut counts = Counts::default();
+        assert_eq!(counts.ask(None, &limits, at(0)), NEW);
+        assert_eq!(counts.ask(None, &limits, at(1)), Asking::Wait(at(60)));
+        counts.destination = Sends::default();
+        assert_eq!(counts.ask(None, &limits, at(2)), NEW);
+        assert_eq!(counts.ask(None, &limits, at(3)), Asking::Wait(at(62)));
+        // What another link sent there says nothing about this one.
+        counts.link = Sends::default();
+        assert_eq!(counts.ask(None, &limits, at(4)), NEW);
     }
 
     #[test]

@@ -124,6 +124,7 @@ pub fn read_page(table: &Table<'_, '_>, organisation: Option<&Organisation>) -> 
     let trusted_proxies = table.list("trusted_proxies", &kinds::network());
     let tls = read_certificate(table);
     let max_requests = table.or("max_requests", &kinds::count(1, 100_000), 512);
+    let max_requests_per_network = table.or("max_requests_per_network", &kinds::count(1, 100_000), 100);
     let hashers = table.or("max_code_checks", &kinds::count(1, 64), 2);
     let limits = read_limits(&table.table("codes"));
     let one_time_limits = read_one_time_limits(&table.table("one_time_codes"));
@@ -150,6 +151,7 @@ pub fn read_page(table: &Table<'_, '_>, organisation: Option<&Organisation>) -> 
         sessions,
         hashers,
         max_requests,
+        max_requests_per_network,
         sms_reports: Reports::default(),
         answers,
         checks_files: clamd.is_some(),

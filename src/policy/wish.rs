@@ -150,11 +150,17 @@ pub(super) fn contradiction() -> Reply {
 
 /// The refusal of a code by mail where no rule names it, or where the mail is strict.
 pub(super) fn no_mail_code(mode: Mode) -> Reply {
-    let why = match mode {
-        Mode::Strict => "strict mail cannot be opened with a code by mail;",
-        Mode::Assisted => "no rule of this gateway allows a code by mail for this mail;",
+    let lines = match mode {
+        Mode::Strict => [
+            "5.7.1 Zegel: strict mail cannot be opened with a code by mail;",
+            "5.7.1 ask for an access code, as in [veilig code]",
+        ],
+        Mode::Assisted => [
+            "5.7.1 Zegel: no rule of this gateway allows a code by mail for this mail;",
+            "5.7.1 ask for an access code, as in [veilig code], or for sms",
+        ],
     };
-    Reply::lines(550, [&format!("5.7.1 Zegel: {why}"), "5.7.1 ask for an access code, as in [veilig code], or for sms"])
+    Reply::lines(550, lines)
 }
 
 /// The refusal of an argument that could be meant for several recipients.

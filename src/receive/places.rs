@@ -1,27 +1,27 @@
 //! How many sessions there are: in all, from one network, and in the middle of a TLS handshake. Counters only; the limits come with each
 //! question, so that a reload may change them while sessions go on.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Limits;
 use crate::access::Network;
+use crate::access::crowd::{Crowd, Standing};
 
 /// The sessions of all listeners.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     sessions: AtomicUsize,
     handshakes: AtomicUsize,
-    networks: Mutex<HashMap<Network, usize>>,
+    networks: Arc<Crowd>,
 }
 
 /// One session's place; dropped, it is free again.
 #[derive(Debug)]
 pub(super) struct Place {
     places: Arc<Places>,
-    network: Option<Network>,
+    standing: Option<Standing>,
 }
 
 /// One handshake's place; dropped, it is free again.
@@ -31,27 +31,16 @@ pub(super) struct Handshake(Arc<Places>);
 impl Places {
     /// A place for a connection that was just made; `None` when all are taken.
     pub(super) fn enter(self: &Arc<Self>, limits: &Limits) -> Option<Place> {
-        count_up(&self.sessions, limits.sessions).then(|| Place { places: Arc::clone(self), network: None })
-    }
-
-    fn networks(&self) -> MutexGuard<'_, HashMap<Network, usize>> {
-        self.networks.lock().unwrap_or_else(PoisonError::into_inner)
+        count_up(&self.sessions, limits.sessions).then(|| Place { places: Arc::clone(self), standing: None })
     }
 }
 
 impl Place {
     /// Counts the session for the network (/24, /56) of its client, once it is known. `false`: that network has all that it may have.
     pub(super) fn settle(&mut self, client: IpAddr, limits: &Limits) -> bool {
-        let network = Network::of(client);
-        self.leave_network();
-        let mut networks = self.places.networks();
-        let count = networks.entry(network).or_default();
-        let free = *count < limits.sessions_per_network;
-        if free {
-            *count += 1;
-            self.network = Some(network);
-        }
-        free
+        self.standing = None;
+        self.standing = self.places.networks.enter(Network::of(client), limits.sessions_per_network);
+        self.standing.is_some()
     }
 
     /// A place for the TLS handshake of this session; `None` when all are taken.
@@ -59,22 +48,10 @@ impl Place {
         let counted = count_up(&self.places.handshakes, limits.handshakes);
         counted.then(|| Handshake(Arc::clone(&self.places)))
     }
-
-    fn leave_network(&mut self) {
-        let Some(network) = self.network.take() else { return };
-        let mut networks = self.places.networks();
-        if let Some(count) = networks.get_mut(&network) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                networks.remove(&network);
-            }
-        }
-    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.leave_network();
         self.places.sessions.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -117,7 +94,7 @@ mod tests {
         assert!(enter("192.0.2.9").is_some(), "a place was given back");
         drop((second, fourth));
         assert_eq!(places.sessions.load(Ordering::Relaxed), 0);
-        assert!(places.networks().is_empty(), "networks without a session are forgotten");
+        assert!(places.networks.networks() == 0, "networks without a session are forgotten");
     }
 
     #[test]
@@ -126,7 +103,7 @@ mod tests {
         let mut place = places.enter(&limits).unwrap();
         assert!(place.settle("192.0.2.1".parse().unwrap(), &limits));
         assert!(place.settle("198.51.100.1".parse().unwrap(), &limits));
-        assert_eq!(places.networks().len(), 1);
+        assert_eq!(places.networks.networks(), 1);
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub struct Settings {
     pub hashers: usize,
     /// Requests at the same time.
     pub max_requests: usize,
+    /// Of those, from one network (/24 for IPv4, /56 for IPv6).
+    pub max_requests_per_network: usize,
     /// Who may report what became of SMSes.
     pub sms_reports: Reports,
     /// What recipients may write.
@@ -110,6 +112,7 @@ mod tests {
             sessions: SessionLimits { idle: minutes(15), longest: minutes(240) },
             hashers: 1,
             max_requests: 10,
+            max_requests_per_network: 10,
             sms_reports: Reports::default(),
             answers: answers::Limits::default(),
             checks_files: false,

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::access::crowd::Crowd;
 use crate::base::{Clock, Entropy};
 use crate::metrics::Page;
 use crate::seal::hashers::Hashers;
@@ -98,7 +99,11 @@ pub fn observed(
 
 /// What stands around every route, from the inside out.
 fn guarded(routes: Router<Shared>, uploads: Router<Shared>, app: Shared) -> Router {
-    let places = Arc::new(Semaphore::new(app.settings.max_requests.max(1)));
+    let places = Arc::new(Places {
+        app: Arc::clone(&app),
+        all: Arc::new(Semaphore::new(app.settings.max_requests.max(1))),
+        networks: Arc::default(),
+    });
     routes
         .layer(DefaultBodyLimit::max(MOST_FORM))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIME))
@@ -142,9 +147,23 @@ async fn counted(State(app): State<Shared>, request: Request, next: Next) -> Res
     response
 }
 
-/// A place among the requests that are answered at the same time, kept until the last byte of the answer is sent.
-async fn in_place(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    let Ok(place) = places.try_acquire_owned() else {
+/// Places for the requests that are answered at the same time.
+struct Places {
+    app: Shared,
+    all: Arc<Semaphore>,
+    networks: Arc<Crowd>,
+}
+
+/// A place among the requests that are answered at the same time, in all and of one network, kept until the last byte of the answer is
+/// sent.
+async fn in_place(State(places): State<Arc<Places>>, request: Request, next: Next) -> Response {
+    let settings = &places.app.settings;
+    let (parts, body) = request.into_parts();
+    let network = Visitor::of(&parts, &settings.trusted_proxies).network;
+    let request = Request::from_parts(parts, body);
+    let standing = places.networks.enter(network, settings.max_requests_per_network);
+    let place = standing.and_then(|standing| Some((standing, Arc::clone(&places.all).try_acquire_owned().ok()?)));
+    let Some(place) = place else {
         let mut busy = Problem::Busy.into_response();
         busy.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
         return busy;

@@ -3,7 +3,7 @@
 mod idle;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{Settings, TlsConfig, headers};
+use crate::access::Network;
+use crate::access::crowd::{Crowd, Standing};
 use crate::base::Pulse;
 use idle::Idle;
 
@@ -72,6 +74,8 @@ struct Listener {
     service: Service,
     tls: TlsConfig,
     connections: Arc<Semaphore>,
+    networks: Arc<Crowd>,
+    settings: Arc<Settings>,
     pulse: Pulse,
     stop: CancellationToken,
 }
@@ -107,9 +111,11 @@ impl Bound {
         stop: CancellationToken,
     ) {
         let connections = Arc::new(Semaphore::new(settings.max_requests.saturating_mul(CONNECTIONS).max(1)));
-        let page = Listener { service: Service::Page(router), tls, connections, pulse, stop };
+        let (networks, settings) = (Arc::default(), Arc::clone(&settings));
+        let service = Service::Page(router);
+        let page = Listener { service, tls, connections, networks, settings, pulse, stop };
         let redirect = Listener {
-            service: Service::Redirect(settings.origin.as_str().into()),
+            service: Service::Redirect(page.settings.origin.as_str().into()),
             tls: TlsConfig::default(),
             ..page.clone()
         };
@@ -145,7 +151,10 @@ impl Listener {
             match (accepted, place.take()) {
                 (_, None) => {}
                 (Ok((stream, peer)), Some(place)) => {
-                    tokio::spawn(self.clone().greet(stream, peer, graceful.watcher(), place));
+                    if let Some(standing) = self.admit(peer.ip()) {
+                        let places = (place, standing);
+                        tokio::spawn(self.clone().greet(stream, peer, graceful.watcher(), places));
+                    }
                 }
                 (Err(error), Some(_)) => {
                     tracing::warn!(cause = %error, "a connection to the page could not be accepted");
@@ -159,13 +168,23 @@ impl Listener {
         }
     }
 
+    /// A place for a connection of this client; `None` when its network has all that it may have. Whom a proxy brings is counted by
+    /// their requests, not by its connections.
+    fn admit(&self, client: IpAddr) -> Option<Standing> {
+        let client = client.to_canonical();
+        let is_proxy = self.settings.trusted_proxies.iter().any(|net| net.contains(&client));
+        let most =
+            if is_proxy { usize::MAX } else { self.settings.max_requests_per_network.saturating_mul(CONNECTIONS) };
+        self.networks.enter(Network::of(client), most)
+    }
+
     /// TLS, if there is a certificate, then requests.
     async fn greet(
         self,
         stream: TcpStream,
         peer: SocketAddr,
         watcher: hyper_util::server::graceful::Watcher,
-        place: OwnedSemaphorePermit,
+        places: (OwnedSemaphorePermit, Standing),
     ) {
         // Small answers should not wait for more to come.
         let _ = stream.set_nodelay(true);
@@ -183,7 +202,7 @@ impl Listener {
                 }
             }
         }
-        drop(place);
+        drop(places);
     }
 
     async fn converse<S>(self, stream: S, peer: SocketAddr, watcher: hyper_util::server::graceful::Watcher)

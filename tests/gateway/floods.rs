@@ -122,6 +122,50 @@ fn a_flood_of_mail_sessions_stops_neither_the_page_nor_other_networks() {
     assert!(gateway.stop().success());
 }
 
+/// What the front page says to a client.
+fn front(client: &str, page: SocketAddr) -> std::io::Result<String> {
+    let mut stream = from(client, page)?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+    std::io::read_to_string(stream)
+}
+
+#[test]
+fn a_flood_on_the_page_does_not_stop_the_page_for_other_networks() {
+    let sink = Sink::start();
+    let site = Site::new(sink.address, "");
+    let limits = "trusted_proxies = [\"192.0.2.1\"], max_requests = 20, max_requests_per_network = 8";
+    site.change("trusted_proxies = [\"127.0.0.1\"]", limits);
+    let gateway = site.start();
+    // Whole requests whose body does not come: each holds a place as long as it may.
+    let head = "POST /b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+                Content-Length: 99\r\n\r\nx";
+    let flood = || {
+        let mut held = Vec::new();
+        for _ in 0..120 {
+            let Ok(mut stream) = from("127.0.1.1", gateway.page) else { continue };
+            let _ = stream.write_all(head.as_bytes());
+            held.push(stream);
+        }
+        std::thread::sleep(Duration::from_millis(300));
+    };
+    during(flood, || {
+        until("the flood is turned away", || {
+            let served = front("127.0.1.1", gateway.page).is_ok_and(|page| page.starts_with("HTTP/1.1 200"));
+            (!served).then_some(())
+        });
+        for _ in 0..20 {
+            let page = promptly("the page", || front("127.0.2.1", gateway.page).unwrap());
+            assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        }
+    });
+    // Nor do connections on which nothing is asked.
+    let held: Vec<_> = (0..120).filter_map(|_| from("127.0.1.1", gateway.page).ok()).collect();
+    let page = promptly("the page beside silent connections", || front("127.0.2.1", gateway.page).unwrap());
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    drop(held);
+    assert!(gateway.stop().success());
+}
+
 /// Seconds of processor time that a process has used.
 fn busy(gateway: &Gateway) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{}/stat", gateway.pid())).unwrap();

@@ -294,6 +294,9 @@ async fn forms_that_are_not_ours_do_nothing() {
     for parts in [
         vec![Field("concept", id.as_str()), Field("tekst", "x"), Field("doe", "versturen"), Field("pagina", "1.aaaa")],
         vec![Field("pagina", "1.aaaaaaaaaaaaaaaaaaaaaaaaaa"), Field("concept", &id), Field("tekst", "x")],
+        vec![Field("concept", &id), Field("tekst", "x"), Field("doe", "versturen")],
+        vec![Field("concept", &id), Field("tekst", "x"), Field("stil", "1"), Field("doe", "bewaren")],
+        vec![Field("concept", &id), Field("doe", "weggooien")],
     ] {
         let answer = site.ask(posted(&reader.cookie, encoded(&parts).into())).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST);

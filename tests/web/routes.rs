@@ -217,6 +217,18 @@ async fn too_many_requests_are_turned_away_with_a_page() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_network_does_not_take_the_places_of_all() {
+    let site = site_with(Settings { max_requests_per_network: 1, ..settings() });
+    let ask = |peer: [u8; 4], path: &str| site.ask_from(peer, request(Method::GET, path).body(Body::empty()).unwrap());
+    let slow = "/b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let (first, neighbour, other) =
+        tokio::join!(ask([198, 51, 100, 7], slow), ask([198, 51, 100, 8], "/"), ask([203, 0, 113, 1], "/"));
+    assert_eq!(first.status, StatusCode::NOT_FOUND);
+    assert_eq!((neighbour.status, other.status), (StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK));
+    assert_eq!(ask([198, 51, 100, 8], "/").await.status, StatusCode::OK, "the place is free again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_language_of_the_pages() {
     let site = site();
     let link = site.seal_text("jan@else.example", "Dag").await;

@@ -94,6 +94,7 @@ pub fn settings() -> Settings {
         sessions: SessionLimits { idle: Duration::from_mins(15), longest: Duration::from_hours(4) },
         hashers: 2,
         max_requests: 500,
+        max_requests_per_network: 500,
         sms_reports: zegel::sms::Reports::default(),
         answers: zegel::store::answers::Limits::default(),
         checks_files: false,

@@ -100,6 +100,10 @@ impl Reading<'_> {
         if !reader.is_done() || !self.named {
             return Err(Problem::Refused);
         }
+        // Also a form that brought no token at all.
+        if !self.filled.fresh && !self.filled.troubles.contains(&AnswerTrouble::Stale) {
+            self.filled.troubles.push(AnswerTrouble::Stale);
+        }
         Ok(self.filled)
     }
 
