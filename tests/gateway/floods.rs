@@ -137,13 +137,13 @@ fn a_flood_on_the_page_does_not_stop_the_page_for_other_networks() {
     site.change("trusted_proxies = [\"127.0.0.1\"]", limits);
     let gateway = site.start();
     // Whole requests whose body does not come: each holds a place as long as it may.
-    let head = "POST /b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+    let begun = "POST /b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
                 Content-Length: 99\r\n\r\nx";
     let flood = || {
         let mut held = Vec::new();
         for _ in 0..120 {
             let Ok(mut stream) = from("127.0.1.1", gateway.page) else { continue };
-            let _ = stream.write_all(head.as_bytes());
+            let _ = stream.write_all(begun.as_bytes());
             held.push(stream);
         }
         std::thread::sleep(Duration::from_millis(300));
