@@ -206,13 +206,15 @@ on_each_engine! {
         assert!(bed.store.change_contact(view.grant.contact, &sms("+31687654321")).await.unwrap().is_some());
         assert!(bed.store.session(&cookie, &LIMITS).await.unwrap().is_none(), "the session ends");
         let late = bed.store.ask_one_time(&view, &Limits::default()).await.unwrap();
-        assert!(matches!(late, Asking::Wait(_)), "a press on the page of before counts with the present number");
+        assert!(matches!(late, Asking::Send { anew: true, .. }), "a press on the page of before is for the present number");
         let view = bed.store.grant_by_id(view.id).await.unwrap().unwrap();
         assert_eq!((view.contact.generation, view.contact.proof), (3, Proof::Sms));
-        assert_eq!(typed(&bed, &view, &waiting).await, Err("no code: None".to_owned()));
+        assert_eq!(typed(&bed, &view, &waiting).await, Err("wrong, 4 left".to_owned()));
+        assert!(matches!(ask(&bed, &view).await, Asking::Wait(_)));
         bed.pass(60);
-        assert!(matches!(ask(&bed, &view).await, Asking::Send { anew: true, .. }));
-        assert_eq!(sent(&bed).await[0].1, "+31687654321");
+        assert!(matches!(ask(&bed, &view).await, Asking::Full(_)), "the link's limits count both numbers");
+        let to: Vec<_> = sent(&bed).await.into_iter().map(|sms| sms.1).collect();
+        assert_eq!(to, ["+31687654321"]);
 
         let mail = bed.job(JobKind::Code { contact: view.grant.contact }, None);
         assert!(bed.store.replace_code(view.grant.contact, bed.kept("11112222"), mail).await.unwrap());
