@@ -14,14 +14,14 @@ use crate::access::crowd::{Crowd, Standing};
 pub(super) struct Places {
     sessions: AtomicUsize,
     handshakes: AtomicUsize,
-    networks: Arc<Crowd>,
+    networks: Arc<Crowd<Network>>,
 }
 
 /// One session's place; dropped, it is free again.
 #[derive(Debug)]
 pub(super) struct Place {
     places: Arc<Places>,
-    standing: Option<Standing>,
+    standing: Option<Standing<Network>>,
 }
 
 /// One handshake's place; dropped, it is free again.
@@ -94,7 +94,7 @@ mod tests {
         assert!(enter("192.0.2.9").is_some(), "a place was given back");
         drop((second, fourth));
         assert_eq!(places.sessions.load(Ordering::Relaxed), 0);
-        assert!(places.networks.networks() == 0, "networks without a session are forgotten");
+        assert!(places.networks.is_empty(), "networks without a session are forgotten");
     }
 
     #[test]
@@ -103,7 +103,7 @@ mod tests {
         let mut place = places.enter(&limits).unwrap();
         assert!(place.settle("192.0.2.1".parse().unwrap(), &limits));
         assert!(place.settle("198.51.100.1".parse().unwrap(), &limits));
-        assert_eq!(places.networks.networks(), 1);
+        assert_eq!(places.networks.len(), 1);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::access::Network;
 use crate::access::crowd::Crowd;
 use crate::base::{Clock, Entropy};
 use crate::metrics::Page;
@@ -151,7 +152,7 @@ async fn counted(State(app): State<Shared>, request: Request, next: Next) -> Res
 struct Places {
     app: Shared,
     all: Arc<Semaphore>,
-    networks: Arc<Crowd>,
+    networks: Arc<Crowd<Network>>,
 }
 
 /// A place among the requests that are answered at the same time, in all and of one network, kept until the last byte of the answer is

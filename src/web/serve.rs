@@ -74,7 +74,7 @@ struct Listener {
     service: Service,
     tls: TlsConfig,
     connections: Arc<Semaphore>,
-    networks: Arc<Crowd>,
+    networks: Arc<Crowd<Network>>,
     settings: Arc<Settings>,
     pulse: Pulse,
     stop: CancellationToken,
@@ -170,7 +170,7 @@ impl Listener {
 
     /// A place for a connection of this client; `None` when its network has all that it may have. Whom a proxy brings is counted by
     /// their requests, not by its connections.
-    fn admit(&self, client: IpAddr) -> Option<Standing> {
+    fn admit(&self, client: IpAddr) -> Option<Standing<Network>> {
         let client = client.to_canonical();
         let is_proxy = self.settings.trusted_proxies.iter().any(|net| net.contains(&client));
         let most =
@@ -184,7 +184,7 @@ impl Listener {
         stream: TcpStream,
         peer: SocketAddr,
         watcher: hyper_util::server::graceful::Watcher,
-        places: (OwnedSemaphorePermit, Standing),
+        places: (OwnedSemaphorePermit, Standing<Network>),
     ) {
         // Small answers should not wait for more to come.
         let _ = stream.set_nodelay(true);

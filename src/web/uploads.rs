@@ -1,10 +1,10 @@
 //! Forms that bring files: so many at a time in all, and so many for one conversation. One that trickles in keeps its own place only.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::access::crowd::{Crowd, Standing};
 use crate::base::ConversationId;
 
 /// Forms of one conversation at the same time: a second window, or one more try while a broken connection is not known to be so.
@@ -14,44 +14,25 @@ const OF_ONE: usize = 2;
 #[derive(Debug)]
 pub(super) struct Uploads {
     places: Arc<Semaphore>,
-    by_conversation: Arc<Mutex<HashMap<ConversationId, usize>>>,
+    conversations: Arc<Crowd<ConversationId>>,
 }
 
 /// A place, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    conversation: ConversationId,
-    by_conversation: Arc<Mutex<HashMap<ConversationId, usize>>>,
+    _standing: Standing<ConversationId>,
     _held: OwnedSemaphorePermit,
 }
 
 impl Uploads {
     pub(super) fn new(places: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(places.max(1))), by_conversation: Arc::default() }
+        Self { places: Arc::new(Semaphore::new(places.max(1))), conversations: Arc::default() }
     }
 
     /// A place, if there is one now.
     pub(super) fn place(&self, conversation: ConversationId) -> Option<Place> {
         let held = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        let mut counts = self.by_conversation.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(conversation).or_default();
-        if *count >= OF_ONE {
-            return None;
-        }
-        *count += 1;
-        Some(Place { conversation, by_conversation: Arc::clone(&self.by_conversation), _held: held })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.by_conversation.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.conversation) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.conversation);
-            }
-        }
+        Some(Place { _standing: self.conversations.enter(conversation, OF_ONE)?, _held: held })
     }
 }
 
@@ -70,6 +51,6 @@ mod tests {
         assert!(uploads.place(b).is_none(), "in all");
         drop(first);
         assert!(uploads.place(a).is_some());
-        assert!(uploads.by_conversation.lock().unwrap().len() <= 2);
+        assert!(uploads.conversations.len() <= 2);
     }
 }
