@@ -70,7 +70,8 @@ impl Desk<'_> {
         let from = Mailbox { name: self.answer_name(thread)?, address };
         let head = self.head(job.id, from, to, false);
         let text = self.answer_text(&view, thread)?;
-        let boundary = format!("=_{answer}");
+        // Not the answer's id, which the form tells whoever writes the text: a line of it would begin a part that nobody checked.
+        let boundary = format!("=_{}", job.id);
         let mail = message(&head, (answer, thread), text, (!view.answer.pieces.is_empty()).then_some(&boundary));
         let subject = if fallback { Subject::AnswerCopy(answer) } else { Subject::Answer(answer) };
         let sender = subject.address(self.store.keys(), &self.settings.bounce_domain);

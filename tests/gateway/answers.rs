@@ -76,16 +76,23 @@ impl Rig {
     }
 }
 
+/// A hidden field of the form below the message.
+fn hidden(page: &str, name: &str) -> String {
+    let (_, form) = page.split_once("id=\"antwoord\"").unwrap_or_else(|| panic!("no form on the page: {page}"));
+    let (_, rest) = form.split_once(&format!("name=\"{name}\" value=\"")).unwrap();
+    rest.split('"').next().unwrap().to_owned()
+}
+
 /// The form below the message, filled in as a browser does.
 pub fn form(browser: &mut Browser, text: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
-    let page = browser.get("/bericht").text();
-    let (_, form) = page.split_once("id=\"antwoord\"").unwrap_or_else(|| panic!("no form on the page: {page}"));
-    let hidden = |name: &str| {
-        let (_, rest) = form.split_once(&format!("name=\"{name}\" value=\"")).unwrap();
-        rest.split('"').next().unwrap().to_owned()
-    };
+    filled(&browser.get("/bericht").text(), text, files)
+}
+
+/// The form of this page, filled in.
+fn filled(page: &str, text: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
+    let (token, draft) = (hidden(page, "pagina"), hidden(page, "concept"));
     let mut body = Vec::new();
-    for (name, value) in [("pagina", hidden("pagina").as_str()), ("concept", &hidden("concept")), ("tekst", text)] {
+    for (name, value) in [("pagina", token.as_str()), ("concept", &draft), ("tekst", text)] {
         let part = format!("--grens\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
         body.extend_from_slice(part.as_bytes());
     }
@@ -153,6 +160,25 @@ fn an_answer_with_files_comes_home_in_its_thread_and_nowhere_else() {
     let (rcpts, _) = client::send(rig.gateway.smtp, ANNA, &[&to], b"Subject: Re: Afspraak\r\n\r\nx\r\n");
     assert_eq!(rcpts[0].code, 550, "{rcpts:?}");
     assert!(rig.gateway.stop().success());
+}
+
+#[test]
+fn a_text_that_reads_like_the_parts_of_a_mail_stays_text() {
+    let rig = Rig::start();
+    let mut browser = rig.opened();
+    // Everything that the writer knows of the answer is its draft's id.
+    let page = browser.get("/bericht").text();
+    let draft = hidden(&page, "concept");
+    let part = format!("--=_{draft}\r\nContent-Disposition: attachment; filename=\"vals.html\"\r\n\r\nx\r\n--=_{draft}--");
+    let form = filled(&page, &format!("{CANARY}\r\n{part}\r\n"), &[("echt.pdf", b"echt")]);
+    assert_eq!(send(&mut browser, &form).status, 303);
+    let raw = rig.answer(CANARY).raw;
+    let mail = MessageParser::default().parse(&raw).unwrap();
+    let boundary = mail.content_type().and_then(|kind| kind.attribute("boundary")).unwrap();
+    assert!(!boundary.contains(&draft), "the writer knows what parts begin with");
+    let names: Vec<_> = mail.attachments().map(|file| file.attachment_name().unwrap()).collect();
+    assert_eq!(names, ["echt.pdf"], "{}", String::from_utf8_lossy(&raw));
+    assert!(mail.body_text(0).unwrap().contains(&part), "{}", String::from_utf8_lossy(&raw));
 }
 
 #[test]
