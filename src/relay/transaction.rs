@@ -339,8 +339,13 @@ impl Transaction {
             .begin(identity, facts, recipients, &block.stored(&self.shared.policy.tags))
             .await
             .map_err(|error| {
-                tracing::warn!(mail = self.account.id(), %error, "a confidential mail could not be stored");
-                error.reply()
+                let reply = error.reply();
+                if reply.code() < 500 {
+                    tracing::warn!(mail = self.account.id(), %error, "a confidential mail could not be stored");
+                } else {
+                    tracing::info!(mail = self.account.id(), %error, "a confidential mail was refused");
+                }
+                reply
             })?;
         Ok(Some(sealing))
     }

@@ -35,7 +35,7 @@ unlock-left =
 unlock-again = U kunt het weer proberen vanaf { $time } uur.
 unlock-paused = Er is te vaak een verkeerde code ingevuld.
 unlock-closed = Dit bericht is nu gesloten.
-unlock-closed-what = Er is te vaak een verkeerde code ingevuld. Bel met de afzender. Die kan het bericht weer voor u openzetten.
+unlock-closed-what = Er is te vaak een verkeerde code ingevuld. Bel met de afzender. Die kan het bericht weer voor u laten openzetten.
 unlock-busy = Het is nu erg druk.
 unlock-busy-what = Probeer het over een minuut opnieuw. Deze keer telt niet mee.
 unlock-stale = De pagina stond te lang open.
@@ -70,7 +70,7 @@ phone-wait =
     }
 phone-full = U heeft al vaak een sms gevraagd.
 phone-over = Wij sturen voor dit bericht geen sms meer.
-phone-over-what = Er is al te vaak een sms gevraagd. Bel met de afzender. Die kan het bericht weer voor u openzetten.
+phone-over-what = Er is al te vaak een sms gevraagd. Bel met de afzender. Die kan het bericht weer voor u laten openzetten.
 phone-ceiling = Wij kunnen nu geen sms sturen.
 phone-failed-number = De sms is niet verstuurd.
 phone-failed-number-what = Naar dit nummer kan geen sms. Stel de afzender op de hoogte.
@@ -105,7 +105,7 @@ mailbox-wait =
     }
 mailbox-full = U heeft al vaak een code gevraagd.
 mailbox-over = Wij mailen voor dit bericht geen code meer.
-mailbox-over-what = Er is al te vaak een code gevraagd. Bel met de afzender. Die kan het bericht weer voor u openzetten.
+mailbox-over-what = Er is al te vaak een code gevraagd. Bel met de afzender. Die kan het bericht weer voor u laten openzetten.
 mailbox-ceiling = Wij kunnen nu geen code mailen.
 mailbox-failed = De e-mail met de code is niet aangekomen.
 mailbox-failed-what = Misschien is de mailbox vol, of neemt die onze e-mail niet aan. Stel de afzender op de hoogte.

@@ -123,8 +123,12 @@ pub(super) fn moment(app: &App, opened: &Opened, words: Words<'_>) -> String {
     format::moment(words.lang(), at, &app.settings.time_zone)
 }
 
-/// Names without the quotation marks that mail puts around them, but where what is in them could be taken for an address or for two names.
+/// Names without the quotation marks that mail puts around them, and addresses without a name without their brackets, but where what is in them could be taken for an address or for two names.
 pub(super) fn names(list: &str) -> String {
+    if !list.contains('"') {
+        let bare = |one: &str| one.strip_prefix('<').and_then(|one| one.strip_suffix('>')).unwrap_or(one).to_owned();
+        return list.split(", ").map(bare).collect::<Vec<_>>().join(", ");
+    }
     let mut out = String::with_capacity(list.len());
     let mut pieces = list.split('"');
     out.push_str(pieces.next().unwrap_or_default());
@@ -168,6 +172,8 @@ mod tests {
             ("\"Jan \\\"x\\\"\" <jan@a.example>", "\"Jan \\\"x\\\"\" <jan@a.example>"),
             ("\"Jan", "\"Jan"),
             ("\"\" <jan@a.example>", "\"\" <jan@a.example>"),
+            ("<jan@a.example>", "jan@a.example"),
+            ("<jan@a.example>, Piet <piet@a.example>", "jan@a.example, Piet <piet@a.example>"),
             ("", ""),
         ] {
             assert_eq!(names(list), shown, "{list}");
