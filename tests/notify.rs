@@ -29,6 +29,8 @@ use zegel::store::Store;
 use zegel::store::answers::{self, Begun, FileName, Letterbox, NewFile, Sent};
 use zegel::store::proof::{GrantView, SessionLimits};
 use zegel::store::records::{Job, JobKind, LeasedJob};
+use zegel::store::retention::ledger::Ledger;
+use zegel::store::retention::{self, Retention};
 use zegel::store::verp::Subject;
 use zegel::text::Lang;
 
@@ -266,6 +268,30 @@ async fn a_code_goes_to_a_home_mailbox_or_nowhere() {
     let words = text(&told);
     assert!(words.contains("anna@sub.example.nl") && words.contains("jan@example.org"), "{words}");
     assert!(words.contains("zegel contact new-code") && !everything(&told).contains(CANARY));
+    rig.finish().await;
+}
+
+/// Of a message that is gone its sender hears that it is asked for again, and nothing of it but the day.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_took_a_message_back_hears_that_it_is_asked_for_again() {
+    let hop = mailbox::start(any_port(), any_port()).await.unwrap();
+    let mut rig = Rig::new(hop.addresses().smtp, hop.addresses().smtp);
+    rig.take("anna@example.nl", &["jan@example.org"]).await;
+    rig.work();
+    let notice = mail_for(&hop, "jan@example.org", "Beveiligd bericht").await;
+    let message = rig.grant(&notice).await.grant.message;
+    let settings = retention::Settings {
+        ended_links: Duration::from_hours(24),
+        ledger: std::path::PathBuf::new(),
+        sessions: SessionLimits { idle: Duration::from_mins(15), longest: Duration::from_hours(4) },
+    };
+    Retention::new(rig.store.clone(), settings, Ledger::in_memory()).recall(message, None).await.unwrap();
+    let gone = rig.store.again(&LinkToken::parse(&token(&notice)).unwrap()).await.unwrap().unwrap();
+    assert!(rig.store.ask_again(gone.grant).await.unwrap());
+    let asked = mail_for(&hop, "anna@example.nl", "Vraag om opnieuw te sturen: uw bericht aan jan@example.org").await;
+    let said = everything(&asked);
+    assert!(text(&asked).contains("het bericht is ingetrokken") && said.contains(&gone.reference), "{said}");
+    assert!(!said.contains(CANARY) && !said.contains(&token(&notice)), "{said}");
     rig.finish().await;
 }
 

@@ -12,11 +12,11 @@ use crate::seal::token::LinkToken;
 use crate::store::StoreError;
 use crate::store::dispatch::Refusal;
 use crate::store::proof::GrantView;
-use crate::store::records::{JobKind, JobSecret, LeasedJob, OneTime, Proof, Wish};
+use crate::store::records::{JobKind, JobSecret, LeasedJob, OneTime, Proof, Sender, Wish};
 use crate::store::verp::Subject;
 use crate::text::mail::{
-    About, Asked, Closed, CodeMail, CodeUndeliverable, Fate, Letter, LetterError, NoCode, Notice, OneTimeFailed, Opens,
-    Recipient, Undeliverable, Wanted,
+    About, Closed, CodeMail, CodeUndeliverable, Fate, Letter, LetterError, NoCode, Notice, OneTimeFailed, Opens,
+    Recipient, Undeliverable,
 };
 use crate::text::{Lang, Texts, format};
 
@@ -42,6 +42,16 @@ pub(super) struct Draft {
     pub mail: Zeroizing<Vec<u8>>,
     /// What it brings in clear.
     pub secrets: Vec<SecretString>,
+}
+
+/// Which message a mail to its sender is about.
+#[derive(Clone, Copy)]
+pub(super) struct Which<'a> {
+    pub sender: &'a Sender,
+    /// Name, which may be empty, and address.
+    pub recipient: (&'a str, &'a str),
+    pub sent: Timestamp,
+    pub reference: &'a str,
 }
 
 /// Why there is no mail: the outcome of the attempt.
@@ -80,6 +90,7 @@ impl Desk<'_> {
             JobKind::Notice { grant } => self.notice(job.id, *grant, job.secret.as_ref()).await,
             JobKind::Code { contact } => self.code(job.id, *contact, job.secret.as_ref()).await,
             JobKind::Closed { grant } => self.closed(job.id, *grant).await,
+            JobKind::Asked { grant, wish: Wish::Again } => self.asked_again(job.id, *grant).await,
             JobKind::Asked { grant, wish } => self.asked(job.id, *grant, *wish).await,
             JobKind::OneTimeFailed { grant, why } => self.one_time_failed(job.id, *grant, *why).await,
             JobKind::Undeliverable { grant, answer } => self.undeliverable(job.id, *grant, answer).await,
@@ -193,31 +204,6 @@ impl Desk<'_> {
         .await
     }
 
-    async fn asked(&self, job: JobId, grant: GrantId, wish: Wish) -> Result<Draft, NoMail> {
-        let view = self.view(grant).await?;
-        let phone = self.store.phone(view.grant.contact).await?;
-        let number = phone.map(|phone| format!("*******{}", phone.end())).unwrap_or_default();
-        let (strict, proof) = (view.grant.strict.is_some(), view.contact.proof);
-        let wanted = match wish {
-            Wish::OtherNumber if number.is_empty() => {
-                return Err(never("the contact has no telephone number any more"));
-            }
-            Wish::OtherNumber => Wanted::OtherNumber(&number),
-            Wish::Code if proof == Proof::Mail => Wanted::NoMail,
-            Wish::Code => Wanted::Code { strict },
-            Wish::OtherProof => match proof {
-                Proof::Sms => Wanted::CodeForSms,
-                Proof::Mail => Wanted::CodeForMail,
-                Proof::Code | Proof::StrictCode => Wanted::SmsForCode,
-            },
-        };
-        self.about(job, grant, |desk, view, about| {
-            let from = visible(&view.conversation.sender.address);
-            Asked { about, from: &from, wanted }.write(desk.texts, desk.settings.language)
-        })
-        .await
-    }
-
     async fn one_time_failed(&self, job: JobId, grant: GrantId, why: Refusal) -> Result<Draft, NoMail> {
         let view = self.view(grant).await?;
         let phone = self.store.phone(view.grant.contact).await?;
@@ -249,25 +235,39 @@ impl Desk<'_> {
     }
 
     /// A mail to the sender about one message.
-    async fn about(
+    pub(super) async fn about(
         &self,
         job: JobId,
         grant: GrantId,
         write: impl FnOnce(&Self, &GrantView, About<'_>) -> Result<Letter, LetterError>,
     ) -> Result<Draft, NoMail> {
         let view = self.view(grant).await?;
-        let sender = clean::name(&view.conversation.sender.name);
-        let about = About {
-            sender: &sender,
-            recipient: Recipient {
-                name: &clean::name(&view.contact.name),
-                address: &visible(&view.conversation.recipient),
-            },
-            date: &format::date(self.settings.language, view.grant.created, &self.settings.time_zone),
+        let which = Which {
+            sender: &view.conversation.sender,
+            recipient: (&view.contact.name, &view.conversation.recipient),
+            sent: view.grant.created,
             reference: &view.grant.reference,
         };
-        let letter = write(self, &view, about)?;
-        let head = self.to_sender(job, &sender, &view.conversation.sender.mailbox)?;
+        self.about_which(job, grant, which, |about| write(self, &view, about))
+    }
+
+    /// The same about one that may be gone.
+    pub(super) fn about_which(
+        &self,
+        job: JobId,
+        grant: GrantId,
+        which: Which<'_>,
+        write: impl FnOnce(About<'_>) -> Result<Letter, LetterError>,
+    ) -> Result<Draft, NoMail> {
+        let sender = clean::name(&which.sender.name);
+        let (name, address) = which.recipient;
+        let letter = write(About {
+            sender: &sender,
+            recipient: Recipient { name: &clean::name(name), address: &visible(address) },
+            date: &format::date(self.settings.language, which.sent, &self.settings.time_zone),
+            reference: which.reference,
+        })?;
+        let head = self.to_sender(job, &sender, &which.sender.mailbox)?;
         self.finish(Way::Home, Subject::Sender(grant), &head, &letter, Vec::new())
     }
 

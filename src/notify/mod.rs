@@ -5,6 +5,7 @@
 
 mod answer;
 mod answered;
+mod asked;
 mod checked;
 mod clean;
 mod compose;

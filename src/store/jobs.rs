@@ -144,6 +144,7 @@ impl Store {
         }
         let subject = match job.kind.subject() {
             Subject::Grant(grant) => places::grant(grant),
+            Subject::Stub(grant) => places::stub(grant.as_bytes()),
             Subject::Contact(contact) => places::contact(contact),
             Subject::Answer(conversation, answer) => places::answer(conversation, answer),
         };

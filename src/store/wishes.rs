@@ -12,7 +12,7 @@ use super::records::{Grant, JobKind, Wish};
 use super::{Store, StoreError, places};
 
 /// How often a recipient may ask the same of a sender.
-const ASK_AGAIN: std::time::Duration = std::time::Duration::from_hours(24);
+pub(super) const ASK_AGAIN: std::time::Duration = std::time::Duration::from_hours(24);
 
 /// What was asked of the sender through one link, and when.
 #[derive(Debug, Default, Encode, Decode)]

@@ -151,6 +151,11 @@ ask-done-title = We are e-mailing the sender
 ask-done-what = { $sender } now gets an e-mail from us. The sender must then do something. We do not know when that will be.
 ask-done-again = We sent { $sender } an e-mail about this today already. We do not send another.
 ask-done-next = Are you in a hurry? Call the sender. Has it been settled? Open the link in your e-mail again.
+ask-again-title = Do you still want to read the message?
+ask-again-what = We send { $sender } an e-mail. It says that you still want to read the message.
+ask-again-next = The sender decides. If the sender sends it again, you get a new e-mail about it from us. You can also call the sender. That is often quicker.
+ask-again-button = Ask the sender to send it again
+ask-again-done = Are you in a hurry? Call the sender. If the sender sends the message again, you get a new e-mail about it from us. The link that you have now no longer works.
 ask-back = Back
 
 ## No code, or lost
@@ -158,7 +163,7 @@ ask-back = Back
 lost-title = No code, or lost?
 lost-call = Call { $sender } and ask for your access code. If the sender no longer knows it, you can get a new one.
 lost-strict = Call { $sender } and ask whether they still have your access code. This message has extra protection. If the code is really lost, nobody can open this message any more, and we cannot either. The sender can send it again.
-lost-phone = The telephone number of { $organisation } is { $phone }.
+lost-phone = The telephone number of { $organisation }:
 lost-never = We never send access codes by e-mail. If anyone asks you for your code, do not give it.
 lost-back = I have the code
 
@@ -260,7 +265,7 @@ genuine-how-address = After you press the button, the address at the top of your
 genuine-how-code = You need a code to open the message. We never ask for a password, bank details or a payment.
 genuine-how-nothing = The e-mail itself holds no confidential information and no attachment.
 genuine-doubt = Still in doubt? Do not press anything, and call the sender on a number that you already know.
-genuine-doubt-phone = Still in doubt? Do not press anything, and call us: { $phone }.
+genuine-doubt-phone = Still in doubt? Do not press anything, and call us:
 
 ## Answering, below the message
 
@@ -309,7 +314,7 @@ home-text = Did you get an e-mail with the button ‘Open bericht’? Press that
 gone-title = This message cannot be found here
 gone-text = Perhaps the link was not copied completely, or the message has expired or was withdrawn. Open the link in your e-mail again. If that does not work, call the sender.
 expired-title = This message has expired
-expired-text = You can no longer read this message. The time to read it is over and it has been removed. Do you still need it? Ask the sender to send it again.
+expired-text = You can no longer read this message. The time to read it is over and it has been removed. Do you still need it? The sender can send it again.
 recalled-title = This message was withdrawn
 recalled-text = The sender has taken this message back. You can no longer read it. Do you have questions? Call the sender.
 ended-title = You are not logged in
@@ -322,6 +327,8 @@ not-found-title = This page does not exist
 not-found-text = Check the address, or open the link in your e-mail again.
 no-part-title = This attachment does not exist
 no-part-text = Go back to the message and choose the attachment again.
+no-view-title = This attachment cannot be viewed here
+no-view-text = The file does not look like a picture, or it is damaged. Close this page. You can download the attachment below the message. Were you not expecting it? Call the sender first.
 refused-title = This is not possible
 refused-text = Open the link in your e-mail again and try once more.
 too-large-title = This is too much text
@@ -413,6 +420,10 @@ mail-asked-other-sms = { $recipient } now opens your secure message of { $date }
 mail-asked-other-code = { $recipient } now opens your secure message of { $date } with an access code, and would rather have a code by SMS.
 mail-asked-other-mail = { $recipient } now opens your secure message of { $date } with a code by e-mail, and would rather have an access code.
 mail-asked-other-do = You decide. Nothing has changed yet. Talk to the recipient, on a number that you already know: someone else may have asked this. Do you want to change it? Ask your administrator, with this command:
+mail-asked-again-subject = Asked to send again: your message to { $recipient }
+mail-asked-again-expired = { $recipient } still wants to read your secure message of { $date }. That is no longer possible: the message has expired and has been removed.
+mail-asked-again-recalled = { $recipient } still wants to read your secure message of { $date }. That is no longer possible: the message was withdrawn.
+mail-asked-again-do = You decide. Should the recipient read it after all? Then send the message again, as a new confidential e-mail. We no longer have it ourselves. Are you in doubt? Call the recipient on a number that you already know: someone else may have asked this.
 mail-asked-reference = The reference of the message is { $reference }.
 
 ## Mail: no SMS comes, to the sender

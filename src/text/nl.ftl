@@ -152,6 +152,11 @@ ask-done-title = Wij mailen de afzender
 ask-done-what = { $sender } krijgt nu een e-mail van ons. De afzender moet daarna zelf iets doen. Wanneer dat gebeurt, weten wij niet.
 ask-done-again = Wij hebben { $sender } hier vandaag al een e-mail over gestuurd. Nog een e-mail sturen wij niet.
 ask-done-next = Heeft u haast? Bel dan met de afzender. Is het geregeld? Open dan opnieuw de link in uw e-mail.
+ask-again-title = Wilt u het bericht nog lezen?
+ask-again-what = Wij sturen { $sender } een e-mail. Daarin staat dat u het bericht nog wilt lezen.
+ask-again-next = De afzender beslist. Stuurt de afzender het opnieuw? Dan krijgt u daarover een nieuwe e-mail van ons. U kunt de afzender ook bellen. Dat gaat vaak sneller.
+ask-again-button = Vraag de afzender het opnieuw te sturen
+ask-again-done = Heeft u haast? Bel dan met de afzender. Stuurt de afzender het bericht opnieuw? Dan krijgt u daarover een nieuwe e-mail van ons. De link die u nu heeft, werkt niet meer.
 ask-back = Terug
 
 ## No code, or lost
@@ -159,7 +164,7 @@ ask-back = Terug
 lost-title = Geen code, of kwijt?
 lost-call = Bel met { $sender }. Vraag om uw toegangscode. Weet de afzender de code niet meer? Dan kunt u een nieuwe krijgen.
 lost-strict = Bel met { $sender }. Vraag of die uw toegangscode nog heeft. Dit bericht is extra beveiligd. Is de code echt kwijt? Dan kan niemand dit bericht nog openen, ook wij niet. De afzender kan het wel opnieuw sturen.
-lost-phone = Het telefoonnummer van { $organisation } is { $phone }.
+lost-phone = Het telefoonnummer van { $organisation }:
 lost-never = Wij sturen toegangscodes nooit per e-mail. Vraagt iemand u om uw code? Geef hem dan niet.
 lost-back = Ik heb de code
 
@@ -261,7 +266,7 @@ genuine-how-address = Na een klik op de knop begint het adres bovenin uw scherm 
 genuine-how-code = U heeft een code nodig om het bericht te openen. Wij vragen nooit om een wachtwoord, bankgegevens of een betaling.
 genuine-how-nothing = In de e-mail zelf staat geen vertrouwelijke informatie, en er zit geen bijlage bij.
 genuine-doubt = Twijfelt u nog? Klik dan nergens op en bel met de afzender, op een nummer dat u al kent.
-genuine-doubt-phone = Twijfelt u nog? Klik dan nergens op en bel ons: { $phone }.
+genuine-doubt-phone = Twijfelt u nog? Klik dan nergens op en bel ons:
 
 ## Answering, below the message
 
@@ -310,7 +315,7 @@ home-text = Heeft u een e-mail gekregen met de knop ‘Open bericht’? Klik op 
 gone-title = Dit bericht is hier niet te vinden
 gone-text = Misschien is de link niet helemaal overgenomen. Of het bericht is verlopen of ingetrokken. Open de link in uw e-mail opnieuw. Lukt dat niet? Bel dan met de afzender.
 expired-title = Dit bericht is verlopen
-expired-text = U kunt dit bericht niet meer lezen. De tijd om het te lezen is voorbij en het is verwijderd. Heeft u het nog nodig? Vraag de afzender om het opnieuw te sturen.
+expired-text = U kunt dit bericht niet meer lezen. De tijd om het te lezen is voorbij en het is verwijderd. Heeft u het nog nodig? De afzender kan het opnieuw sturen.
 recalled-title = Dit bericht is ingetrokken
 recalled-text = De afzender heeft dit bericht teruggenomen. U kunt het niet meer lezen. Heeft u vragen? Bel dan met de afzender.
 ended-title = U bent niet ingelogd
@@ -323,6 +328,8 @@ not-found-title = Deze pagina bestaat niet
 not-found-text = Controleer het adres, of open de link in uw e-mail opnieuw.
 no-part-title = Deze bijlage is er niet
 no-part-text = Ga terug naar het bericht en kies de bijlage opnieuw.
+no-view-title = Deze bijlage kunt u hier niet bekijken
+no-view-text = Het bestand lijkt geen afbeelding te zijn, of het is beschadigd. Sluit deze pagina. Bij het bericht kunt u de bijlage downloaden. Verwacht u hem niet? Bel dan eerst met de afzender.
 refused-title = Dit kan zo niet
 refused-text = Open de link in uw e-mail opnieuw en probeer het nog een keer.
 too-large-title = Dit is te veel tekst
@@ -414,6 +421,10 @@ mail-asked-other-sms = { $recipient } opent uw beveiligde bericht van { $date } 
 mail-asked-other-code = { $recipient } opent uw beveiligde bericht van { $date } nu met een toegangscode, en wil liever een code per sms.
 mail-asked-other-mail = { $recipient } opent uw beveiligde bericht van { $date } nu met een code per e-mail, en wil liever een toegangscode.
 mail-asked-other-do = U beslist. Er is nog niets veranderd. Overleg met de ontvanger, op een nummer dat u al kent: ook een ander kan dit hebben gevraagd. Wilt u het aanpassen? Vraag dit dan aan uw beheerder, met deze opdracht:
+mail-asked-again-subject = Vraag om opnieuw te sturen: uw bericht aan { $recipient }
+mail-asked-again-expired = { $recipient } wil uw beveiligde bericht van { $date } nog lezen. Dat kan niet meer: het bericht is verlopen en verwijderd.
+mail-asked-again-recalled = { $recipient } wil uw beveiligde bericht van { $date } nog lezen. Dat kan niet meer: het bericht is ingetrokken.
+mail-asked-again-do = U beslist. Wilt u dat de ontvanger het alsnog leest? Stuur het bericht dan opnieuw, als nieuwe vertrouwelijke e-mail. Wij hebben het zelf niet meer. Twijfelt u? Bel de ontvanger op een nummer dat u al kent: ook een ander kan dit hebben gevraagd.
 mail-asked-reference = Het kenmerk van het bericht is { $reference }.
 
 ## Mail: no SMS comes, to the sender

@@ -7,8 +7,15 @@ use axum::response::{IntoResponse, Response};
 use crate::mail::manifest::InvalidManifest;
 use crate::seal::OpenError;
 use crate::store::StoreError;
-use crate::text::TextError;
 use crate::text::page::Plain;
+use crate::text::{Lang, TextError};
+
+/// The message behind a link is gone, and its sender can be asked for it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Offer {
+    /// The recipient's language.
+    pub(super) lang: Option<Lang>,
+}
 
 /// Why there is no page to show; [`super::dress`] turns it into one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,9 +23,9 @@ pub(super) enum Problem {
     /// The link leads nowhere.
     Gone,
     /// The link's message expired.
-    Expired,
+    Expired(Option<Offer>),
     /// The link's message was taken back.
-    Recalled,
+    Recalled(Option<Offer>),
     /// No session, or no longer.
     Ended,
     /// A strict session whose key went with a restart.
@@ -27,6 +34,8 @@ pub(super) enum Problem {
     NotFound,
     /// No such attachment.
     NoPart,
+    /// An attachment that is not the picture that it is called.
+    NoView,
     /// Not from our own page, or not a form that we know.
     Refused,
     /// Too much to do, or the store is not ready.
@@ -39,12 +48,13 @@ impl Problem {
     const fn parts(self) -> (StatusCode, Plain) {
         match self {
             Self::Gone => (StatusCode::NOT_FOUND, Plain::Gone),
-            Self::Expired => (StatusCode::GONE, Plain::Expired),
-            Self::Recalled => (StatusCode::GONE, Plain::Recalled),
+            Self::Expired(_) => (StatusCode::GONE, Plain::Expired),
+            Self::Recalled(_) => (StatusCode::GONE, Plain::Recalled),
             Self::Ended => (StatusCode::FORBIDDEN, Plain::Ended),
             Self::Restarted => (StatusCode::FORBIDDEN, Plain::Restarted),
             Self::NotFound => (StatusCode::NOT_FOUND, Plain::NotFound),
             Self::NoPart => (StatusCode::NOT_FOUND, Plain::NoPart),
+            Self::NoView => (StatusCode::NOT_FOUND, Plain::NoView),
             Self::Refused => (StatusCode::FORBIDDEN, Plain::Refused),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, Plain::Busy),
             Self::Broken => (StatusCode::INTERNAL_SERVER_ERROR, Plain::Broken),
@@ -63,6 +73,9 @@ impl IntoResponse for Problem {
         let (status, plain) = self.parts();
         let mut response = status.into_response();
         response.extensions_mut().insert(plain);
+        if let Self::Expired(Some(offer)) | Self::Recalled(Some(offer)) = self {
+            response.extensions_mut().insert(offer);
+        }
         response
     }
 }

@@ -5,9 +5,11 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::text::Lang;
 use crate::text::page::{Plain, PlainPage};
 
-use super::answer::{Rendered, html};
+use super::again;
+use super::answer::{Offer, Rendered, html};
 use super::app::Shared;
 use super::client::Visitor;
 use super::headers;
@@ -16,8 +18,9 @@ use super::headers;
 pub(super) async fn dress(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let visitor = Visitor::of(&parts, &app.settings.trusted_proxies);
+    let path = parts.uri.path().to_owned();
     let response = next.run(Request::from_parts(parts, body)).await;
-    let mut response = if needs_page(&response) { with_page(&app, visitor, &response) } else { response };
+    let mut response = if needs_page(&response) { with_page(&app, visitor, &path, &response) } else { response };
     headers::complete(response.headers_mut(), !app.settings.demo);
     response
 }
@@ -28,9 +31,13 @@ fn needs_page(response: &Response) -> bool {
 }
 
 /// The same status, with what it means in plain words.
-fn with_page(app: &Shared, visitor: Visitor, bare: &Response) -> Response {
+fn with_page(app: &Shared, visitor: Visitor, path: &str, bare: &Response) -> Response {
     let plain = bare.extensions().get().copied().unwrap_or_else(|| meaning(bare.status()));
-    let page = PlainPage { page: app.page(visitor.lang("")), plain };
+    let offer = bare.extensions().get::<Offer>();
+    let lang = visitor.lang(offer.and_then(|offer| offer.lang).map_or("", Lang::tag));
+    let link = offer.and_then(|_| path.split('/').nth(2));
+    let again = link.map(|link| visitor.keep(&again::path(link)));
+    let page = PlainPage { page: app.page(lang), plain, again: again.as_deref() };
     let Ok(mut response) = html(bare.status(), &page) else {
         // Our own texts fail: the status alone must do.
         return bare.status().into_response();

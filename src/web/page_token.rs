@@ -33,6 +33,7 @@ impl Purpose {
             Self::Ask(Wish::OtherNumber) => b"zegel page token v1: other number\0",
             Self::Ask(Wish::Code) => b"zegel page token v1: no code\0",
             Self::Ask(Wish::OtherProof) => b"zegel page token v1: other proof\0",
+            Self::Ask(Wish::Again) => b"zegel page token v1: again\0",
             Self::Answer => b"zegel page token v1: answer\0",
         }
     }

@@ -29,7 +29,7 @@ use crate::text::page::{AGAIN_SCRIPT, Plain, PlainPage, SCRIPT, SESSION_SCRIPT};
 use super::answer::{Problem, html};
 use super::app::{App, Shared};
 use super::client::Visitor;
-use super::{Settings, ask, brand, dress, genuine, message, one_time, sms_reports, unlock};
+use super::{Settings, again, ask, brand, dress, genuine, message, one_time, sms_reports, unlock};
 
 /// Most bytes of a form: a code of 64 characters, encoded, and a page token.
 const MOST_FORM: usize = 4096;
@@ -71,6 +71,7 @@ pub fn observed(
         .route("/b/{token}/stuur-code", post(one_time::send))
         .route("/b/{token}/geen-code", get(unlock::lost).merge(ask::tell(Wish::Code)))
         .route("/b/{token}/nummer", ask::show(Wish::OtherNumber).merge(ask::tell(Wish::OtherNumber)))
+        .route("/b/{token}/opnieuw", get(again::show).post(again::tell))
         .route("/b/{token}/anders", ask::show(Wish::OtherProof).merge(ask::tell(Wish::OtherProof)))
         .route("/echt", get(genuine::show).post(genuine::check))
         .route("/bericht", get(message::show))
@@ -117,7 +118,7 @@ fn guarded(routes: Router<Shared>, uploads: Router<Shared>, app: Shared) -> Rout
 }
 
 async fn home(State(app): State<Shared>, visitor: Visitor) -> Result<Response, Problem> {
-    html(StatusCode::OK, &PlainPage { page: app.page(visitor.lang("")), plain: Plain::Home })
+    html(StatusCode::OK, &PlainPage { page: app.page(visitor.lang("")), plain: Plain::Home, again: None })
 }
 
 /// A file of ours. Its address changes with its content, so it may be kept for ever.

@@ -21,10 +21,10 @@ use crate::store::proof::GrantView;
 use crate::store::records::{Proof, Wish};
 use crate::store::retention::{Ending, Link};
 use crate::store::strict::StrictKey;
-use crate::text::format;
 use crate::text::page::{LostPage, Trouble, UnlockPage};
+use crate::text::{Lang, format};
 
-use super::answer::{Problem, html};
+use super::answer::{Offer, Problem, html};
 use super::app::{App, Shared};
 use super::client::Visitor;
 use super::page_token::{self, Purpose};
@@ -147,11 +147,18 @@ pub(super) fn by_one_time(view: &GrantView) -> bool {
 pub(super) async fn find(app: &App, link: &str) -> Result<GrantView, Problem> {
     let nowhere = tokio::time::sleep(NOWHERE);
     if let Some(token) = LinkToken::parse(link) {
-        match app.store.link(&token).await? {
+        let ending = match app.store.link(&token).await? {
             Link::Open(view) => return Ok(*view),
-            Link::Ended(Ending::Expired) => return Err(Problem::Expired),
-            Link::Ended(Ending::Recalled | Ending::Erased) => return Err(Problem::Recalled),
-            Link::Unknown => {}
+            Link::Ended(ending) => Some(ending),
+            Link::Unknown => None,
+        };
+        if let Some(ending) = ending {
+            let again = app.store.again(&token).await?;
+            let offer = again.map(|again| Offer { lang: Lang::from_tag(&again.contact.language) });
+            return Err(match ending {
+                Ending::Expired => Problem::Expired(offer),
+                Ending::Recalled | Ending::Erased => Problem::Recalled(offer),
+            });
         }
     }
     nowhere.await;

@@ -36,8 +36,8 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/
 const origin = new URL(links[0] ?? PAGE_SMS).origin;
 
 const words = {
-  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", extend: "Verlengen", check: "Nakijken", unknown: "Dit kenmerk kennen wij niet.", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken", send: "Stuur mij de code", tell: "Stel de afzender op de hoogte", told: "Wij mailen de afzender", wait: "kunt u een nieuwe vragen", checking: "wij controleren de bijlagen eerst op virussen", infected: "zit volgens onze controle een virus", earlier: "Eerder in dit gesprek", others: "Andere berichten voor u", fresh: "Nieuw" },
-  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", extend: "Stay logged in", check: "Check", unknown: "We do not know this reference.", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn", send: "Send me the code", tell: "Tell the sender", told: "We are e-mailing the sender", wait: "You can ask for another", checking: "we check the attachments for viruses first", infected: "holds a virus", earlier: "Earlier in this conversation", others: "Other messages for you", fresh: "New" },
+  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", extend: "Verlengen", check: "Nakijken", unknown: "Dit kenmerk kennen wij niet.", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken", send: "Stuur mij de code", tell: "Stel de afzender op de hoogte", told: "Wij mailen de afzender", resend: "Vraag de afzender het opnieuw te sturen", wait: "kunt u een nieuwe vragen", checking: "wij controleren de bijlagen eerst op virussen", infected: "zit volgens onze controle een virus", earlier: "Eerder in dit gesprek", others: "Andere berichten voor u", fresh: "Nieuw" },
+  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", extend: "Stay logged in", check: "Check", unknown: "We do not know this reference.", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn", send: "Send me the code", tell: "Tell the sender", told: "We are e-mailing the sender", resend: "Ask the sender to send it again", wait: "You can ask for another", checking: "we check the attachments for viruses first", infected: "holds a virus", earlier: "Earlier in this conversation", others: "Other messages for you", fresh: "New" },
 };
 /** The two ways of a one-time code: the same pages, about an SMS or about a mail. */
 const oneTime = [
@@ -196,6 +196,9 @@ async function frame({ page, context, fail, name, scripts }) {
     over: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     scripted: document.querySelectorAll("script, iframe, object, form, [onclick], [onload], [onerror], [style]").length,
   }));
+  const [tall, shown] = await inner.evaluate(() => [document.body.getBoundingClientRect().height, innerHeight]);
+  if (tall > shown + 1) fail(`the mail is ${Math.round(tall)} px tall and its frame ${shown}`);
+  if (shown > 1.5 * tall + 60) fail(`a mail of ${Math.round(tall)} px leaves a hole in a frame of ${shown}`);
   if (over > 0) fail(`the mail's HTML is ${over} px wider than its frame`);
   if (scripted > 0) fail("something in the mail's HTML was left that can do harm");
   const [wide] = await Promise.all([context.waitForEvent("page"), push(page, page.locator('p > a[target="_blank"]'))]);
@@ -271,6 +274,11 @@ async function leave(way, link) {
     await page.goto(`${gone}?taal=${way.lang}`);
     if ((await page.locator("h1").innerText()) !== t[what]) fail(`a link whose message is ${what} does not say so`);
     await judge(way, `9-${what}`);
+    await Promise.all([page.waitForNavigation(), push(page, page.getByRole("link", { name: t.resend }))]);
+    await judge(way, `9-${what}-ask`);
+    await Promise.all([page.waitForNavigation(), push(page, page.getByRole("button", { name: t.resend }))]);
+    if ((await page.locator("h1").innerText()) !== t.told) fail("asking to send it again does not say that it was told");
+    await judge(way, `9-${what}-told`);
   }
 }
 

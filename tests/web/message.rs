@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use data_encoding::BASE64;
 
 use crate::routes::assert_headers;
-use crate::site::{Link, Site, form, site};
+use crate::site::{CHEAP, Link, Site, form, intake, site};
 
 const HEADER: &str = "From: Anna Jansen <a.jansen@zorg.example>\r\nTo: Jan <jan@else.example>\r\nCc: Piet <piet@else.example>\r\n\
     Bcc: geheim@else.example\r\nSubject: [veilig] =?utf-8?q?Uitslag_=3Cb=3E?=\r\nMIME-Version: 1.0\r\n\
@@ -63,7 +63,7 @@ async fn the_message_page() {
         "a.jansen@zorg.example",
         "zaterdag 21 november 2026, 10:04",
         "piet@else.example",
-        "<iframe title=\"Inhoud van het bericht\" src=\"/bericht/html\" sandbox=\"allow-popups allow-popups-to-escape-sandbox\">",
+        "<iframe class=\"w5 n5\" title=\"Inhoud van het bericht\" src=\"/bericht/html\" sandbox=\"allow-popups allow-popups-to-escape-sandbox\">",
         "action=\"/uitloggen\"",
         "href=\"/bericht/origineel.eml\"",
     ] {
@@ -181,6 +181,9 @@ async fn pictures_can_be_looked_at_when_they_are_pictures() {
         assert_headers(&path, &answer);
         if !shown {
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{name}");
+            let called = matches!(kind, "image/png" | "image/gif");
+            let says = if called { "Deze bijlage kunt u hier niet bekijken" } else { "Deze bijlage is er niet" };
+            assert!(answer.text().contains(says), "{name}: {}", answer.text());
             continue;
         }
         assert_eq!(
@@ -315,6 +318,22 @@ async fn logging_out() {
     assert!(answer.text().contains("U bent uitgelogd"));
     assert_headers("logged out", &answer);
     assert_eq!(site.read("/bericht", &cookie).await.status, StatusCode::FORBIDDEN);
+}
+
+/// Whoever logs out goes on in the language of before, whatever the browser asks for; without a session that counts.
+#[tokio::test(start_paused = true)]
+async fn the_page_after_logging_out_is_in_the_language_of_before() {
+    let mut site = site();
+    site.intake = intake((site.store.clone(), site.clock.clone()), CHEAP, "nl");
+    let link = site.seal_text("jan@else.example", "Dag").await;
+    for (session, query, lang) in [(true, "", "nl"), (true, "?taal=en", "en"), (false, "", "en")] {
+        let cookie = if session { site.unlock(&link).await } else { "__Host-zegel=".to_owned() };
+        let mut post = form(&format!("/uitloggen{query}"), "");
+        post.headers_mut().insert("cookie", cookie.parse().unwrap());
+        post.headers_mut().insert("accept-language", "en".parse().unwrap());
+        let answer = site.ask(post).await.text();
+        assert!(answer.contains(&format!("<html lang=\"{lang}\">")), "{session} {query}: {answer}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

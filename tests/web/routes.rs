@@ -59,8 +59,11 @@ pub fn table(link: &str) -> Vec<(String, u16, u16)> {
         (below("stuur-code"), 405, 404),
         (below("nummer"), 404, 404),
         (below("anders"), 200, 400),
+        // It can still be read.
+        (below("opnieuw"), 404, 404),
         (nowhere.to_owned(), 404, 404),
         (format!("{nowhere}/geen-code"), 404, 404),
+        (format!("{nowhere}/opnieuw"), 404, 404),
     ];
     let others = [
         ("/", 200, 405),

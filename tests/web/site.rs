@@ -28,6 +28,9 @@ use zegel::web::{Settings, router};
 
 pub const ORIGIN: &str = "https://veilig.voorbeeld.nl";
 
+/// What it costs to compare a code.
+pub const CHEAP: Cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+
 /// The page, and what stands behind it.
 pub struct Site {
     pub router: Router,
@@ -107,7 +110,7 @@ pub fn site() -> Site {
 }
 
 pub fn site_with(settings: Settings) -> Site {
-    site_costing(settings, Cost { memory_kib: 8, passes: 1, lanes: 1 })
+    site_costing(settings, CHEAP)
 }
 
 /// A site whose codes cost this much to compare.
@@ -126,17 +129,22 @@ pub fn site_over(
     cost: Cost,
     (clock, entropy): (Arc<ManualClock>, Arc<SeededEntropy>),
 ) -> Site {
+    let intake = intake((store.clone(), clock.clone()), cost, "");
+    let router = router(Arc::new(settings), store.clone(), clock.clone(), entropy).unwrap();
+    Site { router, store, clock, intake, mode: Mode::Assisted, level: Level::Code }
+}
+
+/// What takes mail for recipients who read this language.
+pub fn intake((store, clock): (Store, Arc<ManualClock>), cost: Cost, language: &str) -> Intake {
     let taking = zegel::intake::Settings {
         max_size: 64 << 20,
         cost,
         strict_cost: cost,
         hashers: 2,
-        language: String::new(),
+        language: language.to_owned(),
         numbers: Some(zegel::sms::Numbers::default()),
     };
-    let intake = Intake::new(taking, store.clone(), clock.clone(), entropy.clone());
-    let router = router(Arc::new(settings), store.clone(), clock.clone(), entropy).unwrap();
-    Site { router, store, clock, intake, mode: Mode::Assisted, level: Level::Code }
+    Intake::new(taking, store, clock, Arc::new(SeededEntropy::new(2)))
 }
 
 impl Site {

@@ -167,6 +167,8 @@ pub struct OneTime {
 pub enum Subject {
     /// A link.
     Grant(GrantId),
+    /// The stub of one.
+    Stub(GrantId),
     /// A contact.
     Contact(ContactId),
     /// An answer.
@@ -209,6 +211,7 @@ impl JobKind {
     #[must_use]
     pub const fn subject(&self) -> Subject {
         match self {
+            Self::Asked { grant, wish: Wish::Again } => Subject::Stub(*grant),
             Self::Notice { grant }
             | Self::Closed { grant }
             | Self::Undeliverable { grant, .. }

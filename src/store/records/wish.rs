@@ -15,9 +15,12 @@ pub enum Wish {
     /// "I would rather get a code by SMS", or an access code in the place of one-time codes.
     #[n(2)]
     OtherProof,
+    /// "Please send it again", of a message that is gone. Its grant is gone too: the stub tells whose message it was.
+    #[n(3)]
+    Again,
 }
 
 impl Wish {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::OtherNumber, Self::Code, Self::OtherProof];
+    pub const ALL: [Self; 4] = [Self::OtherNumber, Self::Code, Self::OtherProof, Self::Again];
 }

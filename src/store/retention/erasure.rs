@@ -101,6 +101,7 @@ impl Retention {
                 return Ok(erased);
             }
         }
+        self.store().forget_origins(address).await?;
         let mut pending = Vec::new();
         for place in self.store().contact_places(&asked.record, asked.version).await? {
             pending.extend(self.release_contact(place, address, asked.record.at).await?);

@@ -12,9 +12,11 @@
 //! | removal | what belongs to a message, and the batch that removes it |
 //! | finish | seeing a purge through |
 //! | erasure | all that is kept about one address |
+//! | again | whose message it was, so that its recipient can ask for it again |
 //! | sweep | rounds: what is over, what was left unfinished, what nothing names |
 //! | ledger | the file of what must stay gone when a backup is put back |
 
+pub(super) mod again;
 mod erasure;
 mod finish;
 pub mod ledger;
@@ -44,6 +46,7 @@ use ledger::Ledger;
 use records::Purge;
 use removal::{Removal, Terms, Whom};
 
+pub use again::Again;
 pub use erasure::{Applied, Erased};
 pub use records::{Ending, Stub};
 pub use sweep::Round;

@@ -5,6 +5,8 @@ use minicbor::{Decode, Encode};
 use crate::base::{ContactId, ConversationId, GrantId, MessageId, Timestamp};
 use crate::store::records::LinkHash;
 
+use super::again::Origin;
+
 /// Why something is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
@@ -20,7 +22,7 @@ pub enum Ending {
     Erased,
 }
 
-/// What stays of a link, or of a whole message, for a while: no address, no subject, no time but these two.
+/// What stays of a link, or of a whole message, for a while: nothing of its content, and no subject.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Stub {
     /// Why it is gone.
@@ -38,6 +40,9 @@ pub struct Stub {
     /// Where its further links are.
     #[n(4)]
     pub(in crate::store) more: Option<Vec<LinkHash>>,
+    /// Whose message it was, of a link through which it can be asked for again.
+    #[n(5)]
+    pub(in crate::store) origin: Option<Box<Origin>>,
 }
 
 impl Stub {

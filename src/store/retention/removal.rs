@@ -17,6 +17,7 @@ use crate::store::plan::contact_place;
 use crate::store::records::{Contact, Conversation, Delivery, Grant, LinkHash, Message, Subject};
 use crate::store::{Store, StoreError};
 
+use super::again::Origin;
 use super::finish::OF_CONTACT;
 use super::records::{Ending, Purge, Stub};
 
@@ -226,7 +227,9 @@ impl Removal {
         }
         let more = side.record.as_ref().and_then(|found| found.record.more.clone());
         let links: Vec<_> = side.link.into_iter().chain(more.iter().flatten().map(|hash| **hash)).collect();
-        if links.is_empty() || self.leave_stub(draft, grant.as_bytes(), (side.link, more), terms)? {
+        let origin = side.found.as_ref().zip(side.record.as_ref());
+        let origin = origin.map(|(conversation, grant)| Box::new(Origin::of(&conversation.record, &grant.record)));
+        if links.is_empty() || self.leave_stub(draft, grant.as_bytes(), (side.link, more), origin, terms)? {
             return Ok(());
         }
         for link in links {
@@ -244,7 +247,7 @@ impl Removal {
             draft.delete(places::by_address(&store.inner.keys, &sender, record.received, self.id));
             draft.delete(places::expiry(record.expires, self.id));
         }
-        self.leave_stub(draft, self.id.as_bytes(), (None, None), terms).map(drop)
+        self.leave_stub(draft, self.id.as_bytes(), (None, None), None, terms).map(drop)
     }
 
     /// An erasure leaves none, and nothing is left for a time that is over.
@@ -253,6 +256,7 @@ impl Removal {
         draft: &mut Draft<'_>,
         id: &[u8; 16],
         (link, more): (Option<[u8; 32]>, Option<Vec<LinkHash>>),
+        origin: Option<Box<Origin>>,
         terms: Terms,
     ) -> Result<bool, StoreError> {
         let expires = self.message.as_ref().map(|found| found.record.expires);
@@ -265,7 +269,7 @@ impl Removal {
         if until <= terms.now {
             return Ok(false);
         }
-        draft.put(places::stub(id), &Stub { why: self.why, at, until, link, more })?;
+        draft.put(places::stub(id), &Stub { why: self.why, at, until, link, more, origin })?;
         draft.put(places::stub_end(until, id), &())?;
         Ok(true)
     }

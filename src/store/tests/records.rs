@@ -12,6 +12,7 @@ use crate::store::records::{
     Contact, Conversation, Delivery, Grant, Job, JobKind, JobSecret, Message, Phone, Proof, Sender, Session,
     StrictGrant, Wish,
 };
+use crate::store::retention::again::Origin;
 use crate::store::retention::records::{Erasure, Purge, Seen};
 use crate::store::retention::{Ending, Stub};
 use crate::store::wishes::StoredWishes;
@@ -90,7 +91,14 @@ fn strict_grant() -> Grant {
 
 /// What a removal leaves and notes.
 fn removed() -> (Stub, [Purge; 2], Erasure) {
-    let stub = Stub { why: Ending::Recalled, at: Timestamp(1), until: Timestamp(2), link: Some([19; 32]), more: None };
+    let stub = Stub {
+        why: Ending::Recalled,
+        at: Timestamp(1),
+        until: Timestamp(2),
+        link: Some([19; 32]),
+        more: None,
+        origin: None,
+    };
     let message = Purge::Message {
         id: MessageId([9; 16]),
         why: Ending::Recalled,
@@ -103,6 +111,11 @@ fn removed() -> (Stub, [Purge; 2], Erasure) {
     };
     let contact = Purge::Contact { id: ContactId([11; 16]), at: Timestamp(1), address: [19; 32] };
     (stub, [message, contact], Erasure { as_recipient: [21; 32], as_sender: [22; 32], at: Timestamp(1) })
+}
+
+fn stub_with_origin() -> Stub {
+    let origin = Origin::sample(conversation().sender, ContactId([11; 16]));
+    Stub { more: Some(vec![[23; 32].into()]), origin: Some(Box::new(origin)), ..removed().0 }
 }
 
 fn job(kind: JobKind) -> Job {
@@ -218,6 +231,8 @@ fn written() -> Vec<(&'static str, String)> {
         ("one-time mail", hex(&job(one_time_mail()))),
         ("mail refused", hex(&Dispatch { stage: Stage::Failed(Refusal::Mailbox), ..dispatch() })),
         ("contact by mail", hex(&Contact { proof: Proof::Mail, ..self::contact() })),
+        ("stub with origin", hex(&stub_with_origin())),
+        ("asked again", hex(&job(JobKind::Asked { grant: grant_id, wish: Wish::Again }))),
     ]
 }
 
@@ -248,4 +263,5 @@ fn a_field_that_is_not_known_yet_is_no_damage() {
     with_one_more(&Grant { more: grant_with_links().more, thread: Some([21; 32]), ..strict_grant() });
     with_one_more(&job(JobKind::Notice { grant: GrantId([17; 16]) }));
     with_one_more(&tries().0);
+    with_one_more(&stub_with_origin());
 }

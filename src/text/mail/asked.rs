@@ -23,6 +23,11 @@ pub enum Wanted<'a> {
     NoMail,
     /// An access code in the place of codes by mail.
     CodeForMail,
+    /// The message once more, which is gone.
+    Again {
+        /// By the sender's own hand; else its time was over.
+        recalled: bool,
+    },
 }
 
 /// The mail.
@@ -80,6 +85,10 @@ impl Asked<'_> {
             Wanted::CodeForSms => other("mail-asked-other-sms", "--code")?,
             Wanted::SmsForCode => other("mail-asked-other-code", "--sms +316…")?,
             Wanted::CodeForMail => other("mail-asked-other-mail", "--code")?,
+            Wanted::Again { recalled } => {
+                let gone = if recalled { "mail-asked-again-recalled" } else { "mail-asked-again-expired" };
+                ("mail-asked-again-subject", vec![pen.text(gone, &values)?, pen.text("mail-asked-again-do", &[])?])
+            }
         };
         let mut blocks = vec![pen.greeting(about.sender)?];
         blocks.extend(what);

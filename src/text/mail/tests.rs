@@ -59,7 +59,6 @@ pub(crate) fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> 
     let undeliverable =
         |reason, answer| Undeliverable { about: About { sender: "", recipient: nameless, ..about }, reason, answer };
     let lost = CodeUndeliverable { mailbox: "anna@example.nl", recipient: JAN, answer: "550 5.1.1 unknown" };
-    let asked = |wanted| Asked { about, from: "anna@example.nl", wanted }.write(texts, lang);
     let unheard = AnswerLost {
         writer: "Jan de Vries",
         sender: "Anna Jansen",
@@ -70,13 +69,6 @@ pub(crate) fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> 
         fate: Fate::Passed,
     };
     let mut all = vec![
-        ("another number asked for", asked(Wanted::OtherNumber("*******678"))),
-        ("no access code", asked(Wanted::Code { strict: false })),
-        ("no code, kept so that only it opens", asked(Wanted::Code { strict: true })),
-        ("a code in the place of sms", asked(Wanted::CodeForSms)),
-        ("sms in the place of a code", asked(Wanted::SmsForCode)),
-        ("no mail with a code asked for", asked(Wanted::NoMail)),
-        ("an access code in the place of codes by mail", asked(Wanted::CodeForMail)),
         ("code", code.write(texts, lang)),
         ("new code", CodeMail { sender: "", recipient: nameless, replaces: true, ..code }.write(texts, lang)),
         ("closed", closed.write(texts, lang)),
@@ -104,7 +96,27 @@ pub(crate) fn letters(texts: &Texts, lang: Lang) -> Vec<(&'static str, Letter)> 
         all.push(("undeliverable", undeliverable(reason, "550 5.1.1 unknown").write(texts, lang)));
         all.push(("undeliverable without answer", undeliverable(reason, "").write(texts, lang)));
     }
-    all.into_iter().chain(to_recipients(texts, lang)).map(|(name, letter)| (name, letter.unwrap())).collect()
+    all.into_iter()
+        .chain(asked_for(texts, lang, about))
+        .chain(to_recipients(texts, lang))
+        .map(|(name, letter)| (name, letter.unwrap()))
+        .collect()
+}
+
+/// Those about what a recipient asks for.
+fn asked_for(texts: &Texts, lang: Lang, about: About<'_>) -> Vec<(&'static str, Result<Letter, LetterError>)> {
+    let asked = |wanted| Asked { about, from: "anna@example.nl", wanted }.write(texts, lang);
+    vec![
+        ("another number asked for", asked(Wanted::OtherNumber("*******678"))),
+        ("no access code", asked(Wanted::Code { strict: false })),
+        ("no code, kept so that only it opens", asked(Wanted::Code { strict: true })),
+        ("a code in the place of sms", asked(Wanted::CodeForSms)),
+        ("sms in the place of a code", asked(Wanted::SmsForCode)),
+        ("no mail with a code asked for", asked(Wanted::NoMail)),
+        ("an access code in the place of codes by mail", asked(Wanted::CodeForMail)),
+        ("what expired asked for again", asked(Wanted::Again { recalled: false })),
+        ("what was withdrawn asked for again", asked(Wanted::Again { recalled: true })),
+    ]
 }
 
 /// Those that bring a link or a one-time code.
@@ -134,6 +146,8 @@ fn what_is_asked_can_be_done_and_may_have_been_asked_by_anyone() {
         (Wanted::SmsForCode, "zegel contact set jan@example.org --sms +316… --sender anna@example.nl"),
         (Wanted::NoMail, "zegel contact set jan@example.org --code --sender anna@example.nl"),
         (Wanted::CodeForMail, "zegel contact set jan@example.org --code --sender anna@example.nl"),
+        (Wanted::Again { recalled: false }, "Stuur het bericht dan opnieuw"),
+        (Wanted::Again { recalled: true }, "Stuur het bericht dan opnieuw"),
     ] {
         let text = Asked { about, from: "anna@example.nl", wanted }.write(&texts, Lang::Nl).unwrap().text();
         assert!(text.contains(command) && text.contains("ook een ander kan dit hebben ge"), "{text}");

@@ -20,6 +20,8 @@ pub enum Asks<'a> {
     NoMail(&'a str),
     /// An access code in the place of codes by mail.
     CodeForMail,
+    /// A message that is gone.
+    Again,
 }
 
 /// The page.
@@ -51,6 +53,7 @@ impl AskPage<'_> {
             (None, Asks::CodeForSms | Asks::CodeForMail) => "ask-sms-title",
             (None, Asks::NoMail(_)) => "ask-mail-title",
             (None, Asks::SmsForCode) => "ask-code-title",
+            (None, Asks::Again) => "ask-again-title",
         })
     }
 
@@ -65,12 +68,15 @@ impl AskPage<'_> {
             (None, Asks::SmsForCode) => self.page.with("ask-code-what", &[sender]),
             (None, Asks::NoMail(address)) => self.page.with("ask-mail-what", &[("address", address), sender]),
             (None, Asks::CodeForMail) => self.page.with("ask-level-what", &[sender]),
+            (None, Asks::Again) => self.page.with("ask-again-what", &[sender]),
         }
     }
 
     fn next(&self) -> Result<String, TextError> {
         self.page.get(match (self.done, self.asks) {
+            (Some(_), Asks::Again) => "ask-again-done",
             (Some(_), _) => "ask-done-next",
+            (None, Asks::Again) => "ask-again-next",
             (None, Asks::Number(_)) => "ask-number-next",
             (None, Asks::Lost) => "lost-never",
             (None, Asks::NoMail(_)) => "ask-mail-next",
@@ -83,6 +89,7 @@ impl AskPage<'_> {
             Asks::Number(_) | Asks::NoMail(_) => "ask-number-button",
             Asks::Lost => "ask-lost-button",
             Asks::CodeForSms | Asks::SmsForCode | Asks::CodeForMail => "ask-other-button",
+            Asks::Again => "ask-again-button",
         })
     }
 }

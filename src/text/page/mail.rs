@@ -8,7 +8,7 @@ pub enum Body {
     /// Plain text, its addresses made into links.
     Text(Vec<Piece>),
     /// Sanitised HTML in a frame of its own.
-    Html,
+    Html(FrameHeight),
     /// There is none.
     Empty,
 }
@@ -62,4 +62,33 @@ pub struct Other {
     pub sent: String,
     /// Something in its conversation was not opened before.
     pub new: bool,
+}
+
+/// How tall a frame is, as a step of the style sheet for a desk and one for a telephone: policies like ours allow no height that is written
+/// into the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameHeight {
+    /// Index of [`STEPS`](Self::STEPS) where there is room.
+    pub wide: usize,
+    /// The same on a telephone.
+    pub narrow: usize,
+}
+
+impl FrameHeight {
+    /// Heights in rem, each a quarter more than the one before.
+    pub const STEPS: [u64; 26] = [
+        6, 8, 10, 12, 15, 18, 23, 29, 36, 45, 56, 70, 87, 109, 136, 171, 213, 267, 333, 416, 521, 651, 813, 1017, 1272,
+        1590,
+    ];
+
+    /// Pixels of a rem of ours, of a browser with its usual size of text.
+    const REM: u64 = 18;
+
+    /// The lowest steps that are as tall as so many pixels, on a desk and on a telephone; else the highest.
+    #[must_use]
+    pub fn of(wide: u64, narrow: u64) -> Self {
+        let last = Self::STEPS.len() - 1;
+        let step = |pixels| Self::STEPS.iter().position(|step| step * Self::REM >= pixels).unwrap_or(last);
+        Self { wide: step(wide), narrow: step(narrow) }
+    }
 }

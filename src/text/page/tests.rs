@@ -129,7 +129,7 @@ impl<'a> MessagePage<'a> {
             earlier: vec![
                 Earlier::Mail(Box::new(mail(file.clone())), true),
                 Earlier::Answer(answer(AnswerState::Delivered)),
-                Earlier::Mail(Box::new(Mail { body: Body::Html, ..mail(file) }), false),
+                Earlier::Mail(Box::new(Mail { body: Body::Html(FrameHeight::of(0, 0)), ..mail(file) }), false),
             ],
             others: vec![other("Over <van> u", true), other(" ", false)],
             open: "/bericht/ander",
@@ -300,6 +300,7 @@ fn asking_the_sender_says_what_will_happen_and_then_that_it_did() {
         Asks::SmsForCode,
         Asks::NoMail("j•••••s@example.nl"),
         Asks::CodeForMail,
+        Asks::Again,
     ] {
         for done in [None, Some(true), Some(false)] {
             let pages = in_both(|page| AskPage { asks, done, ..AskPage::sample(page) }.render().unwrap());
@@ -315,9 +316,13 @@ fn asking_the_sender_says_what_will_happen_and_then_that_it_did() {
 fn the_other_pages() {
     in_both(|page| LostPage::sample(page).render().unwrap());
     for plain in Plain::ALL {
-        in_both(|page| PlainPage { page, plain }.render().unwrap());
+        for again in [None, Some("/b/token/opnieuw")] {
+            for html in in_both(|page| PlainPage { page, plain, again }.render().unwrap()) {
+                assert_eq!(html.contains("href=\"/b/token/opnieuw\""), again.is_some(), "{html}");
+            }
+        }
     }
-    for body in [Body::Text(autolink("hallo")), Body::Html, Body::Empty] {
+    for body in [Body::Text(autolink("hallo")), Body::Html(FrameHeight::of(1, 1)), Body::Empty] {
         in_both(|page| {
             let sample = MessagePage::sample(page);
             MessagePage { mail: Mail { body: body.clone(), ..sample.mail }, ..sample }.render().unwrap()
@@ -350,6 +355,7 @@ fn every_text_of_the_pages_is_used_and_exists() {
         + include_str!("file.rs")
         + include_str!("one_time.rs")
         + include_str!("ask.rs")
+        + include_str!("plain.rs")
         + include_str!("../pdf/mod.rs");
     let used = quoted(&source);
     let ids = include_str!("../nl.ftl").lines().filter_map(|line| line.split_once(" =")).map(|(id, _)| id);
@@ -363,6 +369,26 @@ fn every_text_of_the_pages_is_used_and_exists() {
     let known = |id: &&String| ours.contains(*id) || !prefixes.contains(id.split('-').next().unwrap_or_default());
     let missing: Vec<_> = used.iter().filter(|id| !known(id)).collect();
     assert!(missing.is_empty(), "no text for {missing:?}");
+}
+
+/// Every step that a frame can have is in the style sheet, and fits what it was asked for.
+#[test]
+fn a_frame_is_as_tall_as_its_mail() {
+    for (step, rem) in FrameHeight::STEPS.into_iter().enumerate() {
+        for name in ["w", "n"] {
+            assert!(STYLE.contains(&format!(".{name}{step}{{height:{rem}rem}}")), "{name}{step}");
+        }
+    }
+    for (pixels, step) in [(0, 0), (108, 0), (109, 1), (1000, 10), (u64::MAX, 25)] {
+        assert_eq!(FrameHeight::of(pixels, 0), FrameHeight { wide: step, narrow: 0 }, "{pixels}");
+    }
+    let body = Body::Html(FrameHeight::of(400, 900));
+    for html in in_both(|page| {
+        let sample = MessagePage::sample(page);
+        MessagePage { mail: Mail { body: body.clone(), ..sample.mail }, ..sample }.render().unwrap()
+    }) {
+        assert!(html.contains("<iframe class=\"w6 n10\" title="), "{html}");
+    }
 }
 
 #[test]

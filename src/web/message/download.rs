@@ -70,7 +70,7 @@ pub(in crate::web) async fn preview(
     let content = opened.content(&app).await?;
     let (start, _) = content.start_of(part, 64).await?;
     if !begins_as(&part.content_type, &start) {
-        return Err(Problem::NoPart);
+        return Err(Problem::NoView);
     }
     let body = content.span(part.body, part.end, &part.encoding).into_body().await?;
     let mut response = as_file(&part.content_type, &file_name(part, number), None, body)?;

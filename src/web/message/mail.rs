@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use crate::base::Timestamp;
 use crate::mail::mime::{Part, to_text};
-use crate::text::page::{Body, File, Mail, autolink};
+use crate::text::page::{Body, File, FrameHeight, Mail, autolink};
 use crate::text::{Words, format};
 
 use crate::web::answer::Problem;
 use crate::web::app::App;
 
+use super::sanitise::height;
 use super::{MOST_HTML, Opened, download, frame};
 
 /// How long a mail may have been under way.
@@ -64,6 +65,12 @@ impl Leaves {
         self.leaves.iter().filter(|leaf| leaf.is_html).map(|leaf| leaf.text.len() as u64).sum()
     }
 
+    /// How tall it will stand in its frame.
+    fn height(&self) -> FrameHeight {
+        let (wide, narrow) = height(self.leaves.iter().map(|leaf| (leaf.text.as_str(), leaf.is_html)));
+        FrameHeight::of(wide, narrow)
+    }
+
     /// Whether a picture stands in the text.
     pub fn show(&self, part: &Part) -> bool {
         let named = format!("cid:{}", part.content_id);
@@ -91,7 +98,7 @@ pub(super) async fn shown(app: &App, opened: &Opened, words: Words<'_>, most: u6
     let text = Leaves::of(app, opened, &opened.manifest.mime.shown().rich, (most, MOST_HTML)).await?;
     let body = match (text.leaves.is_empty(), text.is_html()) {
         (true, _) => Body::Empty,
-        (_, true) => Body::Html,
+        (_, true) => Body::Html(text.height()),
         (_, false) => Body::Text(autolink(&text.joined())),
     };
     let lang = words.lang();

@@ -3,6 +3,7 @@
 //! This is the first of three walls; the frame's sandbox and its policy stand behind it. Time and memory grow with the length
 //! of the mail only: see [`mod@simplify`].
 
+mod height;
 mod lexer;
 mod readable;
 mod simplify;
@@ -12,6 +13,7 @@ use std::collections::{HashMap, HashSet};
 
 use ammonia::{Builder, UrlRelative};
 
+pub(super) use height::height;
 pub(super) use readable::readable;
 use simplify::simplify;
 pub(super) use simplify::{is_costly, plain, preformatted};

@@ -192,15 +192,20 @@ pub(in crate::web) async fn log_out(
     if !guard::from_our_page(&headers, &app.settings.origin) {
         return Err(Problem::Refused);
     }
+    // The language of what was just being read; without a session the browser's.
+    let mut language = String::new();
     if let Some(token) = session::token(&headers, app.settings.demo) {
+        if let Some(open) = app.store.session(&token, &app.settings.sessions).await? {
+            language = open.view.contact.language;
+        }
         app.store.close_session(&token).await?;
     }
-    goodbye(&app, visitor.lang(""))
+    goodbye(&app, visitor.lang(&language))
 }
 
 /// Tells the browser to forget all it has of us.
 fn goodbye(app: &App, lang: Lang) -> Result<Response, Problem> {
-    let mut response = html(StatusCode::OK, &PlainPage { page: app.page(lang), plain: Plain::LoggedOut })?;
+    let mut response = html(StatusCode::OK, &PlainPage { page: app.page(lang), plain: Plain::LoggedOut, again: None })?;
     let headers = response.headers_mut();
     let forget = HeaderName::from_static("clear-site-data");
     headers.insert(forget, HeaderValue::from_static("\"cache\", \"cookies\", \"storage\""));

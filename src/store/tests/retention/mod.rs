@@ -1,5 +1,6 @@
 //! What goes, goes whole; what stays, stays; and every step may be the last of its process.
 
+mod again;
 mod erasure;
 mod put_back;
 pub(super) mod steps;
@@ -17,7 +18,7 @@ use crate::store::jobs::JobEnd;
 use crate::store::places;
 use crate::store::records::{Grant, JobKind};
 use crate::store::retention::ledger::Ledger;
-use crate::store::retention::{Ending, Erased, Link, Recall, Retention};
+use crate::store::retention::{Ending, Erased, Link, Recall, Retention, Stub};
 
 const SENDER: &str = "arts@zorg.example";
 const LIFE: Duration = Duration::from_hours(90 * 24);

@@ -10,8 +10,14 @@
   const [extend, last] = ["verleng", "laatste"].map((id) => document.getElementById(id));
   const button = form.querySelector("button");
   const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel("zegel-sessie") : null;
-  // Without what stands behind the #: with it a browser would only scroll, and what is on the screen would stay.
-  const again = () => location.replace(location.pathname + location.search);
+  // Without what stands behind the #: with it a browser would only scroll, and what is on the screen would stay. In the language of what
+  // was read, which nobody knows once the session is over.
+  const again = () => {
+    const address = new URL(location.href);
+    address.hash = "";
+    address.searchParams.set("taal", document.documentElement.lang);
+    location.replace(address);
+  };
   let end = 0;
   let timer = 0;
 
