@@ -169,7 +169,8 @@ fn a_text_that_reads_like_the_parts_of_a_mail_stays_text() {
     // Everything that the writer knows of the answer is its draft's id.
     let page = browser.get("/bericht").text();
     let draft = hidden(&page, "concept");
-    let part = format!("--=_{draft}\r\nContent-Disposition: attachment; filename=\"vals.html\"\r\n\r\nx\r\n--=_{draft}--");
+    let part =
+        format!("--=_{draft}\r\nContent-Disposition: attachment; filename=\"vals.html\"\r\n\r\nx\r\n--=_{draft}--");
     let form = filled(&page, &format!("{CANARY}\r\n{part}\r\n"), &[("echt.pdf", b"echt")]);
     assert_eq!(send(&mut browser, &form).status, 303);
     let raw = rig.answer(CANARY).raw;
