@@ -28,6 +28,9 @@ const PICTURE: u64 = 160;
 /// Pictures no taller than that stand in a line of text.
 const INLINE: u64 = 60;
 
+/// A frame that is narrower than that has little room for cells beside each other.
+const NARROW: u64 = 300;
+
 /// Pixels past which nobody counts.
 const TALLEST: u64 = 30_000;
 
@@ -41,8 +44,9 @@ struct Ruler {
 impl Ruler {
     /// A stretch of text that begins on a new line, so many pixels from the edge; `scale` in tenths of the text's own size. The last word of a
     /// line mostly does not fit.
-    fn text(&mut self, characters: u64, (scale, indent): (u64, u64)) {
-        let a_line = (self.width.saturating_sub(indent) / CHARACTER).saturating_sub(WORD).max(WORD);
+    fn text(&mut self, characters: u64, (scale, indent, beside): (u64, u64, bool)) {
+        let width = if beside && self.width < NARROW { self.width * 7 / 10 } else { self.width };
+        let a_line = (width.saturating_sub(indent) / CHARACTER).saturating_sub(WORD).max(WORD);
         self.tall += (characters * scale / 10).div_ceil(a_line) * LINE * scale / 10;
     }
 
@@ -54,8 +58,17 @@ impl Ruler {
 /// Pixels, in a frame as on a desk (574 wide inside) and on a small telephone (228).
 pub(in super::super) fn height<'a>(leaves: impl Iterator<Item = (&'a str, bool)>) -> (u64, u64) {
     let ruler = |width| Ruler { width, tall: AROUND };
-    let mut sheet =
-        Sheet { rulers: [ruler(574), ruler(228)], run: 0, scale: 10, gap: 0, indent: 0, pre: 0, blank: true };
+    let mut sheet = Sheet {
+        rulers: [ruler(574), ruler(228)],
+        run: 0,
+        scale: 10,
+        gap: 0,
+        indent: 0,
+        cells: 0,
+        columns: 0,
+        pre: 0,
+        blank: true,
+    };
     for (text, is_html) in leaves {
         if is_html { sheet.html(text) } else { sheet.plain(text) }
     }
@@ -74,6 +87,9 @@ struct Sheet {
     gap: u64,
     /// How far text stands in.
     indent: u64,
+    /// Cells of the row until now, and of the row before.
+    cells: u64,
+    columns: u64,
     /// Within `pre`, where line ends count.
     pre: u64,
     /// The last character was a blank.
@@ -132,7 +148,10 @@ impl Sheet {
                 self.add(1);
                 self.gap = GAP / 2;
             }
-            "td" | "th" => self.run += 2 * u64::from(self.run > 0),
+            "td" | "th" => {
+                self.run += 2 * u64::from(self.run > 0);
+                self.cells += 1;
+            }
             "h1" => self.heading(20),
             "h2" => self.heading(15),
             "h3" => self.heading(12),
@@ -153,7 +172,11 @@ impl Sheet {
         match name {
             "h1" | "h2" | "h3" => self.scale = 10,
             "pre" => self.pre = self.pre.saturating_sub(1),
-            "tr" => self.add(CELLS),
+            "tr" => {
+                self.add(CELLS);
+                (self.columns, self.cells) = (self.cells, 0);
+            }
+            "table" => (self.columns, self.cells) = (0, 0),
             _ => {}
         }
     }
@@ -209,7 +232,7 @@ impl Sheet {
     fn line(&mut self) {
         if self.run > 0 {
             self.space();
-            let (run, set) = (self.run, (self.scale, self.indent));
+            let (run, set) = (self.run, (self.scale, self.indent, self.cells.max(self.columns) > 1));
             self.rulers.iter_mut().for_each(|ruler| ruler.text(run, set));
         }
         (self.run, self.blank) = (0, true);
