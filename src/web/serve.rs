@@ -1,6 +1,7 @@
 //! The listeners: TLS, limits on connections and their silence, the redirect from plain HTTP, an orderly stop.
 
 mod idle;
+mod progress;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +15,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -30,10 +31,12 @@ use crate::access::Network;
 use crate::access::crowd::{Crowd, Standing};
 use crate::base::Pulse;
 use idle::Idle;
+use progress::{PATIENCE, Pieces, Streams, attended};
 
 /// Time for a TLS handshake, and for the header of a request.
 const GREETING: Duration = Duration::from_secs(10);
-/// A connection on which nothing moves for this long is closed; a request waits at most half of it for its answer.
+/// A connection on which nothing moves for this long is closed, unless an answer waits for its reader ([`PATIENCE`]); a request waits at
+/// most half of it for its answer.
 const SILENCE: Duration = Duration::from_mins(1);
 /// Requests in flight at a stop may take this long to end.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -190,7 +193,7 @@ impl Listener {
         let _ = stream.set_nodelay(true);
         let stop = self.stop.clone();
         match self.tls.load_full() {
-            None => self.converse(Idle::new(stream, SILENCE), peer, watcher).await,
+            None => self.converse(Idle::new(stream, SILENCE, PATIENCE), peer, watcher).await,
             Some(config) => {
                 let handshake = tokio::time::timeout(GREETING, TlsAcceptor::from(config).accept(stream));
                 let greeted = tokio::select! {
@@ -198,7 +201,7 @@ impl Listener {
                     greeted = handshake => greeted,
                 };
                 if let Ok(Ok(stream)) = greeted {
-                    self.converse(Idle::new(stream, SILENCE), peer, watcher).await;
+                    self.converse(Idle::new(stream, SILENCE, PATIENCE), peer, watcher).await;
                 }
             }
         }
@@ -211,7 +214,7 @@ impl Listener {
     {
         let service = self.service;
         let answer = service_fn(move |request: hyper::Request<Incoming>| answer(service.clone(), peer, request));
-        let mut builder = Builder::new(TokioExecutor::new());
+        let mut builder = Builder::new(Streams);
         builder
             .http1()
             .timer(TokioTimer::new())
@@ -227,19 +230,24 @@ impl Listener {
             .keep_alive_timeout(Duration::from_secs(20));
         let connection = builder.serve_connection(TokioIo::new(stream), answer).into_owned();
         // How a connection ends (reset, silence, rubbish) is its client's business.
-        let _ = watcher.watch(connection).await;
+        let _ = attended(watcher.watch(connection)).await;
     }
 }
 
-async fn answer(service: Service, peer: SocketAddr, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
-    match service {
+async fn answer(
+    service: Service,
+    peer: SocketAddr,
+    request: hyper::Request<Incoming>,
+) -> Result<hyper::Response<Pieces>, Infallible> {
+    let answer = match service {
         Service::Page(router) => {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.oneshot(request).await
+            router.oneshot(request).await?
         }
-        Service::Redirect(origin) => Ok(redirect(&origin, request.uri())),
-    }
+        Service::Redirect(origin) => redirect(&origin, request.uri()),
+    };
+    Ok(answer.map(Pieces::new))
 }
 
 /// The same path on the page itself. The origin is ours; what the client calls us is not asked.
@@ -254,3 +262,6 @@ fn redirect(origin: &str, uri: &hyper::Uri) -> Response {
     headers::complete(response.headers_mut(), false);
     response
 }
+
+#[cfg(test)]
+mod tests;
