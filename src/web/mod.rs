@@ -1,5 +1,6 @@
 //! The page: routes, guards, sessions; GET, HEAD and scripts change nothing.
 
+mod addressed;
 mod again;
 mod answer;
 mod app;

@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{Settings, TlsConfig, headers};
+use super::{Settings, TlsConfig, addressed, headers};
 use crate::access::Network;
 use crate::access::crowd::{Crowd, Standing};
 use crate::base::Pulse;
@@ -239,7 +239,9 @@ async fn answer(
     peer: SocketAddr,
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Pieces>, Infallible> {
+    let sound = addressed::soundly(request.version(), request.uri(), request.headers());
     let answer = match service {
+        _ if !sound => misaddressed(),
         Service::Page(router) => {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -248,6 +250,13 @@ async fn answer(
         Service::Redirect(origin) => redirect(&origin, request.uri()),
     };
     Ok(answer.map(Pieces::new))
+}
+
+/// For a request that names several hosts, or none: its sender reads no page.
+fn misaddressed() -> Response {
+    let mut response = StatusCode::BAD_REQUEST.into_response();
+    headers::complete(response.headers_mut(), false);
+    response
 }
 
 /// The same path on the page itself. The origin is ours; what the client calls us is not asked.

@@ -129,6 +129,34 @@ async fn rubbish_harms_nobody() {
 }
 
 #[tokio::test]
+async fn a_request_names_its_host_once() {
+    let server = serve(site().router, TlsConfig::default()).await;
+    let cases = [
+        ("GET / HTTP/1.1\r\nHost: veilig.voorbeeld.nl\r\n", "200"),
+        // Nothing that we answer follows from the name.
+        ("GET / HTTP/1.1\r\nHost: kwaad.example\r\n", "200"),
+        ("GET http://kwaad.example/ HTTP/1.1\r\nHost: veilig.voorbeeld.nl\r\n", "200"),
+        ("GET / HTTP/1.0\r\n", "200"),
+        ("GET / HTTP/1.1\r\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n", "400"),
+        ("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: a, b\r\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: jan@a\r\n", "400"),
+        ("GET http://a/ HTTP/1.1\r\n", "400"),
+    ];
+    for (head, status) in cases {
+        let whole = format!("{head}Connection: close\r\n\r\n");
+        let answer = say(server.page, whole.as_bytes()).await;
+        assert!(answer.get(9..12) == Some(status), "{head}: {answer}");
+        assert!(answer.contains("x-content-type-options: nosniff") && !answer.contains("kwaad"), "{answer}");
+        let expected = if status == "200" { "308" } else { status };
+        let answer = say(server.redirect, whole.as_bytes()).await;
+        assert!(answer.get(9..12) == Some(expected) && !answer.contains("kwaad"), "{head}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_header_that_trickles_in_is_given_up() {
     let server = serve(site().router, TlsConfig::default()).await;
     let begun = tokio::time::Instant::now();
