@@ -11,7 +11,6 @@ use crate::access::one_time::{Asking, Code, Counts, Limits, Organisation, Sends,
 use crate::access::{self, Admission, Network};
 use crate::base::{ChallengeId, ContactId, GrantId, JobId, Timestamp};
 use crate::seal::one_time::OneTimeCode;
-use crate::seal::token::SessionToken;
 
 use super::codec::{ATTEMPTS, Draft, Found, busy, readable};
 use super::dispatch::Stage;
@@ -19,7 +18,7 @@ use super::engine::{Key, Space};
 use super::intake::NewJob;
 use super::places::last_id;
 use super::plan::add_job;
-use super::proof::{GrantView, changed};
+use super::proof::{Cookies, GrantView, changed};
 use super::records::{Contact, Grant, JobKind, JobSecret, Phone, Proof};
 use super::{Inner, Store, StoreError, places};
 
@@ -272,8 +271,8 @@ impl Store {
         }
     }
 
-    /// The code was right: uses it up, gives the try back, opens a session, marks the delivery opened; one commit. `false`, and nothing is
-    /// open, when it was used before.
+    /// The code was right: uses it up, gives the try back, opens a session, ends the earlier one of that browser, marks the delivery
+    /// opened; one commit. `false`, and nothing is open, when it was used before.
     ///
     /// # Errors
     /// As [`open_session`](Self::open_session).
@@ -281,9 +280,9 @@ impl Store {
         &self,
         view: &GrantView,
         network: Network,
-        (token, tried): (&SessionToken, &Tried),
+        (cookies, tried): (impl Into<Cookies<'_>>, &Tried),
     ) -> Result<bool, StoreError> {
-        self.begin_session(view, network, (token, Some(tried))).await
+        self.begin_session(view, network, (cookies.into(), Some(tried))).await
     }
 
     /// Codes of the organisation by this way in the 24 hours that run now: for who watches the ceiling.

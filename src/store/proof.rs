@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 use crate::access::{Admission, ContactTries, GrantTries, Limits, Network, one_time};
 use crate::base::{ContactId, GrantId, JobId, MessageId};
 use crate::seal::code::Verifier;
-use crate::seal::token::{LinkToken, SessionToken};
+use crate::seal::token::LinkToken;
 
 use super::challenge::Tried;
 use super::codec::{ATTEMPTS, Draft, Found, busy, readable};
@@ -18,7 +18,7 @@ use super::records::{Contact, Conversation, Delivery, Grant, JobKind, Message, S
 use super::strict::StrictKey;
 use super::{Inner, Store, StoreError, places};
 
-pub use super::sessions::{OpenSession, SessionLimits};
+pub use super::sessions::{Cookies, OpenSession, SessionLimits};
 
 /// A link and what page 1 shows of it.
 #[derive(Debug, Clone)]
@@ -250,7 +250,8 @@ impl Store {
         Ok(found.map(|found| (found.record.verifier, found.record.generation)))
     }
 
-    /// The code was right: gives the try back, opens a session, marks the delivery opened; one commit.
+    /// The code was right: gives the try back, opens a session, ends the earlier one of that browser, marks the delivery opened; one
+    /// commit.
     ///
     /// # Errors
     /// [`StoreError::NotReady`] also when the link ended or the contact got a new code while the old one was compared: no
@@ -259,9 +260,9 @@ impl Store {
         &self,
         view: &GrantView,
         network: Network,
-        token: &SessionToken,
+        cookies: impl Into<Cookies<'_>>,
     ) -> Result<(), StoreError> {
-        self.begin_session(view, network, (token, None)).await.map(drop)
+        self.begin_session(view, network, (cookies.into(), None)).await.map(drop)
     }
 
     /// The same; a one-time code is used up in that commit. `false`: it was used up before, and nothing is open.
@@ -269,9 +270,11 @@ impl Store {
         &self,
         view: &GrantView,
         network: Network,
-        (token, tried): (&SessionToken, Option<&Tried>),
+        (cookies, tried): (Cookies<'_>, Option<&Tried>),
     ) -> Result<bool, StoreError> {
         let inner = &self.inner;
+        let new = cookies.new.hash(&inner.keys);
+        let earlier = cookies.earlier.map(|token| token.hash(&inner.keys));
         let _turn = inner.turns.of(view.grant.contact).await;
         for _ in 0..ATTEMPTS {
             let now = inner.clock.now();
@@ -288,7 +291,12 @@ impl Store {
             draft.unchanged(places::grant(view.id), Some(&grant));
             draft.unchanged(places::contact(view.grant.contact), Some(&contact));
             let session = Session { grant: view.id, created: now, seen: now, generation };
-            draft.put(places::session(&token.hash(&inner.keys)), &session)?;
+            draft.put(places::session(&new), &session)?;
+            if let Some(earlier) = &earlier
+                && inner.engine.get(&places::session(earlier)).await?.is_some()
+            {
+                draft.delete(places::session(earlier));
+            }
             if let Some(tried) = tried
                 && !inner.use_challenge(&mut draft, view.id, tried).await?
             {
@@ -297,6 +305,9 @@ impl Store {
             self.give_back(&mut draft, view, network).await?;
             inner.mark_opened(&mut draft, &grant.record, now).await?;
             if draft.commit().await? {
+                if let Some(earlier) = &earlier {
+                    inner.forget_session(earlier);
+                }
                 return Ok(true);
             }
         }
@@ -311,11 +322,12 @@ impl Store {
         &self,
         view: &GrantView,
         network: Network,
-        token: &SessionToken,
+        cookies: impl Into<Cookies<'_>>,
         key: StrictKey,
     ) -> Result<(), StoreError> {
-        self.open_session(view, network, token).await?;
-        self.inner.open_keys.put(token.hash(&self.inner.keys), key, self.inner.clock.now());
+        let cookies = cookies.into();
+        self.open_session(view, network, cookies).await?;
+        self.inner.open_keys.put(cookies.new.hash(&self.inner.keys), key, self.inner.clock.now());
         Ok(())
     }
 

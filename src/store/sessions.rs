@@ -12,7 +12,7 @@ use super::engine::Key;
 use super::proof::GrantView;
 use super::records::{Message, Session};
 use super::strict::SessionKey;
-use super::{Store, StoreError, places};
+use super::{Inner, Store, StoreError, places};
 
 /// An open session and where it leads.
 #[derive(Debug, Clone)]
@@ -56,6 +56,22 @@ pub(super) struct Seen(Mutex<SeenState>);
 struct SeenState {
     last: HashMap<[u8; 32], Timestamp>,
     sweep_at: usize,
+}
+
+/// The cookie of a session that begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Cookies<'a> {
+    /// Its own.
+    pub new: &'a SessionToken,
+    /// What the browser had before: that session ends in the same commit, whoever else has its cookie by now.
+    pub earlier: Option<&'a SessionToken>,
+}
+
+impl<'a> From<&'a SessionToken> for Cookies<'a> {
+    /// A browser that had none.
+    fn from(new: &'a SessionToken) -> Self {
+        Self { new, earlier: None }
+    }
 }
 
 /// Fewer sessions than this are never swept.
@@ -190,8 +206,15 @@ impl Store {
         let mut draft = self.inner.draft();
         draft.delete(places::session(cookie));
         draft.commit().await?;
-        self.inner.seen.forget(cookie);
-        self.inner.open_keys.forget(cookie);
+        self.inner.forget_session(cookie);
         Ok(())
+    }
+}
+
+impl Inner {
+    /// What memory holds of a session that was removed.
+    pub(super) fn forget_session(&self, cookie: &[u8; 32]) {
+        self.seen.forget(cookie);
+        self.open_keys.forget(cookie);
     }
 }

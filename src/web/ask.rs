@@ -93,7 +93,7 @@ impl Asking<'_> {
     }
 
     const fn first<'v>(&'v self, view: &'v GrantView) -> First<'v> {
-        First { app: self.app, view, visitor: self.visitor, link: self.link }
+        First { app: self.app, view, visitor: self.visitor, link: self.link, earlier: None }
     }
 
     async fn page(&self, view: &GrantView, status: StatusCode, done: Option<bool>) -> Result<Response, Problem> {

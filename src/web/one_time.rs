@@ -69,7 +69,7 @@ pub(super) async fn send(
     if !by_one_time(&view) {
         return Err(Problem::NotFound);
     }
-    let page = First { app: &app, view: &view, visitor, link: &link };
+    let page = First { app: &app, view: &view, visitor, link: &link, earlier: None };
     let Some(age) = page.age(Purpose::SendCode, &form.pagina) else {
         return page.with_one_time(&page.one_time().await?, StatusCode::BAD_REQUEST, Some(OneTimeTrouble::Stale));
     };
@@ -209,7 +209,7 @@ impl First<'_> {
     /// The code is used up in the commit that opens the session: of two at the same moment one comes in.
     async fn welcome_one_time(&self, tried: &Tried) -> Result<Response, Problem> {
         let token = SessionToken::generate(self.app.entropy.as_ref());
-        if self.app.store.open_one_time_session(self.view, self.visitor.network, (&token, tried)).await? {
+        if self.app.store.open_one_time_session(self.view, self.visitor.network, (self.cookies(&token), tried)).await? {
             return self.enter(&token);
         }
         self.with_one_time(&self.one_time().await?, StatusCode::FORBIDDEN, Some(OneTimeTrouble::NoCode))

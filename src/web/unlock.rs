@@ -17,7 +17,7 @@ use crate::seal::code::AccessCode;
 use crate::seal::hashers::Turn;
 use crate::seal::token::{LinkToken, SessionToken};
 use crate::store::codes::Proven;
-use crate::store::proof::GrantView;
+use crate::store::proof::{Cookies, GrantView};
 use crate::store::records::{Proof, Wish};
 use crate::store::retention::{Ending, Link};
 use crate::store::strict::StrictKey;
@@ -56,7 +56,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let view = find(&app, &link).await?;
     let admission = app.store.may_try(&view, visitor.network, &app.settings.limits).await?;
-    let page = First { app: &app, view: &view, visitor, link: &link };
+    let page = First { app: &app, view: &view, visitor, link: &link, earlier: None };
     if by_one_time(&view) {
         return one_time::show(&page, admission).await;
     }
@@ -102,7 +102,8 @@ pub(super) async fn open(
         Err(too_large) => return Ok(too_large),
     };
     let view = find(&app, &link).await?;
-    let page = First { app: &app, view: &view, visitor, link: &link };
+    let earlier = session::token(&headers, app.settings.demo);
+    let page = First { app: &app, view: &view, visitor, link: &link, earlier: earlier.as_ref() };
     if by_one_time(&view) {
         return one_time::open(&page, &form).await;
     }
@@ -177,6 +178,8 @@ pub(super) struct First<'a> {
     pub(super) view: &'a GrantView,
     pub(super) visitor: Visitor,
     pub(super) link: &'a str,
+    /// The session that the browser has: a new one takes its place.
+    pub(super) earlier: Option<&'a SessionToken>,
 }
 
 impl First<'_> {
@@ -291,11 +294,17 @@ impl First<'_> {
     async fn welcome(&self, key: Option<StrictKey>) -> Result<Response, Problem> {
         let Self { app, view, visitor, .. } = self;
         let token = SessionToken::generate(app.entropy.as_ref());
+        let cookies = self.cookies(&token);
         match key {
-            None => app.store.open_session(view, visitor.network, &token).await?,
-            Some(key) => app.store.open_strict_session(view, visitor.network, &token, key).await?,
+            None => app.store.open_session(view, visitor.network, cookies).await?,
+            Some(key) => app.store.open_strict_session(view, visitor.network, cookies, key).await?,
         }
         self.enter(&token)
+    }
+
+    /// For a session of this browser.
+    pub(super) const fn cookies<'t>(&'t self, new: &'t SessionToken) -> Cookies<'t> {
+        Cookies { new, earlier: self.earlier }
     }
 
     /// On to the message, with the cookie of its session.

@@ -287,6 +287,22 @@ async fn sessions_are_apart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_opens_again_leaves_no_session_behind() {
+    let site = site();
+    let (link, first) = opened(&site, &rich()).await;
+    let elsewhere = site.unlock(&link).await;
+    let token = site.get(&link.path).await.page_token();
+    site.clock.advance(Duration::from_secs(5));
+    let mut again = form(&link.path, &format!("pagina={token}&code={}", link.code));
+    again.headers_mut().insert("cookie", first.parse().unwrap());
+    let second = site.ask(again).await.cookie();
+    assert_eq!(site.read("/bericht", &first).await.status, StatusCode::FORBIDDEN, "the same browser had it");
+    for open in [second, elsewhere] {
+        assert_eq!(site.read("/bericht", &open).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn cookies_that_open_nothing() {
     let site = site();
     let (_, cookie) = opened(&site, &rich()).await;

@@ -4,6 +4,7 @@ use super::bed::{Bed, LIMITS, net, on_each_engine};
 use crate::seal::token::SessionToken;
 use crate::store::engine::{Batch, Space, Write};
 use crate::store::places;
+use crate::store::proof::Cookies;
 
 async fn open(bed: &Bed) -> SessionToken {
     let (_, token) = bed.taken("jan@example.nl").await;
@@ -19,6 +20,24 @@ async fn is_open(bed: &Bed, cookie: &SessionToken) -> bool {
 }
 
 on_each_engine! {
+    async fn a_new_session_ends_the_earlier_one_of_its_browser(mut bed) {
+        let (first, other) = (open(&bed).await, open(&bed).await);
+        let (_, token) = bed.taken("piet@example.nl").await;
+        let view = bed.view(&token).await;
+        let (second, third, foreign) = (bed.cookie(), bed.cookie(), bed.cookie());
+        bed.try_from(&view, 1).await;
+        let cookies = Cookies { new: &second, earlier: Some(&first) };
+        bed.store.open_session(&view, net(1), cookies).await.unwrap();
+        assert!(!is_open(&bed, &first).await && is_open(&bed, &second).await && is_open(&bed, &other).await);
+        bed.try_from(&view, 1).await;
+        let places = bed.places(Space::Session).await.len();
+        let cookies = Cookies { new: &third, earlier: Some(&foreign) };
+        bed.store.open_session(&view, net(1), cookies).await.unwrap();
+        assert_eq!(bed.places(Space::Session).await.len(), places + 1, "a cookie of no session ends none");
+        bed.restart().await;
+        assert!(!is_open(&bed, &first).await && is_open(&bed, &second).await && is_open(&bed, &other).await);
+    }
+
     async fn a_session_ends_when_idle(bed) {
         let cookie = open(&bed).await;
         for _ in 0..3 {

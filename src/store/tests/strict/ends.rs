@@ -1,6 +1,7 @@
 //! What ends in strict mode, and what is left of it: sessions, mails that were never taken, removals.
 
 use super::*;
+use crate::store::proof::Cookies;
 
 on_each_engine! {
     async fn the_key_of_a_session_is_in_memory_alone(mut bed) {
@@ -42,6 +43,12 @@ on_each_engine! {
         bed.pass(15 * 60);
         assert!(bed.store.session(&late, &LIMITS).await.unwrap().is_none());
         assert_eq!(bed.store.open_keys(), 0, "who comes back too late ends it");
+        let (earlier, later) = (open().await, bed.cookie());
+        let key = opened(&bed, &link, &code).await.unwrap();
+        let cookies = Cookies { new: &later, earlier: Some(&earlier) };
+        bed.store.open_strict_session(&view, net(1), cookies, key).await.unwrap();
+        assert_eq!(bed.store.open_keys(), 1, "the same browser opens it once more");
+        bed.store.close_session(&later).await.unwrap();
         let replaced = open().await;
         let generation = Generation { contact: view.grant.contact, number: 2 };
         let letter = bed.job(JobKind::Code { contact: view.grant.contact }, None);
