@@ -1,6 +1,7 @@
 //! Contacts for the operator: what a sender, or the organisation, knows of a recipient, and how that recipient proves who they are.
 
 use serde::{Deserialize, Serialize};
+use tracing::info;
 
 use super::operate::{Answer, Office, ROWS, no_address, refused};
 use crate::base::{ContactId, JobId};
@@ -150,7 +151,10 @@ impl Office {
             Some(false) => refused(
                 "messages that can still be read need this contact: `zegel contact set` changes it, `zegel contact erase` removes them too",
             ),
-            Some(true) => Answer::Contacts { contacts: Vec::new(), note: Some("the contact is removed".to_owned()) },
+            Some(true) => {
+                info!("an operator removed a contact");
+                Answer::Contacts { contacts: Vec::new(), note: Some("the contact is removed".to_owned()) }
+            }
         })
     }
 
@@ -175,6 +179,7 @@ impl Office {
             Ok(proof) => proof,
             Err(why) => return Ok(refused(&why)),
         };
+        let proves = proof.as_ref().map_or("as before", |(code, _)| code.proof().name());
         let note = proof.as_ref().and_then(|(_, mail)| mail.as_ref()).and(mailbox.as_ref());
         let mut note = note.map(|mailbox| format!("the access code is on its way to {mailbox}"));
         let done = match (&found, proof) {
@@ -196,6 +201,7 @@ impl Office {
         if !done {
             return Ok(refused("the contact was changed at the same moment; ask again"));
         }
+        info!(contact = %id, new = found.is_none(), proof = proves, "an operator set a contact");
         self.rows(self.store.contacts(&key, Some(&sender)).await?, note).await
     }
 
@@ -313,10 +319,11 @@ impl Settable {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
     use crate::base::{Clock, ManualClock, SeededEntropy, Timestamp};
+    use crate::daemon::operate::Request;
     use crate::daemon::rotate::Keys;
     use crate::daemon::trial::Trial;
     use crate::daemon::upkeep::Upkeep;
@@ -359,6 +366,61 @@ mod tests {
             vitals: None,
             store,
         }
+    }
+
+    /// A log in memory.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_operator_changes_stands_in_the_log_without_addresses_and_numbers() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let office = office();
+        let set = |sms: Option<&str>, name: &str| Request::Contact {
+            request: ContactRequest::Set {
+                address: "jancanary@b.example".to_owned(),
+                sender: Some("annacanary@zorg.example".to_owned()),
+                set: Settable { sms: sms.map(str::to_owned), name: Some(name.to_owned()), ..Settable::default() },
+            },
+        };
+        for request in [
+            set(Some("0612345678"), "Namecanary"),
+            set(None, "Namecanary"),
+            Request::ContactNewCode { recipient: "jancanary@b.example".to_owned(), sender: None },
+            Request::ContactErase { address: "jancanary@b.example".to_owned() },
+            Request::MessageRecall { id: "x".to_owned(), recipient: None },
+            Request::MessageUnlock { id: "x".to_owned() },
+        ] {
+            office.carry_out(request).await.unwrap();
+        }
+        drop(guard);
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let told: Vec<&str> = text.lines().filter(|line| line.contains("an operator")).collect();
+        let expected = [
+            "new=true proof=\"sms\"",
+            "new=false proof=\"as before\"",
+            "an operator had a new code made contact=",
+            "an operator had an address erased messages=0 recipients=0 contacts=1",
+        ];
+        assert_eq!(told.len(), expected.len(), "{text}");
+        for (line, part) in told.iter().zip(expected) {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+        assert!(!text.contains("canary") && !text.contains("12345678") && !text.contains("678"), "{text}");
     }
 
     /// What an answer says, in one line.

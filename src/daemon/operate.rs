@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::info;
+
 use super::rotate;
 use crate::base::{Clock, Entropy, JobId, MessageId, Timestamp};
 use crate::config::Config;
@@ -149,6 +151,9 @@ impl Office {
     async fn unlock(&self, id: &str) -> Result<Answer, StoreError> {
         let Ok(id) = id.parse::<MessageId>() else { return Ok(no_message(id)) };
         let links = self.store.unlock_message(id).await?;
+        if let Some(links) = links {
+            info!(message = %id, links, "an operator opened the links of a message again");
+        }
         Ok(links.map_or_else(|| no_message(&id.to_string()), |links| Answer::Unlocked { links }))
     }
 
@@ -179,7 +184,11 @@ impl Office {
         let mailbox = contact.mailbox.clone();
         let generation = Generation { contact: *id, number: contact.generation.saturating_add(1) };
         let replaced = self.store.replace_code(*id, new.keep(generation, &*self.entropy), mail).await?;
-        Ok(if replaced { Answer::NewCode { mailbox, strict } } else { refused("the contact is gone") })
+        if !replaced {
+            return Ok(refused("the contact is gone"));
+        }
+        info!(contact = %id, strict, "an operator had a new code made");
+        Ok(Answer::NewCode { mailbox, strict })
     }
 
     pub(super) async fn make_code(&self, strict: bool) -> Option<NewCode> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::info;
+
 use crate::base::MessageId;
 use crate::mail::Address;
 use crate::store::StoreError;
@@ -21,7 +23,10 @@ impl Office {
             Some(Err(_)) => return Ok(no_address(recipient.unwrap_or_default())),
         };
         Ok(match self.retention.recall(id, address.as_deref()).await? {
-            Recall::Done { recipients, whole, complete } => Answer::Recalled { recipients, whole, complete },
+            Recall::Done { recipients, whole, complete } => {
+                info!(message = %id, recipients, whole, complete, "an operator took a message back");
+                Answer::Recalled { recipients, whole, complete }
+            }
             Recall::Before { stub, complete } => gone(&stub, complete),
             Recall::NoMessage => no_message(&id.to_string()),
             Recall::NoRecipient => refused(&format!(
@@ -36,15 +41,13 @@ impl Office {
         let key = parsed.key();
         let erasing = self.retention.erase(&key);
         let Ok(erased) = tokio::time::timeout(PATIENCE, erasing).await else {
+            info!("an operator had an address erased; it goes on");
             return Ok(Answer::Erased { messages: 0, recipients: 0, contacts: 0, complete: false });
         };
         let erased = erased?;
-        Ok(Answer::Erased {
-            messages: erased.messages,
-            recipients: erased.deliveries,
-            contacts: erased.contacts,
-            complete: erased.waiting == 0,
-        })
+        let (messages, recipients, contacts) = (erased.messages, erased.deliveries, erased.contacts);
+        info!(messages, recipients, contacts, waiting = erased.waiting, "an operator had an address erased");
+        Ok(Answer::Erased { messages, recipients, contacts, complete: erased.waiting == 0 })
     }
 }
 

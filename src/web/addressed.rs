@@ -2,14 +2,14 @@
 //! follows from it: links and redirects hold the origin of the config.
 
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Uri, Version, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, Version, header};
 
 /// Whether a request names its host as it should; if not, something on the way may have read it as a request to another host.
 ///
 /// HTTP/1.1 has exactly one `Host`, also beside a whole address as target, whose host counts then (RFC 9112 §3.2, §3.2.2). HTTP/2 has
 /// `:authority`, or `Host`, or both with the same name (RFC 9113 §8.3.1). HTTP/1.0 needs none.
 pub(super) fn soundly(version: Version, uri: &Uri, headers: &HeaderMap) -> bool {
-    let mut hosts = headers.get_all(header::HOST).iter().map(|host| host.as_bytes());
+    let mut hosts = headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes);
     let (host, more) = (hosts.next(), hosts.next());
     if more.is_some() || !host.is_none_or(is_host) || uri.authority().is_some_and(|named| !names_host(named)) {
         return false;
@@ -36,8 +36,6 @@ fn names_host(authority: &Authority) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]
