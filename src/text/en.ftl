@@ -148,6 +148,7 @@ ask-other-button = Ask the sender
 ask-lost-what = Cannot call? Then we send { $sender } an e-mail that says that you have no code.
 ask-lost-button = E-mail the sender
 ask-done-title = We are e-mailing the sender
+ask-done-before = We have e-mailed the sender already
 ask-done-what = { $sender } now gets an e-mail from us. The sender must then do something. We do not know when that will be.
 ask-done-again = We sent { $sender } an e-mail about this today already. We do not send another.
 ask-done-next = Are you in a hurry? Call the sender. Has it been settled? Open the link in your e-mail again.

@@ -149,6 +149,7 @@ ask-other-button = Vraag het de afzender
 ask-lost-what = Bellen lukt niet? Dan sturen wij { $sender } een e-mail. Daarin staat dat u geen code heeft.
 ask-lost-button = Mail de afzender
 ask-done-title = Wij mailen de afzender
+ask-done-before = Wij hebben de afzender al gemaild
 ask-done-what = { $sender } krijgt nu een e-mail van ons. De afzender moet daarna zelf iets doen. Wanneer dat gebeurt, weten wij niet.
 ask-done-again = Wij hebben { $sender } hier vandaag al een e-mail over gestuurd. Nog een e-mail sturen wij niet.
 ask-done-next = Heeft u haast? Bel dan met de afzender. Is het geregeld? Open dan opnieuw de link in uw e-mail.

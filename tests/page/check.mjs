@@ -36,8 +36,8 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/
 const origin = new URL(links[0] ?? PAGE_SMS).origin;
 
 const words = {
-  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", extend: "Verlengen", check: "Nakijken", unknown: "Dit kenmerk kennen wij niet.", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken", send: "Stuur mij de code", tell: "Stel de afzender op de hoogte", told: "Wij mailen de afzender", resend: "Vraag de afzender het opnieuw te sturen", wait: "kunt u een nieuwe vragen", checking: "wij controleren de bijlagen eerst op virussen", infected: "zit volgens onze controle een virus", earlier: "Eerder in dit gesprek", others: "Andere berichten voor u", fresh: "Nieuw" },
-  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", extend: "Stay logged in", check: "Check", unknown: "We do not know this reference.", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn", send: "Send me the code", tell: "Tell the sender", told: "We are e-mailing the sender", resend: "Ask the sender to send it again", wait: "You can ask for another", checking: "we check the attachments for viruses first", infected: "holds a virus", earlier: "Earlier in this conversation", others: "Other messages for you", fresh: "New" },
+  nl: { open: "Bericht openen", wrong: "Deze code klopt niet.", out: "Uitloggen", extend: "Verlengen", check: "Nakijken", unknown: "Dit kenmerk kennen wij niet.", gone: "U bent uitgelogd", ended: "U bent niet ingelogd", expired: "Dit bericht is verlopen", withdrawn: "Dit bericht is ingetrokken", send: "Stuur mij de code", tell: "Stel de afzender op de hoogte", told: "Wij mailen de afzender", before: "Wij hebben de afzender al gemaild", resend: "Vraag de afzender het opnieuw te sturen", wait: "kunt u een nieuwe vragen", checking: "wij controleren de bijlagen eerst op virussen", infected: "zit volgens onze controle een virus", earlier: "Eerder in dit gesprek", others: "Andere berichten voor u", fresh: "Nieuw" },
+  en: { open: "Open message", wrong: "This code is not right.", out: "Log out", extend: "Stay logged in", check: "Check", unknown: "We do not know this reference.", gone: "You are logged out", ended: "You are not logged in", expired: "This message has expired", withdrawn: "This message was withdrawn", send: "Send me the code", tell: "Tell the sender", told: "We are e-mailing the sender", before: "We have e-mailed the sender already", resend: "Ask the sender to send it again", wait: "You can ask for another", checking: "we check the attachments for viruses first", infected: "holds a virus", earlier: "Earlier in this conversation", others: "Other messages for you", fresh: "New" },
 };
 /** The two ways of a one-time code: the same pages, about an SMS or about a mail. */
 const oneTime = [
@@ -277,7 +277,7 @@ async function leave(way, link) {
     await Promise.all([page.waitForNavigation(), push(page, page.getByRole("link", { name: t.resend }))]);
     await judge(way, `9-${what}-ask`);
     await Promise.all([page.waitForNavigation(), push(page, page.getByRole("button", { name: t.resend }))]);
-    if ((await page.locator("h1").innerText()) !== t.told) fail("asking to send it again does not say that it was told");
+    if (![t.told, t.before].includes(await page.locator("h1").innerText())) fail("asking to send it again does not say that it was told");
     await judge(way, `9-${what}-told`);
   }
 }

@@ -103,9 +103,13 @@ async fn what_is_gone_can_be_asked_for_again() {
         .body(Body::from(format!("pagina={}", page.page_token())));
     assert_eq!(site.ask(foreign.unwrap()).await.status, StatusCode::FORBIDDEN);
     assert_eq!(site.store.counts().commits, before);
-    for said in ["Anna Jansen krijgt nu een e-mail van ons", "Anna Jansen hier vandaag al een e-mail over gestuurd"] {
+    for (title, said) in [
+        ("Wij mailen de afzender", "Anna Jansen krijgt nu een e-mail van ons"),
+        ("Wij hebben de afzender al gemaild", "Anna Jansen hier vandaag al een e-mail over gestuurd"),
+    ] {
         let done = site.ask(form(&path, &format!("pagina={}", page.page_token()))).await;
         assert!(done.status == StatusCode::OK && done.text().contains(said), "{}", done.text());
+        assert!(done.text().contains(&format!("<h1>{title}</h1>")), "{}", done.text());
         assert!(done.text().contains("werkt niet meer") && !done.text().contains("<form"), "{}", done.text());
     }
     let jobs = site.store.jobs(9).await.unwrap();

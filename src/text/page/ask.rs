@@ -47,7 +47,8 @@ pub struct AskPage<'a> {
 impl AskPage<'_> {
     fn title(&self) -> Result<String, TextError> {
         self.page.get(match (self.done, self.asks) {
-            (Some(_), _) => "ask-done-title",
+            (Some(true), _) => "ask-done-title",
+            (Some(false), _) => "ask-done-before",
             (None, Asks::Number(_)) => "ask-number-title",
             (None, Asks::Lost) => "lost-title",
             (None, Asks::CodeForSms | Asks::CodeForMail) => "ask-sms-title",
