@@ -6,6 +6,7 @@ pub mod entropy;
 pub mod ids;
 pub mod pulse;
 pub mod secret;
+pub mod tally;
 
 pub use alarm::Alarm;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -13,3 +14,4 @@ pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use ids::{ChallengeId, ContactId, ConversationId, GrantId, JobId, MessageId};
 pub use pulse::{Beat, Pulse};
 pub use secret::SecretBytes;
+pub use tally::Tally;

@@ -250,7 +250,8 @@ impl Running {
     ) -> Result<Hashers, StartError> {
         let (settings, counted) = (Arc::new(settings.clone()), self.counted.page.clone());
         let (router, hashers) =
-            web::observed(settings.clone(), self.store.clone(), clock.clone(), entropy.clone(), counted)?;
+            web::observed(settings.clone(), self.store.clone(), clock.clone(), entropy.clone(), counted.clone())?;
+        let bound = bound.observed(counted);
         let serving = bound.serve(settings, router, self.certificates.page(), self.pulse.clone(), self.stop.clone());
         self.tasks.spawn(named("page", serving));
         Ok(hashers)

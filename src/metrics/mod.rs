@@ -22,7 +22,7 @@ use prometheus_client::registry::Registry;
 
 pub use hop::{Hop, Hops, Step};
 pub use mails::{Mails, Outcome};
-pub use page::{Ask, Page, Try};
+pub use page::{Ask, Crowded, Page, Try};
 pub use smtp::{Listener, OpenSession, Refusal, Smtp};
 pub use standing::{Amount, QueueKind, Standing};
 pub use store::Commits;

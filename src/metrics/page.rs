@@ -58,6 +58,39 @@ impl Ask {
     }
 }
 
+/// What somebody found no place among.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crowded {
+    /// The requests of all.
+    Requests,
+    /// The requests of one network.
+    RequestsOfNetwork,
+    /// The connections of one network.
+    ConnectionsOfNetwork,
+    /// The forms that bring files.
+    Uploads,
+}
+
+impl Crowded {
+    const ALL: [Self; 4] = [Self::Requests, Self::RequestsOfNetwork, Self::ConnectionsOfNetwork, Self::Uploads];
+
+    /// As in metrics and the log.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::RequestsOfNetwork => "requests-of-network",
+            Self::ConnectionsOfNetwork => "connections-of-network",
+            Self::Uploads => "uploads",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByCrowd {
+    reason: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByResult {
     result: &'static str,
@@ -83,6 +116,7 @@ pub struct Page {
     seconds: Histogram,
     tries: Family<ByResult, Counter>,
     asks: Family<ByWay, Counter>,
+    crowded: Family<ByCrowd, Counter>,
 }
 
 impl Default for Page {
@@ -97,7 +131,11 @@ impl Default for Page {
                 let _there_from_the_start = asks.get_or_create(&ByWay { way, result: result.word() });
             }
         }
-        Self { requests: Family::default(), seconds: waits(), tries, asks }
+        let crowded = Family::<ByCrowd, Counter>::default();
+        for reason in Crowded::ALL {
+            let _there_from_the_start = crowded.get_or_create(&ByCrowd { reason: reason.word() });
+        }
+        Self { requests: Family::default(), seconds: waits(), tries, asks, crowded }
     }
 }
 
@@ -105,6 +143,7 @@ impl Page {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("page_requests", "Requests by route, method and first digit", self.requests.clone());
         registry.register("page_request_seconds", "Until an answer begins", self.seconds.clone());
+        registry.register("page_turned_away", "Requests and connections without a place", self.crowded.clone());
         registry.register("code_tries", "Codes that were sent in", self.tries.clone());
         registry.register("one_time_codes_asked", "One-time codes that were asked for on the page", self.asks.clone());
     }
@@ -126,6 +165,11 @@ impl Page {
         };
         self.requests.get_or_create(&Request { route: route.unwrap_or("none").to_owned(), method, status }).inc();
         self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// Somebody found no place.
+    pub fn turned_away(&self, reason: Crowded) {
+        self.crowded.get_or_create(&ByCrowd { reason: reason.word() }).inc();
     }
 
     /// A one-time code was asked for. `way`: `sms` or `mail`.

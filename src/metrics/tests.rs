@@ -67,6 +67,7 @@ async fn what_is_counted_stands_in_the_text() {
     metrics.page.answered(Some("/b/{token}"), "GET", 200, Duration::ZERO);
     metrics.page.answered(None, "BREW", 404, Duration::ZERO);
     metrics.page.tried(Try::Wrong);
+    metrics.page.turned_away(Crowded::Requests);
     drop(commits.begin());
     commits.written(3, Duration::from_millis(1));
     metrics.standing.set(Amount::Free, 9);
@@ -104,6 +105,7 @@ async fn what_is_counted_stands_in_the_text() {
         "zegel_page_requests_total{route=\"/b/{token}\",method=\"GET\",status=\"2xx\"}",
         "zegel_page_requests_total{route=\"none\",method=\"other\",status=\"4xx\"}",
         "zegel_page_request_seconds_count",
+        "zegel_page_turned_away_total{reason=\"requests\"}",
         "zegel_code_tries_total{result=\"wrong\"}",
         "zegel_store_commit_seconds_count",
         "zegel_store_append_seconds_sum",

@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -17,7 +18,7 @@ use super::door::Door;
 use super::driver::{self, Arrival};
 use super::places::Places;
 use super::{Settings, TlsConfig};
-use crate::base::{Clock, Pulse, Timestamp};
+use crate::base::{Clock, Pulse, Tally};
 use crate::metrics::{Refusal, Smtp};
 use crate::relay::Relay;
 use crate::users::Users;
@@ -244,29 +245,10 @@ impl Reception {
     /// One line a second at most: a flood must not fill the log.
     fn turn_away(&mut self, tcp: TcpStream, client: IpAddr, of_what: &str) {
         self.door.metrics.refused(Refusal::Full);
-        if let Some(more) = self.turned_away.line(self.door.services.clock.now()) {
+        if let Some(more) = self.turned_away.line(Instant::now()) {
             tracing::warn!(listener = %self.door.listener.name, %client, more, "too many {of_what}: 421");
         }
         too_many(tcp, &self.door, of_what);
-    }
-}
-
-/// How many were turned away since it was last logged.
-#[derive(Debug, Default)]
-struct Tally {
-    last: Option<Timestamp>,
-    unsaid: u64,
-}
-
-impl Tally {
-    /// One more, `now`: whether it is time for a line in the log, and for how many others it stands.
-    fn line(&mut self, now: Timestamp) -> Option<u64> {
-        if self.last.is_some_and(|last| now.since(last) < Duration::from_secs(1)) {
-            self.unsaid += 1;
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.unsaid))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::text::page::{AGAIN_SCRIPT, Accent, Page, SCRIPT, SESSION_SCRIPT, STYL
 use crate::text::{Lang, TextError, Texts};
 
 use super::Settings;
+use super::crowded::TurnedAway;
 use super::genuine::Questions;
 use super::message::{Cleaners, Openers};
 use super::uploads::Uploads;
@@ -42,6 +43,8 @@ pub(super) struct App {
     pub style_sheet: Bytes,
     /// A place for each answer that comes in at the same time.
     pub uploads: Uploads,
+    /// Told of who finds no place.
+    pub turned_away: TurnedAway,
     /// Address of the script of the answer form.
     pub script: String,
     /// Address of the style sheet.
@@ -81,6 +84,7 @@ impl App {
             hashers,
             cleaners: Cleaners::default(),
             openers: Openers::default(),
+            turned_away: TurnedAway::new(metrics.clone()),
             metrics,
             questions: Questions::default(),
             style: hashed("/stijl.css", style_sheet.as_bytes()),

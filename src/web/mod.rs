@@ -7,6 +7,7 @@ mod app;
 mod ask;
 mod brand;
 mod client;
+mod crowded;
 mod dress;
 mod genuine;
 mod guard;

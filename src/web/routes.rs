@@ -19,7 +19,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::access::Network;
 use crate::access::crowd::Crowd;
 use crate::base::{Clock, Entropy};
-use crate::metrics::Page;
+use crate::metrics::{Crowded, Page};
 use crate::seal::hashers::Hashers;
 use crate::store::Store;
 use crate::store::records::Wish;
@@ -164,11 +164,16 @@ async fn in_place(State(places): State<Arc<Places>>, request: Request, next: Nex
     let network = Visitor::of(&parts, &settings.trusted_proxies).network;
     let request = Request::from_parts(parts, body);
     let standing = places.networks.enter(network, settings.max_requests_per_network);
-    let place = standing.and_then(|standing| Some((standing, Arc::clone(&places.all).try_acquire_owned().ok()?)));
-    let Some(place) = place else {
-        let mut busy = Problem::Busy.into_response();
-        busy.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
-        return busy;
+    let place = standing.ok_or(Crowded::RequestsOfNetwork).and_then(|standing| {
+        let held = Arc::clone(&places.all).try_acquire_owned().map_err(|_| Crowded::Requests)?;
+        Ok((standing, held))
+    });
+    let place = match place {
+        Ok(place) => place,
+        Err(reason) => {
+            places.app.turned_away.count(reason);
+            return busy();
+        }
     };
     next.run(request).await.map(|body| {
         axum::body::Body::new(body.map_frame(move |frame| {
@@ -176,6 +181,13 @@ async fn in_place(State(places): State<Arc<Places>>, request: Request, next: Nex
             frame
         }))
     })
+}
+
+/// The answer to who finds no place.
+fn busy() -> Response {
+    let mut busy = Problem::Busy.into_response();
+    busy.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+    busy
 }
 
 /// One request fails, the page goes on. The cause went to standard error by the panic hook; it is not shown.
@@ -191,7 +203,9 @@ mod tests {
 
     use super::*;
     use crate::base::{ManualClock, SeededEntropy, Timestamp};
+    use crate::metrics::{Commits, Form, Metrics};
     use crate::seal::keyring::RootKeyring;
+    use crate::web::crowded::TurnedAway;
     use crate::web::tests::settings;
 
     fn app() -> Shared {
@@ -206,6 +220,51 @@ mod tests {
         let (head, body) = router.oneshot(request).await.unwrap().into_parts();
         assert!(head.headers.contains_key(header::CONTENT_SECURITY_POLICY), "{path}");
         (head.status, String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_no_place_is_counted_and_said_once_a_second() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let metrics = Metrics::default();
+        let mut app = Arc::into_inner(app()).unwrap();
+        app.turned_away = TurnedAway::new(metrics.page.clone());
+        let (first, second) = (app.settings.max_requests, 3);
+        let hangs = async || std::future::pending::<StatusCode>().await;
+        let pages = Router::new().route("/hangt", get(hangs)).route("/", get(home));
+        let router = guarded(pages, Router::new(), Arc::new(app));
+        let hanging: Vec<_> = (0..first).map(|_| tokio::spawn(ask(router.clone(), "/hangt"))).collect();
+        tokio::task::yield_now().await;
+        for _ in 0..second {
+            assert_eq!(ask(router.clone(), "/").await.0, StatusCode::SERVICE_UNAVAILABLE);
+        }
+        drop(guard);
+        for hanging in hanging {
+            hanging.abort();
+        }
+        let text = metrics.exposition(&Commits::default()).text(Form::OpenMetrics).unwrap();
+        assert!(text.contains("zegel_page_turned_away_total{reason=\"requests-of-network\"} 3"), "{text}");
+        let lines = log.0.lock().unwrap().clone();
+        let lines = String::from_utf8(lines).unwrap();
+        assert_eq!(lines.matches("the page has no place for more").count(), 1, "{lines}");
+        assert!(lines.contains("WARN") && lines.contains("reason=\"requests-of-network\""), "{lines}");
+    }
+
+    /// A log in memory.
+    #[derive(Clone, Default)]
+    struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,10 +26,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::crowded::TurnedAway;
 use super::{Settings, TlsConfig, addressed, headers};
 use crate::access::Network;
 use crate::access::crowd::{Crowd, Standing};
 use crate::base::Pulse;
+use crate::metrics::{Crowded, Page};
 use idle::Idle;
 use progress::{PATIENCE, Pieces, Streams, attended};
 
@@ -52,6 +54,7 @@ const MOST_HEADER: usize = 32 * 1024;
 pub struct Bound {
     page: Vec<TcpListener>,
     redirect: Vec<TcpListener>,
+    metrics: Page,
 }
 
 /// Binds every address, so that a port that is taken stops the start.
@@ -59,7 +62,8 @@ pub struct Bound {
 /// # Errors
 /// When an address cannot be bound; the text names it.
 pub async fn bind(settings: &Settings) -> std::io::Result<Bound> {
-    Ok(Bound { page: listeners(&settings.listen).await?, redirect: listeners(&settings.redirect).await? })
+    let (page, redirect) = (listeners(&settings.listen).await?, listeners(&settings.redirect).await?);
+    Ok(Bound { page, redirect, metrics: Page::default() })
 }
 
 async fn listeners(addresses: &[SocketAddr]) -> std::io::Result<Vec<TcpListener>> {
@@ -78,6 +82,7 @@ struct Listener {
     tls: TlsConfig,
     connections: Arc<Semaphore>,
     networks: Arc<Crowd<Network>>,
+    turned_away: Arc<TurnedAway>,
     settings: Arc<Settings>,
     pulse: Pulse,
     stop: CancellationToken,
@@ -104,6 +109,12 @@ impl Bound {
         self.redirect.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
+    /// Whom it turns away is counted here.
+    #[must_use]
+    pub fn observed(self, metrics: Page) -> Self {
+        Self { metrics, ..self }
+    }
+
     /// Serves until `stop`, answering `pulse`; then finishes the requests in flight (10 s at most) and returns.
     pub async fn serve(
         self,
@@ -114,9 +125,10 @@ impl Bound {
         stop: CancellationToken,
     ) {
         let connections = Arc::new(Semaphore::new(settings.max_requests.saturating_mul(CONNECTIONS).max(1)));
-        let (networks, settings) = (Arc::default(), Arc::clone(&settings));
+        let turned_away = Arc::new(TurnedAway::new(self.metrics));
+        let networks = Arc::default();
         let service = Service::Page(router);
-        let page = Listener { service, tls, connections, networks, settings, pulse, stop };
+        let page = Listener { service, tls, connections, networks, turned_away, settings, pulse, stop };
         let redirect = Listener {
             service: Service::Redirect(page.settings.origin.as_str().into()),
             tls: TlsConfig::default(),
@@ -178,7 +190,11 @@ impl Listener {
         let is_proxy = self.settings.trusted_proxies.iter().any(|net| net.contains(&client));
         let most =
             if is_proxy { usize::MAX } else { self.settings.max_requests_per_network.saturating_mul(CONNECTIONS) };
-        self.networks.enter(Network::of(client), most)
+        let standing = self.networks.enter(Network::of(client), most);
+        if standing.is_none() {
+            self.turned_away.count(Crowded::ConnectionsOfNetwork);
+        }
+        standing
     }
 
     /// TLS, if there is a certificate, then requests.

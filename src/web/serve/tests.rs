@@ -34,6 +34,7 @@ fn rig(max_requests_per_network: usize) -> Rig {
         tls: TlsConfig::default(),
         connections: Arc::new(Semaphore::new(10)),
         networks: Arc::default(),
+        turned_away: Arc::new(TurnedAway::new(Page::default())),
         settings,
         pulse: Pulse::default(),
         stop: CancellationToken::new(),

@@ -13,6 +13,7 @@ use axum::response::Response;
 
 use crate::base::MessageId;
 use crate::mail::Address;
+use crate::metrics::Crowded;
 use crate::store::answers::{Letterbox, Saved, Sent};
 use crate::store::proof::OpenSession;
 use crate::text::page::{AnswerTrouble, LostTextPage};
@@ -48,7 +49,10 @@ pub(in crate::web) async fn post(
         }
         Err(problem) => return Err(problem),
     };
-    let place = app.uploads.place(open.view.grant.conversation).ok_or(Problem::Busy)?;
+    let Some(place) = app.uploads.place(open.view.grant.conversation) else {
+        app.turned_away.count(Crowded::Uploads);
+        return Err(Problem::Busy);
+    };
     let filled = form::read(&app, &open, &boundary, body).await?;
     drop(place);
     Answering { app: &app, visitor, open }.act(filled).await
