@@ -64,13 +64,15 @@ pub struct Other {
     pub new: bool,
 }
 
-/// How tall a frame is, as a step of the style sheet for a desk and one for a telephone: policies like ours allow no height that is written
-/// into the page.
+/// How tall a frame is, as a step of the style sheet for each width of window that it knows: policies like ours allow no height that is
+/// written into the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameHeight {
     /// Index of [`STEPS`](Self::STEPS) where there is room.
     pub wide: usize,
     /// The same on a telephone.
+    pub phone: usize,
+    /// The same on a small one.
     pub narrow: usize,
 }
 
@@ -84,11 +86,11 @@ impl FrameHeight {
     /// Pixels of a rem of ours, of a browser with its usual size of text.
     const REM: u64 = 18;
 
-    /// The lowest steps that are as tall as so many pixels, on a desk and on a telephone; else the highest.
+    /// The lowest steps that are as tall as so many pixels, on a desk, on a telephone and on a small one; else the highest.
     #[must_use]
-    pub fn of(wide: u64, narrow: u64) -> Self {
+    pub fn of([wide, phone, narrow]: [u64; 3]) -> Self {
         let last = Self::STEPS.len() - 1;
         let step = |pixels| Self::STEPS.iter().position(|step| step * Self::REM >= pixels).unwrap_or(last);
-        Self { wide: step(wide), narrow: step(narrow) }
+        Self { wide: step(wide), phone: step(phone), narrow: step(narrow) }
     }
 }

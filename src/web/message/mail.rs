@@ -67,8 +67,7 @@ impl Leaves {
 
     /// How tall it will stand in its frame.
     fn height(&self) -> FrameHeight {
-        let (wide, narrow) = height(self.leaves.iter().map(|leaf| (leaf.text.as_str(), leaf.is_html)));
-        FrameHeight::of(wide, narrow)
+        FrameHeight::of(height(self.leaves.iter().map(|leaf| (leaf.text.as_str(), leaf.is_html))))
     }
 
     /// Whether a picture stands in the text.
