@@ -45,7 +45,8 @@ pub fn measure(count: usize, rounds: usize) {
             .enumerate()
             .map(|(number, (link, code))| {
                 let (begin, page) = (&begin, gateway.page);
-                let from = format!("198.51.{}.{}", number / 200, number % 200 + 1);
+                // People at home: each in a network of their own.
+                let from = format!("198.{}.{}.7", 18 + number / 250, number % 250);
                 std::thread::Builder::new()
                     .stack_size(512 * 1024)
                     .spawn_scoped(scope, move || {

@@ -1,6 +1,5 @@
 //! The page: routes, guards, sessions; GET, HEAD and scripts change nothing.
 
-mod addressed;
 mod again;
 mod answer;
 mod app;
@@ -23,6 +22,7 @@ mod session;
 mod sms_reports;
 mod unlock;
 mod uploads;
+mod wellformed;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

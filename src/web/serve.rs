@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::crowded::TurnedAway;
-use super::{Settings, TlsConfig, addressed, headers};
+use super::{Settings, TlsConfig, headers, wellformed};
 use crate::access::Network;
 use crate::access::crowd::{Crowd, Standing};
 use crate::base::Pulse;
@@ -255,9 +255,9 @@ async fn answer(
     peer: SocketAddr,
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Pieces>, Infallible> {
-    let sound = addressed::soundly(request.version(), request.uri(), request.headers());
+    let wellformed = wellformed::is_wellformed(request.version(), request.uri(), request.headers());
     let answer = match service {
-        _ if !sound => misaddressed(),
+        _ if !wellformed => malformed(request.version()),
         Service::Page(router) => {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -268,10 +268,13 @@ async fn answer(
     Ok(answer.map(Pieces::new))
 }
 
-/// For a request that names several hosts, or none: its sender reads no page.
-fn misaddressed() -> Response {
+/// For a request that can be read in several ways: its sender reads no page, and what follows it on the connection may be a part of it.
+fn malformed(version: Version) -> Response {
     let mut response = StatusCode::BAD_REQUEST.into_response();
     headers::complete(response.headers_mut(), false);
+    if version != Version::HTTP_2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

@@ -129,6 +129,26 @@ async fn rubbish_harms_nobody() {
 }
 
 #[tokio::test]
+async fn nothing_is_read_behind_a_request_that_can_be_read_in_two_ways() {
+    let server = serve(site().router, TlsConfig::default()).await;
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    let cases = [
+        (format!("{chunked}{chunked}"), "0\r\n\r\n"),
+        ("Transfer-Encoding: gzip, chunked\r\n".to_owned(), "0\r\n\r\n"),
+        ("Transfer-Encoding: chunked, identity\r\n".to_owned(), "0\r\n\r\n"),
+        (format!("Content-Length: 5\r\n{chunked}"), "0\r\n\r\n"),
+        ("Content-Length: 0\r\nContent-Length: 4\r\n".to_owned(), ""),
+        ("Host: b\r\n".to_owned(), ""),
+    ];
+    for (head, body) in cases {
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{head}\r\n{body}");
+        let behind = "GET /echt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let answer = say(server.page, format!("{request}{behind}").as_bytes()).await;
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{head}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_names_its_host_once() {
     let server = serve(site().router, TlsConfig::default()).await;
     let cases = [

@@ -1,14 +1,27 @@
-//! To whom a request says that it is addressed: once, and in one way. What the name is does not matter, since nothing that we answer
-//! follows from it: links and redirects hold the origin of the config.
+//! What a request says of itself before anybody reads it: to whom it is addressed and how its body is written, once and in one way, so that
+//! whoever stands between us and the client reads it as we do. What the name is does not matter, since nothing that we answer follows from
+//! it: links and redirects hold the origin of the config.
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Uri, Version, header};
+
+/// Whether nobody on the way can have read a request as another one.
+pub(super) fn is_wellformed(version: Version, uri: &Uri, headers: &HeaderMap) -> bool {
+    names_one_host(version, uri, headers) && is_framed_once(headers)
+}
+
+/// `chunked`, alone and once, is the only way of writing a body that we read (RFC 9112 §6.1): twice, some read it as one and some as none.
+fn is_framed_once(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter().map(HeaderValue::as_bytes);
+    let is_chunked = codings.next().is_none_or(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    is_chunked && codings.next().is_none()
+}
 
 /// Whether a request names its host as it should; if not, something on the way may have read it as a request to another host.
 ///
 /// HTTP/1.1 has exactly one `Host`, also beside a whole address as target, whose host counts then (RFC 9112 §3.2, §3.2.2). HTTP/2 has
 /// `:authority`, or `Host`, or both with the same name (RFC 9113 §8.3.1). HTTP/1.0 needs none.
-pub(super) fn soundly(version: Version, uri: &Uri, headers: &HeaderMap) -> bool {
+fn names_one_host(version: Version, uri: &Uri, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes);
     let (host, more) = (hosts.next(), hosts.next());
     if more.is_some() || !host.is_none_or(is_host) || uri.authority().is_some_and(|named| !names_host(named)) {
@@ -39,7 +52,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn once_and_in_one_way() {
+    fn a_body_is_written_in_one_way() {
+        for (codings, expected) in [
+            (&[][..], true),
+            (&["chunked"], true),
+            (&["Chunked "], true),
+            (&["chunked", "chunked"], false),
+            (&["chunked, chunked"], false),
+            (&["gzip, chunked"], false),
+            (&["gzip", "chunked"], false),
+            (&["identity"], false),
+            (&[""], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for coding in codings {
+                headers.append(header::TRANSFER_ENCODING, HeaderValue::from_static(coding));
+            }
+            assert_eq!(is_framed_once(&headers), expected, "{codings:?}");
+        }
+    }
+
+    #[test]
+    fn one_host_in_one_way() {
         let (one, old, two) = (Version::HTTP_11, Version::HTTP_10, Version::HTTP_2);
         let cases: &[(Version, &str, &[&str], bool)] = &[
             (one, "/", &["veilig.voorbeeld.nl"], true),
@@ -78,7 +112,11 @@ mod tests {
             for host in *hosts {
                 headers.append(header::HOST, HeaderValue::from_bytes(host.as_bytes()).unwrap());
             }
-            assert_eq!(soundly(*version, &uri.parse().unwrap(), &headers), *expected, "{version:?} {uri} {hosts:?}");
+            assert_eq!(
+                names_one_host(*version, &uri.parse().unwrap(), &headers),
+                *expected,
+                "{version:?} {uri} {hosts:?}"
+            );
         }
     }
 }
