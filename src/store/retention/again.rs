@@ -123,10 +123,10 @@ impl Store {
         Err(busy())
     }
 
-    /// Makes every stub forget whose message it was, where an address (as [`places::by_address_prefix`]) sent or got it.
-    pub(super) async fn forget_origins(&self, address: &[u8; 32]) -> Result<(), StoreError> {
+    /// Makes stubs forget whose message it was: those of an address (as [`places::by_address_prefix`]) that sent or got it, or all.
+    pub(super) async fn forget_origins(&self, of: Option<&[u8; 32]>) -> Result<(), StoreError> {
         let inner = &self.inner;
-        let is = |other: &str| by_address_prefix(&inner.keys, &address_key(other)) == *address;
+        let is = |other: &str| of.is_none_or(|of| by_address_prefix(&inner.keys, &address_key(other)) == *of);
         for place in inner.keys_of(Space::Stub, &[], usize::MAX).await? {
             let Some(found) = readable(inner.read::<Stub>(&place).await)? else { continue };
             let Some(origin) = &found.record.origin else { continue };

@@ -101,7 +101,7 @@ impl Retention {
                 return Ok(erased);
             }
         }
-        self.store().forget_origins(address).await?;
+        self.store().forget_origins(Some(address)).await?;
         let mut pending = Vec::new();
         for place in self.store().contact_places(&asked.record, asked.version).await? {
             pending.extend(self.release_contact(place, address, asked.record.at).await?);
@@ -186,6 +186,8 @@ impl Retention {
                 applied.contacts += 1;
             }
         }
+        // The ledger does not say whose address was erased.
+        self.store().forget_origins(None).await?;
         Ok(applied)
     }
 

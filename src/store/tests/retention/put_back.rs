@@ -10,6 +10,9 @@ async fn a_backup_that_is_put_back_forgets_what_the_ledger_names() {
     let (recalled, of_recalled) = taken(&bed, bed.mail(&["jan@example.nl", "piet@example.nl"], LARGE).await).await;
     let (_, of_erased) = taken(&bed, bed.mail(&["klaas@example.nl"], 100).await).await;
     let (_, kept) = taken(&bed, bed.mail(&["jan@example.nl"], 100).await).await;
+    let (earlier, of_earlier) = taken(&bed, bed.mail(&["jan@example.nl"], 100).await).await;
+    bed.retention().recall(earlier, None).await.unwrap();
+    assert!(bed.store.again(&of_earlier[0]).await.unwrap().is_some());
     bed.restart().await;
     bed.store.close().await;
     let backup = tempfile::tempdir().unwrap();
@@ -33,6 +36,9 @@ async fn a_backup_that_is_put_back_forgets_what_the_ledger_names() {
     assert_eq!(ending(&bed, &of_recalled[0]).await, Some(Ending::Recalled));
     assert!(!matches!(bed.store.link(&of_erased[0]).await.unwrap(), Link::Open(_)));
     assert!(opens(&bed, &of_recalled[1]).await && opens(&bed, &kept[0]).await);
+    for token in [&of_earlier[0], &of_recalled[0]] {
+        assert!(bed.store.again(token).await.unwrap().is_none(), "whose message it was may have been erased since");
+    }
     assert!(bed.store.contacts("klaas@example.nl", None).await.unwrap().is_empty());
     assert_eq!(retention.apply(&gone).await.unwrap().deliveries, 0, "once more changes nothing");
 }
