@@ -288,7 +288,7 @@ async fn who_took_a_message_back_hears_that_it_is_asked_for_again() {
     Retention::new(rig.store.clone(), settings, Ledger::in_memory()).recall(message, None).await.unwrap();
     let gone = rig.store.again(&LinkToken::parse(&token(&notice)).unwrap()).await.unwrap().unwrap();
     assert!(rig.store.ask_again(gone.grant).await.unwrap());
-    let asked = mail_for(&hop, "anna@example.nl", "Vraag om opnieuw te sturen: uw bericht aan jan@example.org").await;
+    let asked = mail_for(&hop, "anna@example.nl", "Verzoek om uw bericht aan jan@example.org opnieuw te sturen").await;
     let said = everything(&asked);
     assert!(text(&asked).contains("het bericht is ingetrokken") && said.contains(&gone.reference), "{said}");
     assert!(!said.contains(CANARY) && !said.contains(&token(&notice)), "{said}");

@@ -152,7 +152,7 @@ impl Office {
         let Ok(id) = id.parse::<MessageId>() else { return Ok(no_message(id)) };
         let links = self.store.unlock_message(id).await?;
         if let Some(links) = links {
-            info!(message = %id, links, "an operator opened the links of a message again");
+            info!(sealed = %id, links, "an operator opened the links of a message again");
         }
         Ok(links.map_or_else(|| no_message(&id.to_string()), |links| Answer::Unlocked { links }))
     }

@@ -24,7 +24,7 @@ impl Office {
         };
         Ok(match self.retention.recall(id, address.as_deref()).await? {
             Recall::Done { recipients, whole, complete } => {
-                info!(message = %id, recipients, whole, complete, "an operator took a message back");
+                info!(sealed = %id, recipients, whole, complete, "an operator took a message back");
                 Answer::Recalled { recipients, whole, complete }
             }
             Recall::Before { stub, complete } => gone(&stub, complete),

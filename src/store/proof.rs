@@ -292,10 +292,13 @@ impl Store {
             draft.unchanged(places::contact(view.grant.contact), Some(&contact));
             let session = Session { grant: view.id, created: now, seen: now, generation };
             draft.put(places::session(&new), &session)?;
-            if let Some(earlier) = &earlier
-                && inner.engine.get(&places::session(earlier)).await?.is_some()
-            {
-                draft.delete(places::session(earlier));
+            if let Some(earlier) = &earlier {
+                match inner.engine.get(&places::session(earlier)).await {
+                    Ok(None) => {}
+                    // A damaged one opens nothing, and keeps nobody from opening another.
+                    Ok(Some(_)) | Err(StoreError::Damaged(_)) => draft.delete(places::session(earlier)),
+                    Err(error) => return Err(error),
+                }
             }
             if let Some(tried) = tried
                 && !inner.use_challenge(&mut draft, view.id, tried).await?

@@ -150,13 +150,13 @@ ask-lost-button = E-mail the sender
 ask-done-title = We are e-mailing the sender
 ask-done-before = We have e-mailed the sender already
 ask-done-what = { $sender } now gets an e-mail from us. The sender must then do something. We do not know when that will be.
-ask-done-again = We sent { $sender } an e-mail about this today already. We do not send another.
+ask-done-again = We sent { $sender } an e-mail about this a short time ago. We do not send another.
 ask-done-next = Are you in a hurry? Call the sender. Has it been settled? Open the link in your e-mail again.
 ask-again-title = Do you still want to read the message?
 ask-again-what = We send { $sender } an e-mail. It says that you still want to read the message.
 ask-again-next = The sender decides. If the sender sends it again, you get a new e-mail about it from us. You can also call the sender. That is often quicker.
 ask-again-button = Ask the sender to send it again
-ask-again-done = Are you in a hurry? Call the sender. If the sender sends the message again, you get a new e-mail about it from us. The link that you have now no longer works.
+ask-again-done = Are you in a hurry? Call the sender. If the sender sends the message again, you get a new e-mail about it from us. You can no longer read the message with the link that you have now.
 ask-back = Back
 
 ## No code, or lost
@@ -423,7 +423,7 @@ mail-asked-other-mail = { $recipient } now opens your secure message of { $date 
 mail-asked-other-do = You decide. Nothing has changed yet. Talk to the recipient, on a number that you already know: someone else may have asked this. Do you want to change it? Ask your administrator, with this command:
 mail-asked-again-subject = Asked to send again: your message to { $recipient }
 mail-asked-again-expired = { $recipient } still wants to read your secure message of { $date }. That is no longer possible: the message has expired and has been removed.
-mail-asked-again-recalled = { $recipient } still wants to read your secure message of { $date }. That is no longer possible: the message was withdrawn.
+mail-asked-again-recalled = { $recipient } still wants to read your secure message of { $date }. That is no longer possible: the message was withdrawn. First make sure that it was meant for this recipient.
 mail-asked-again-do = You decide. Should the recipient read it after all? Then send the message again, as a new confidential e-mail. We no longer have it ourselves. Are you in doubt? Call the recipient on a number that you already know: someone else may have asked this.
 mail-asked-reference = The reference of the message is { $reference }.
 

@@ -151,13 +151,13 @@ ask-lost-button = Mail de afzender
 ask-done-title = Wij mailen de afzender
 ask-done-before = Wij hebben de afzender al gemaild
 ask-done-what = { $sender } krijgt nu een e-mail van ons. De afzender moet daarna zelf iets doen. Wanneer dat gebeurt, weten wij niet.
-ask-done-again = Wij hebben { $sender } hier vandaag al een e-mail over gestuurd. Nog een e-mail sturen wij niet.
+ask-done-again = Wij hebben { $sender } hier kort geleden al een e-mail over gestuurd. Nog een e-mail sturen wij niet.
 ask-done-next = Heeft u haast? Bel dan met de afzender. Is het geregeld? Open dan opnieuw de link in uw e-mail.
 ask-again-title = Wilt u het bericht nog lezen?
 ask-again-what = Wij sturen { $sender } een e-mail. Daarin staat dat u het bericht nog wilt lezen.
 ask-again-next = De afzender beslist. Stuurt de afzender het opnieuw? Dan krijgt u daarover een nieuwe e-mail van ons. U kunt de afzender ook bellen. Dat gaat vaak sneller.
-ask-again-button = Vraag de afzender het opnieuw te sturen
-ask-again-done = Heeft u haast? Bel dan met de afzender. Stuurt de afzender het bericht opnieuw? Dan krijgt u daarover een nieuwe e-mail van ons. De link die u nu heeft, werkt niet meer.
+ask-again-button = Vraag de afzender om het opnieuw te sturen
+ask-again-done = Heeft u haast? Bel dan met de afzender. Stuurt de afzender het bericht opnieuw? Dan krijgt u daarover een nieuwe e-mail van ons. Met de link die u nu heeft, kunt u het bericht niet meer lezen.
 ask-back = Terug
 
 ## No code, or lost
@@ -330,7 +330,7 @@ not-found-text = Controleer het adres, of open de link in uw e-mail opnieuw.
 no-part-title = Deze bijlage is er niet
 no-part-text = Ga terug naar het bericht en kies de bijlage opnieuw.
 no-view-title = Deze bijlage kunt u hier niet bekijken
-no-view-text = Het bestand lijkt geen afbeelding te zijn, of het is beschadigd. Sluit deze pagina. Bij het bericht kunt u de bijlage downloaden. Verwacht u hem niet? Bel dan eerst met de afzender.
+no-view-text = Het bestand lijkt geen afbeelding te zijn, of het is beschadigd. Verwacht u deze bijlage niet? Bel dan eerst met de afzender. Bij het bericht kunt u de bijlage downloaden.
 refused-title = Dit kan zo niet
 refused-text = Open de link in uw e-mail opnieuw en probeer het nog een keer.
 too-large-title = Dit is te veel tekst
@@ -422,9 +422,9 @@ mail-asked-other-sms = { $recipient } opent uw beveiligde bericht van { $date } 
 mail-asked-other-code = { $recipient } opent uw beveiligde bericht van { $date } nu met een toegangscode, en wil liever een code per sms.
 mail-asked-other-mail = { $recipient } opent uw beveiligde bericht van { $date } nu met een code per e-mail, en wil liever een toegangscode.
 mail-asked-other-do = U beslist. Er is nog niets veranderd. Overleg met de ontvanger, op een nummer dat u al kent: ook een ander kan dit hebben gevraagd. Wilt u het aanpassen? Vraag dit dan aan uw beheerder, met deze opdracht:
-mail-asked-again-subject = Vraag om opnieuw te sturen: uw bericht aan { $recipient }
+mail-asked-again-subject = Verzoek om uw bericht aan { $recipient } opnieuw te sturen
 mail-asked-again-expired = { $recipient } wil uw beveiligde bericht van { $date } nog lezen. Dat kan niet meer: het bericht is verlopen en verwijderd.
-mail-asked-again-recalled = { $recipient } wil uw beveiligde bericht van { $date } nog lezen. Dat kan niet meer: het bericht is ingetrokken.
+mail-asked-again-recalled = { $recipient } wil uw beveiligde bericht van { $date } nog lezen. Dat kan niet meer: het bericht is ingetrokken. Ga eerst na of het voor deze ontvanger bedoeld was.
 mail-asked-again-do = U beslist. Wilt u dat de ontvanger het alsnog leest? Stuur het bericht dan opnieuw, als nieuwe vertrouwelijke e-mail. Wij hebben het zelf niet meer. Twijfelt u? Bel de ontvanger op een nummer dat u al kent: ook een ander kan dit hebben gevraagd.
 mail-asked-reference = Het kenmerk van het bericht is { $reference }.
 

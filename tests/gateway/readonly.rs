@@ -100,9 +100,8 @@ fn a_disk_that_turns_read_only_loses_nothing_that_was_taken_and_takes_nothing_mo
     // The store is closed from then on, and says so.
     let page = Browser::new(gateway.page, "198.51.100.5").get(&link);
     assert_eq!(page.status, 503, "{}", page.text());
-    let log = gateway.log();
-    assert!(log.contains("the journal cannot go on; the store is closed"), "{log}");
-    assert!(!log.contains("panicked"), "{log}");
+    until("the log says why", || gateway.log().contains("the journal cannot go on; the store is closed").then_some(()));
+    assert!(!gateway.log().contains("panicked"), "{}", gateway.log());
     gateway.kill();
     let Err(log) = site.try_start(&[]) else { panic!("it serves on a disk that is read-only") };
     assert!(log.contains("not started") && log.contains("Read-only file system"), "{log}");

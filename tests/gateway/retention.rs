@@ -109,7 +109,7 @@ fn a_notice_that_waits_never_leaves_after_a_recall() {
     code_for(&sink, ANNA, "piet@example.nl");
     assert!(sink.mails().iter().all(|mail| mail.is_for(ANNA)), "a notice left");
     assert!(kinds().is_empty());
-    let told = format!("an operator took a message back message={id}");
+    let told = format!("an operator took a message back sealed={id}");
     assert_eq!(gateway.log().matches(&told).count(), 2, "{}", gateway.log());
     drop(gateway);
 }

@@ -63,7 +63,7 @@ async fn the_message_page() {
         "a.jansen@zorg.example",
         "zaterdag 21 november 2026, 10:04",
         "piet@else.example",
-        "<iframe class=\"w5 n5\" title=\"Inhoud van het bericht\" src=\"/bericht/html\" sandbox=\"allow-popups allow-popups-to-escape-sandbox\">",
+        "<iframe class=\"w5 h5 m5 n5\" title=\"Inhoud van het bericht\" src=\"/bericht/html\" sandbox=\"allow-popups allow-popups-to-escape-sandbox\">",
         "action=\"/uitloggen\"",
         "href=\"/bericht/origineel.eml\"",
     ] {

@@ -353,7 +353,7 @@ async fn a_wrong_number_is_told_and_changes_nothing() {
             done.text()
         );
         let again = site.ask(form(&path, &format!("pagina={}", page.page_token()))).await;
-        assert!(again.text().contains("vandaag al een e-mail"), "{}", again.text());
+        assert!(again.text().contains("kort geleden al een e-mail"), "{}", again.text());
         let jobs = site.store.jobs(10).await.unwrap();
         let asked = jobs.iter().filter(|(_, job)| matches!(job.kind, JobKind::Asked { wish: w, .. } if w == wish));
         assert_eq!(asked.count(), 1, "{below}");

@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 use crate::base::{ContactId, GrantId, JobId, Timestamp};
 use crate::seal::token::LinkToken;
 use crate::store::codec::{ATTEMPTS, busy, readable};
-use crate::store::engine::Space;
+use crate::store::engine::{Key, Space};
 use crate::store::intake::NewJob;
 use crate::store::places::{address_key, by_address_prefix};
 use crate::store::plan::add_job;
@@ -16,6 +16,9 @@ use crate::store::wishes::ASK_AGAIN;
 use crate::store::{Store, StoreError, places};
 
 use super::records::{Ending, Stub};
+
+/// Stubs that are looked at together: their commits share a write to the disk.
+const TOGETHER: usize = 256;
 
 /// Whose message it was, as its stub keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -125,23 +128,40 @@ impl Store {
 
     /// Makes stubs forget whose message it was: those of an address (as [`places::by_address_prefix`]) that sent or got it, or all.
     pub(super) async fn forget_origins(&self, of: Option<&[u8; 32]>) -> Result<(), StoreError> {
+        let mut from = Vec::new();
+        loop {
+            let page = self.inner.engine.keys(Space::Stub, &from, None, TOGETHER).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            from = [last.as_slice(), &[0]].concat();
+            let forgotten = page.iter().map(|id| self.forget_origin(id, of));
+            futures_util::future::try_join_all(forgotten).await?;
+        }
+    }
+
+    /// Makes one stub forget it, whatever else changes it at the same moment.
+    async fn forget_origin(&self, id: &[u8], of: Option<&[u8; 32]>) -> Result<(), StoreError> {
         let inner = &self.inner;
         let is = |other: &str| of.is_none_or(|of| by_address_prefix(&inner.keys, &address_key(other)) == *of);
-        for place in inner.keys_of(Space::Stub, &[], usize::MAX).await? {
-            let Some(found) = readable(inner.read::<Stub>(&place).await)? else { continue };
-            let Some(origin) = &found.record.origin else { continue };
+        let place = Key { space: Space::Stub, bytes: id.to_vec() };
+        for _ in 0..ATTEMPTS {
+            let Some(found) = readable(inner.read::<Stub>(&place).await)? else { return Ok(()) };
+            let Some(origin) = &found.record.origin else { return Ok(()) };
             let theirs = is(&origin.sender.address) || {
                 let contact = readable(inner.read::<Contact>(&places::contact(origin.contact)).await)?;
                 contact.is_none_or(|contact| is(&contact.record.address))
             };
-            if theirs {
-                let mut draft = inner.draft();
-                draft.unchanged(place.clone(), Some(&found));
-                draft.put(place, &Stub { origin: None, ..found.record.clone() })?;
-                draft.commit().await?;
+            if !theirs {
+                return Ok(());
             }
+            let mut draft = inner.draft();
+            draft.unchanged(place.clone(), Some(&found));
+            draft.put(place.clone(), &Stub { origin: None, ..found.record.clone() })?;
+            if draft.commit().await? {
+                return Ok(());
+            }
+            tokio::task::yield_now().await;
         }
-        Ok(())
+        Err(busy())
     }
 }
 

@@ -70,6 +70,8 @@ pub struct Other {
 pub struct FrameHeight {
     /// Index of [`STEPS`](Self::STEPS) where there is room.
     pub wide: usize,
+    /// The same in half a window, and on a tablet.
+    pub half: usize,
     /// The same on a telephone.
     pub phone: usize,
     /// The same on a small one.
@@ -86,11 +88,12 @@ impl FrameHeight {
     /// Pixels of a rem of ours, of a browser with its usual size of text.
     const REM: u64 = 18;
 
-    /// The lowest steps that are as tall as so many pixels, on a desk, on a telephone and on a small one; else the highest.
+    /// The lowest steps that are as tall as so many pixels, in windows from the widest to the narrowest; else the highest.
     #[must_use]
-    pub fn of([wide, phone, narrow]: [u64; 3]) -> Self {
+    pub fn of(pixels: [u64; 4]) -> Self {
         let last = Self::STEPS.len() - 1;
         let step = |pixels| Self::STEPS.iter().position(|step| step * Self::REM >= pixels).unwrap_or(last);
-        Self { wide: step(wide), phone: step(phone), narrow: step(narrow) }
+        let [wide, half, phone, narrow] = pixels.map(step);
+        Self { wide, half, phone, narrow }
     }
 }

@@ -75,6 +75,11 @@ impl Plain {
         }
     }
 
+    /// Taken back: often since it went to the wrong person.
+    const fn is_withdrawn(self) -> bool {
+        matches!(self, Self::Recalled)
+    }
+
     const fn title(self) -> &'static str {
         self.ids().0
     }

@@ -129,7 +129,7 @@ impl<'a> MessagePage<'a> {
             earlier: vec![
                 Earlier::Mail(Box::new(mail(file.clone())), true),
                 Earlier::Answer(answer(AnswerState::Delivered)),
-                Earlier::Mail(Box::new(Mail { body: Body::Html(FrameHeight::of([0; 3])), ..mail(file) }), false),
+                Earlier::Mail(Box::new(Mail { body: Body::Html(FrameHeight::of([0; 4])), ..mail(file) }), false),
             ],
             others: vec![other("Over <van> u", true), other(" ", false)],
             open: "/bericht/ander",
@@ -322,7 +322,7 @@ fn the_other_pages() {
             }
         }
     }
-    for body in [Body::Text(autolink("hallo")), Body::Html(FrameHeight::of([1; 3])), Body::Empty] {
+    for body in [Body::Text(autolink("hallo")), Body::Html(FrameHeight::of([1; 4])), Body::Empty] {
         in_both(|page| {
             let sample = MessagePage::sample(page);
             MessagePage { mail: Mail { body: body.clone(), ..sample.mail }, ..sample }.render().unwrap()
@@ -375,19 +375,23 @@ fn every_text_of_the_pages_is_used_and_exists() {
 #[test]
 fn a_frame_is_as_tall_as_its_mail() {
     for (step, rem) in FrameHeight::STEPS.into_iter().enumerate() {
-        for name in ["w", "m", "n"] {
+        for name in ["w", "h", "m", "n"] {
             assert!(STYLE.contains(&format!(".{name}{step}{{height:{rem}rem}}")), "{name}{step}");
         }
     }
     for (pixels, step) in [(0, 0), (108, 0), (109, 1), (1000, 10), (u64::MAX, 25)] {
-        assert_eq!(FrameHeight::of([pixels, 0, 0]), FrameHeight { wide: step, phone: 0, narrow: 0 }, "{pixels}");
+        assert_eq!(
+            FrameHeight::of([pixels, 0, 0, 0]),
+            FrameHeight { wide: step, half: 0, phone: 0, narrow: 0 },
+            "{pixels}"
+        );
     }
-    let body = Body::Html(FrameHeight::of([400, 800, 900]));
+    let body = Body::Html(FrameHeight::of([400, 600, 800, 900]));
     for html in in_both(|page| {
         let sample = MessagePage::sample(page);
         MessagePage { mail: Mail { body: body.clone(), ..sample.mail }, ..sample }.render().unwrap()
     }) {
-        assert!(html.contains("<iframe class=\"w6 m9 n10\" title="), "{html}");
+        assert!(html.contains("<iframe class=\"w6 h8 m9 n10\" title="), "{html}");
     }
 }
 

@@ -132,7 +132,13 @@ pub(super) fn moment(app: &App, opened: &Opened, words: Words<'_>) -> String {
 /// Names without the quotation marks that mail puts around them, and addresses without a name without their brackets, but where what is in them could be taken for an address or for two names.
 pub(super) fn names(list: &str) -> String {
     if !list.contains('"') {
-        let bare = |one: &str| one.strip_prefix('<').and_then(|one| one.strip_suffix('>')).unwrap_or(one).to_owned();
+        let bare = |one: &str| {
+            one.strip_prefix('<')
+                .and_then(|one| one.strip_suffix('>'))
+                .filter(|one| !one.contains(['<', '>']))
+                .unwrap_or(one)
+                .to_owned()
+        };
         return list.split(", ").map(bare).collect::<Vec<_>>().join(", ");
     }
     let mut out = String::with_capacity(list.len());

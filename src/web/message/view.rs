@@ -195,7 +195,8 @@ pub(in crate::web) async fn log_out(
     // The language of what was just being read; without a session the browser's.
     let mut language = String::new();
     if let Some(token) = session::token(&headers, app.settings.demo) {
-        if let Some(open) = app.store.session(&token, &app.settings.sessions).await? {
+        // What cannot be read keeps nobody logged in.
+        if let Ok(Some(open)) = app.store.session(&token, &app.settings.sessions).await {
             language = open.view.contact.language;
         }
         app.store.close_session(&token).await?;

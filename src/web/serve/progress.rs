@@ -17,7 +17,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use hyper::rt::Executor;
 
-/// Most bytes of a piece: whoever takes as much within [`PATIENCE`] (500 bytes a second) is never cut off.
+/// Most bytes of a piece: whoever takes as much within [`PATIENCE`] is never cut off. What counts as taken is what the kernel takes.
 const PIECE: usize = 64 * 1024;
 
 /// An answer of which no piece goes for this long ends, [`LOOK`] later at most.
